@@ -1,0 +1,1 @@
+"""Drivers of hopkin: structures, hops, models, decks, LAMMPS runs and the command line."""

@@ -1,0 +1,93 @@
+"""CHGNet (chgnet package) behind the adapter interface."""
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase.calculators.calculator import Calculator
+from ase.data import chemical_symbols
+from chgnet.model.dynamics import CHGNetCalculator
+from chgnet.model.model import BatchedGraph, CHGNet
+from numpy.typing import NDArray
+from pymatgen.core import Lattice, Structure
+
+from hopkin.drivers.adapters.interface import Evaluation, FloatArray
+from hopkin.drivers.models import Model
+
+
+class CHGNetAdapter:
+    """CHGNet, single precision.
+
+    Energies, forces and virial are those of `chgnet.model.CHGNetCalculator`. What that calculator does beside
+    them (magnetic moments, crystal features, a graph for second derivatives) is left out.
+    """
+
+    def __init__(self, checkpoint: Path, *, device: str) -> None:
+        self._model = _load(checkpoint).to(device)
+        self._model.eval()
+        self._model.requires_grad_(False)
+        self._model.graph_converter.set_isolated_atom_response("ignore")
+        self._device = device
+
+    def __str__(self) -> str:
+        return f"CHGNet, single precision, on {self._device}, {torch.get_num_threads()} thread(s)"
+
+    def evaluate(
+        self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]
+    ) -> Evaluation:
+        """Evaluate a configuration; see `Adapter.evaluate`."""
+        structure = Structure(
+            Lattice(cell), [chemical_symbols[z] for z in numbers], positions, coords_are_cartesian=True
+        )
+        graph = self._model.graph_converter(structure).to(self._device)
+        with warnings.catch_warnings():
+            # its volumes, which are not used here, are converted from tensors that carry a gradient
+            warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True")
+            batch = BatchedGraph.from_graphs(
+                [graph],
+                bond_basis_expansion=self._model.bond_basis_expansion,
+                angle_basis_expansion=self._model.angle_basis_expansion,
+                compute_stress=True,
+            )
+        prediction = self._model._compute(batch, return_site_energies=True)
+        (atomic_energies,) = prediction["site_energies"]
+        gradient, strain_gradient = torch.autograd.grad(
+            atomic_energies.sum(), [batch.atom_positions[0], batch.strains[0]]
+        )
+        atomic = atomic_energies.detach().double().cpu().numpy()
+        if self._model.composition_model is not None:
+            (shifts,) = self._model.composition_model.get_site_energies([graph])
+            atomic = atomic + shifts.detach().double().cpu().numpy()
+        virial = -strain_gradient.double().cpu().numpy()
+        return Evaluation(
+            energy=float(atomic.sum()),
+            atomic_energies=atomic,
+            forces=-gradient.double().cpu().numpy(),
+            virial=(virial + virial.T) / 2,
+        )
+
+
+def adapter(model: Model, *, device: str) -> CHGNetAdapter:
+    """The model behind `pair_style hopkin`."""
+    return CHGNetAdapter(model.checkpoint(), device=device)
+
+
+def calculator(model: Model, *, device: str) -> Calculator:
+    """The model's own ASE calculator: what LAMMPS has to agree with."""
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its device
+        return CHGNetCalculator(
+            model=_load(model.checkpoint()),
+            use_device=device,
+            return_site_energies=True,
+            on_isolated_atoms="ignore",
+        )
+
+
+def _load(checkpoint: Path) -> CHGNet:
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["model"]
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its size
+        # `CHGNet.load` gives version 0.2.0 alone an output bias
+        return CHGNet.from_dict(state, mlp_out_bias="0.2.0" in checkpoint.name)

@@ -1,0 +1,103 @@
+"""What `pair_style hopkin` calls: loads a model, and evaluates LAMMPS's atoms with it.
+
+The C++ side (pair_styles/python_evaluator.cpp) embeds Python, calls `load` once and `Bridge.evaluate` at every
+step. Arrays cross as memory views of LAMMPS's own buffers and are copied at once.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from hopkin.drivers.adapters import Adapter
+from hopkin.drivers.errors import ModelError
+from hopkin.drivers.models import find_model
+
+
+class Bridge:
+    """A model bound to the elements of a pair_coeff line."""
+
+    def __init__(self, adapter: Adapter, name: str, elements: Sequence[str]) -> None:
+        self._adapter = adapter
+        self._name = name
+        self._numbers = np.array([atomic_numbers[element] for element in elements], dtype=np.int64)
+
+    def __str__(self) -> str:
+        return f"model {self._name}: {self._adapter}"
+
+    def evaluate(
+        self,
+        positions: memoryview,
+        species: memoryview,
+        cell: memoryview,
+        pbc: tuple[int, int, int],
+        atomic_energies: memoryview,
+        forces: memoryview,
+        virial: memoryview,
+    ) -> float:
+        """Evaluate one configuration.
+
+        Parameters
+        ----------
+        positions
+            (n_atoms, 3) float64 positions [A]
+        species
+            (n_atoms,) int64 index into the elements of `load`
+        cell
+            (3, 3) float64, rows are the cell vectors [A]
+        pbc
+            1 where periodic
+        atomic_energies, forces, virial
+            written: (n_atoms,) [eV] (NaN where the model has none), (n_atoms, 3) [eV/A], xx yy zz xy xz yz of -dE/d(strain) [eV]
+
+        Returns
+        -------
+        float
+            total energy [eV]
+        """
+        if not all(pbc):
+            raise ModelError(
+                f"model {self._name} needs boundary p p p, received"
+                f" {' '.join('p' if periodic else 'f' for periodic in pbc)}"
+            )
+        said = self._adapter.evaluate(
+            positions=np.frombuffer(positions).reshape(-1, 3).copy(),
+            cell=np.frombuffer(cell).reshape(3, 3).copy(),
+            numbers=self._numbers[np.frombuffer(species, dtype=np.int64)],
+        )
+        np.frombuffer(atomic_energies)[:] = (
+            np.nan if said.atomic_energies is None else said.atomic_energies
+        )
+        np.frombuffer(forces).reshape(-1, 3)[:] = said.forces
+        np.frombuffer(virial)[:] = said.virial[(0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
+        return said.energy
+
+
+def load(model: str, elements: Sequence[str], threads: int, local_rank: int) -> Bridge:
+    """Load a model.
+
+    Parameters
+    ----------
+    model
+        registry name, FAMILY:/path/to/checkpoint, or ase:module:factory
+    elements
+        chemical symbols of the pair_coeff line
+    threads
+        threads within the model
+    local_rank
+        rank of this process: chooses the accelerator where there are several
+
+    Raises
+    ------
+    ModelError
+        when there is no such model, or it does not cover an element
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    found = find_model(model)
+    if found.route != "bridge":
+        raise ModelError(f"model {model} runs natively: use pair_style {found.pair_style}")
+    found.require_elements(elements)
+    device = f"cuda:{local_rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+    return Bridge(found.module.adapter(found, device=device), model, elements)

@@ -1,0 +1,29 @@
+"""Errors that a user can cause or has to act on; each message says what, what was received, what is accepted."""
+
+
+class HopkinError(Exception):
+    """Base of every error that hopkin raises on purpose."""
+
+
+class StructureError(HopkinError, ValueError):
+    """A structure that cannot be read, or that the calculation asked for cannot use."""
+
+
+class SpecificationError(HopkinError, ValueError):
+    """An option outside its accepted values."""
+
+
+class ModelError(HopkinError, ValueError):
+    """A model that is unknown, unreadable, or does not cover the structure."""
+
+
+class DeckError(HopkinError, ValueError):
+    """A deck template that cannot be rendered."""
+
+
+class MachineError(HopkinError, RuntimeError):
+    """Something the machine lacks: LAMMPS, an MPI launcher, slots, disk space, a writable directory."""
+
+
+class LammpsError(HopkinError, RuntimeError):
+    """LAMMPS ended with an error; the message holds the end of its log."""

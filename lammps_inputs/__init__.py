@@ -1,0 +1,1 @@
+"""LAMMPS deck templates."""

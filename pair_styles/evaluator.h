@@ -1,0 +1,73 @@
+// What a model is to hopkin: atoms in; energy, atomic energies, forces and virial out.
+// No LAMMPS, torch or Python header here: pair styles and evaluators meet on these types alone.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace hopkin {
+
+/// The atoms of one replica, in LAMMPS `metal` units.
+struct Configuration {
+  std::vector<double> positions;    ///< (n_atoms, 3) [A]
+  std::vector<std::int64_t> species;///< (n_atoms,) index into the evaluator's list of elements
+  std::array<double, 9> cell{};     ///< rows are the cell vectors [A]
+  std::array<int, 3> pbc{};         ///< 1 where periodic
+
+  [[nodiscard]] std::int64_t n_atoms() const { return static_cast<std::int64_t>(species.size()); }
+  bool operator==(const Configuration &) const = default;
+};
+
+/// Directed edges i -> j between atoms closer than the cutoff, periodic images counted one by one.
+struct NeighborGraph {
+  std::vector<std::int64_t> edge_index;    ///< (2, n_edges): all i, then all j
+  std::vector<double> edge_vectors;        ///< (n_edges, 3) r_ij = r_j + S @ cell - r_i [A]
+
+  [[nodiscard]] std::int64_t n_edges() const
+  {
+    return static_cast<std::int64_t>(edge_vectors.size() / 3);
+  }
+};
+
+/// What a model says of a configuration.
+struct Evaluation {
+  double energy = 0.0;                     ///< [eV]
+  std::vector<double> atomic_energies;     ///< (n_atoms,) [eV], their sum is `energy`; may be empty
+  std::vector<double> forces;              ///< (n_atoms, 3) [eV/A]
+  std::array<double, 6> virial{};          ///< -dE/d(strain): xx yy zz xy xz yz [eV]
+  std::vector<double> atomic_virials;      ///< (n_atoms, 6) [eV], their sum is `virial`; may be empty
+};
+
+/// A model, loaded. Errors are std::exception with a sentence for the user.
+class Evaluator {
+ public:
+  virtual ~Evaluator() = default;
+
+  /// Range of the neighbour graph it needs [A]; 0 when it finds neighbours itself.
+  [[nodiscard]] virtual double graph_cutoff() const = 0;
+
+  /// One line for the log: what was loaded, in which precision, on which device.
+  [[nodiscard]] virtual std::string description() const = 0;
+
+  /// Fills `result`; `graph` is empty when graph_cutoff() is 0.
+  virtual void evaluate(const Configuration &configuration, const NeighborGraph &graph,
+                        Evaluation &result) = 0;
+};
+
+/// What an evaluator is made from.
+struct EvaluatorRequest {
+  std::string model;                    ///< file or name, as given to pair_coeff
+  std::vector<std::string> elements;    ///< chemical symbols that `species` indexes
+  int threads = 1;                      ///< threads within the model
+  int local_rank = 0;                   ///< rank on this node: chooses the accelerator
+  std::string library_directory;        ///< where hopkin's shared libraries are installed
+};
+
+/// The one symbol that an evaluator library exports, under the name "hopkin_make_evaluator".
+using MakeEvaluator = Evaluator *(const EvaluatorRequest &);
+
+}    // namespace hopkin

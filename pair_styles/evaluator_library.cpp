@@ -1,0 +1,29 @@
+#include "evaluator_library.h"
+
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+namespace hopkin {
+
+std::string library_directory()
+{
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void *>(&library_directory), &info) == 0 || !info.dli_fname)
+    throw std::runtime_error("cannot tell where hopkin's plugins are installed");
+  return std::filesystem::canonical(info.dli_fname).parent_path();
+}
+
+std::unique_ptr<Evaluator> make_evaluator(const std::string &library,
+                                          const EvaluatorRequest &request)
+{
+  const auto path = std::filesystem::path(request.library_directory) / library;
+  void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);    // stays loaded: models outlive pairs
+  if (!handle) throw std::runtime_error("cannot load " + path.string() + ": " + dlerror());
+  auto *make = reinterpret_cast<MakeEvaluator *>(dlsym(handle, "hopkin_make_evaluator"));
+  if (!make) throw std::runtime_error(path.string() + " holds no evaluator of hopkin");
+  return std::unique_ptr<Evaluator>(make(request));
+}
+
+}    // namespace hopkin

@@ -1,0 +1,55 @@
+// The LAMMPS life cycle of a model: options, checks, atoms and neighbour graph out of LAMMPS,
+// energy, forces and virial back into it. What the model computes is an Evaluator's business.
+
+#pragma once
+
+#include "evaluator.h"
+#include "pair.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace LAMMPS_NS {
+
+class PairModel : public Pair {
+ public:
+  ~PairModel() override;
+
+  PairModel(const PairModel &) = delete;
+  PairModel &operator=(const PairModel &) = delete;
+
+  void compute(int eflag, int vflag) override;
+  void settings(int narg, char **arg) override;
+  void coeff(int narg, char **arg) override;
+  void init_style() override;
+  double init_one(int i, int j) override;
+  double memory_usage() override;
+
+ protected:
+  /// `style` names the pair style in messages.
+  PairModel(LAMMPS *lmp, std::string style);
+
+  /// Loads the model that pair_coeff names.
+  virtual std::unique_ptr<hopkin::Evaluator>
+  make_evaluator(const hopkin::EvaluatorRequest &request) = 0;
+
+ private:
+  void allocate();
+  void read_configuration();
+  void build_graph();
+  void add_to_lammps();
+
+  std::string style_;
+  std::unique_ptr<hopkin::Evaluator> evaluator_;
+  double graph_cutoff_ = 0.0;
+
+  hopkin::Configuration configuration_;
+  hopkin::Configuration evaluated_;    // what evaluation_ belongs to
+  hopkin::NeighborGraph graph_;
+  hopkin::Evaluation evaluation_;
+  std::vector<int> owners_;         // (n_atoms,) LAMMPS local index of each atom of the model
+  std::vector<int> node_of_tag_;    // (max tag + 1,) atom of the model with this atom ID, or -1
+};
+
+}    // namespace LAMMPS_NS
