@@ -4,8 +4,9 @@ import difflib
 import hashlib
 import importlib
 import importlib.metadata
+import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -17,7 +18,7 @@ import platformdirs
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopkin.drivers.errors import ModelError
+from hopkin.drivers.errors import MachineError, ModelError
 
 Family = Literal["sevennet", "chgnet", "ase"]
 Route = Literal["native", "bridge"]
@@ -48,6 +49,7 @@ class Model(BaseModel):
     cutoff_A: float | None = Field(description="range of its edges [A]; None where unknown")
     layers: int | None = Field(description="message-passing layers; None where unknown")
     conservative: bool = Field(description="forces are the gradient of its energy")
+    atomic_energies: bool = Field(default=True, description="it splits its energy over the atoms")
     licence: str = Field(description="licence of the weights")
     reference: str = Field(description="publication")
     distribution: str = Field(default="", description="package that carries the weights")
@@ -187,6 +189,7 @@ def _ase_model(specification: str) -> Model:
         cutoff_A=None,
         layers=None,
         conservative=True,
+        atomic_energies=False,
         licence="unknown",
         reference="",
         path=path,
@@ -255,3 +258,32 @@ def _read_checkpoint(family: str, path: Path, name: str) -> dict[str, object]:
         f"model {name}: {path} is not a checkpoint of family {family} (it holds"
         f" {', '.join(sorted(map(str, keys))[:5]) or type(content).__name__})"
     )
+
+
+def fetch(model: Model, *, say: Callable[[str], None] = lambda _: None) -> Path:
+    """Make the file that LAMMPS reads, from the checkpoint; at once when it is there already.
+
+    Returns
+    -------
+    Path
+        exported file of a native model, checkpoint of one that goes through the bridge
+
+    Raises
+    ------
+    ModelError
+        when the weights are not there, or damaged
+    """
+    if model.route == "bridge":
+        return model.path or model.checkpoint()
+    exported = model.exported()
+    if not exported.is_file():
+        say(f"exporting {model.name} for pair_style {model.pair_style}")
+        try:
+            exported.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=exported.parent) as directory:
+                made = Path(directory) / exported.name
+                model.module.export(model, made)
+                made.replace(exported)
+        except OSError as error:
+            raise MachineError(f"cannot write {exported}: {error.strerror}") from error
+    return exported

@@ -1,0 +1,1 @@
+"""Analysis of trajectories and paths: MSD, diffusivity, RDF, plots, report."""

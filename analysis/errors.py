@@ -1,0 +1,13 @@
+"""Errors of the analysis package."""
+
+
+class AnalysisError(Exception):
+    """Base of every error that the analysis raises on purpose."""
+
+
+class TrajectoryError(AnalysisError, ValueError):
+    """A trajectory that cannot be read, or that is too short or ambiguous for what was asked."""
+
+
+class ResultsError(AnalysisError, ValueError):
+    """A results folder that holds nothing to report."""

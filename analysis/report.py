@@ -1,0 +1,349 @@
+"""One self-contained HTML page from a folder of runs."""
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from hopkin.analysis.errors import ResultsError
+from hopkin.analysis.plots import (
+    STYLE,
+    EnergyProfile,
+    MsdCurve,
+    plot_energy_profiles,
+    plot_msd,
+    plot_rdf,
+)
+from hopkin.analysis.results import Run, find_runs, read_table
+
+MISSING = "–"  # noqa: RUF001 - the dash of a table
+NOT_DRAWN = "type_I_divergence"  # energies without meaning, of any size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table in the report: its heading, its unit, and its cell of each run."""
+
+    heading: str
+    cell: Callable[[Run], Any]
+    unit: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Illustration:
+    """A figure in the report, as inline SVG, with its heading and caption."""
+
+    heading: str
+    caption: str
+    svg: Markup
+    wide: bool = False
+
+
+def write_report(results_root: Path, output: Path) -> None:
+    """Write the report on every run directory at or below a folder.
+
+    Figures are inline SVG by matplotlib rather than plotly: the page needs no script, stays
+    small (plotly.js alone is 4 MB) and prints as vector graphics.
+
+    Parameters
+    ----------
+    results_root
+        The folder that holds the run directories.
+    output
+        The HTML file to write.
+
+    Raises
+    ------
+    ResultsError
+        If there are no runs.
+    """
+    runs = find_runs(Path(results_root))
+    complete = [run for run in runs if run.state in ("finished", "failed")]
+    barriers = [run for run in complete if run.kind in ("barrier", "neb")]
+    barriers.sort(key=lambda run: _order(run, "material", "hop", "model"))
+    dynamics = [run for run in complete if run.kind == "md"]
+    dynamics.sort(key=lambda run: _order(run, "material", "temperature_K", "model", "seed"))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hopkin.analysis", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = _shown
+    page = environment.get_template("report.html.j2").render(
+        results=Path(results_root).resolve().name,
+        counts={state: sum(run.state == state for run in runs) for state in _STATES},
+        models=_distinct(complete, "model"),
+        materials=_distinct(complete, "material"),
+        tables=[
+            ("Migration barriers", _BARRIER_COLUMNS, barriers, _BARRIER_NOTE),
+            ("Molecular dynamics", _MD_COLUMNS, dynamics, _MD_NOTE),
+            (
+                "Other runs",
+                _OTHER_COLUMNS,
+                [run for run in complete if run not in barriers and run not in dynamics],
+                "Runs of a kind that this report has no table for.",
+            ),
+        ],
+        profiles=list(_energy_figures(barriers)),
+        transport=list(_transport_figures(dynamics)),
+        open_runs=[run for run in runs if run.state in ("unfinished", "unreadable")],
+        provenance=_PROVENANCE_COLUMNS,
+        runs=runs,
+        hopkin_version=_hopkin_version(),
+    )
+    Path(output).write_text(page, encoding="utf-8")
+
+
+def _energy_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
+    """One figure for each material and hop, one curve per model."""
+    for (material, hop), group in _grouped(runs, "material", "hop"):
+        drawn: list[Run] = []
+        left_out: list[Run] = []
+        for run in group:
+            energies = np.array(run.get("energies_eV") or [], dtype=np.float64)
+            usable = energies.size > 1 and bool(np.isfinite(energies).all())
+            (drawn if usable and run.get("failure") != NOT_DRAWN else left_out).append(run)
+        scaled = all(len(run.get("reaction_coordinate") or []) == _images(run) for run in drawn)
+        caption = "Lines join the images; dashed: failed runs."
+        if left_out:
+            names = ", ".join(
+                f"{run.get('model') or run.name} ({run.get('failure') or 'no energies'})"
+                for run in left_out
+            )
+            caption += f" Not drawn: {names}."
+        svg = Markup()
+        if drawn:
+            labels = _labels(drawn, "mechanism")
+            profiles = [_profile(*pair, scaled=scaled) for pair in zip(drawn, labels, strict=True)]
+            label = "reaction coordinate" if scaled else "image"
+            svg = _svg(plot_energy_profiles(profiles, coordinate_label=label))
+        heading = " · ".join([str(material)] + ([f"hop {hop}"] if hop is not None else []))
+        yield Illustration(heading=heading, caption=caption, svg=svg)
+
+
+def _images(run: Run) -> int:
+    return len(run.get("energies_eV") or [])
+
+
+def _profile(run: Run, label: str, *, scaled: bool) -> EnergyProfile:
+    coordinate = run.get("reaction_coordinate") if scaled else range(_images(run))
+    return EnergyProfile(
+        label=label,
+        coordinate=np.array(coordinate, dtype=np.float64),
+        energies=np.array(run.get("energies_eV"), dtype=np.float64),
+        barrier=run.get("barrier_eV"),
+        failed=run.state == "failed",
+    )
+
+
+def _transport_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
+    """MSD and RDF for each material and temperature, one curve per run."""
+    for (material, temperature), group in _grouped(runs, "material", "temperature_K"):
+        heading = f"{material} · {_shown(temperature)} K"
+        msd, rdf, missing = [], {}, []
+        for run, label in zip(group, _labels(group, "seed"), strict=True):
+            if run.state == "failed":
+                label += " (failed)"
+            try:
+                table = read_table(run.directory / "msd.csv")
+                msd.append(
+                    MsdCurve(
+                        label=label,
+                        times=table["time_ps"],
+                        single_origin=table["msd_single_origin_A2"],
+                        windowed=table["msd_windowed_A2"],
+                    )
+                )
+                rdf[label] = read_table(run.directory / "rdf.csv")
+            except (ResultsError, KeyError):
+                missing.append(label)
+        note = f" No complete tables: {', '.join(missing)}." if missing else ""
+        yield Illustration(
+            heading=f"{heading} · mean squared displacement",
+            caption="Ions, framework drift removed." + note,
+            svg=_svg(plot_msd(msd)) if msd else Markup(),
+        )
+        if rdf:
+            yield Illustration(
+                heading=f"{heading} · radial distribution functions",
+                caption="All periodic images; last 40 % of the run." + note,
+                svg=_svg(_rdf_figure(rdf)),
+                wide=True,
+            )
+
+
+def _rdf_figure(tables: dict[str, dict[str, Any]]) -> Figure:
+    r = next(iter(tables.values()))["r_A"]
+    pairs = dict.fromkeys(name for table in tables.values() for name in table if name != "r_A")
+    curves = {
+        pair: {
+            label: np.interp(r, table["r_A"], table[pair])
+            for label, table in tables.items()
+            if pair in table
+        }
+        for pair in pairs
+    }
+    return plot_rdf(r, curves)
+
+
+def _grouped(
+    runs: Sequence[Run], first: str, second: str
+) -> Iterable[tuple[tuple[Any, Any], list[Run]]]:
+    def key(run: Run) -> tuple[str, ...]:
+        return _order(run, first, second)
+
+    for _, group in groupby(sorted(runs, key=key), key=key):
+        members = list(group)
+        yield (members[0].get(first) or members[0].name, members[0].get(second)), members
+
+
+def _labels(runs: Sequence[Run], key: str) -> list[str]:
+    """Return labels that tell runs apart: model, else with a further field, else directory."""
+    models = [str(run.get("model") or run.name) for run in runs]
+    longer = [f"{model}, {key} {run.get(key)}" for model, run in zip(models, runs, strict=True)]
+    names = [f"{model}, {run.name}" for model, run in zip(models, runs, strict=True)]
+    return next((labels for labels in (models, longer) if len(set(labels)) == len(runs)), names)
+
+
+def _order(run: Run, *keys: str) -> tuple[str, ...]:
+    """Return a key that sorts runs by fields, numbers by size; a missing field is the name."""
+    values = [run.name if run.get(key) is None else run.get(key) for key in keys]
+    return tuple(f"{v:012.3f}" if isinstance(v, int | float) else str(v) for v in values)
+
+
+def _svg(figure: Figure) -> Markup:
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "hopkin"}
+    with mpl.rc_context(STYLE | style):
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
+    svg = text.getvalue()
+    return Markup(svg[svg.index("<svg") :])  # matplotlib has escaped the labels
+
+
+def _distinct(runs: Sequence[Run], key: str) -> list[str]:
+    return sorted({str(run.get(key)) for run in runs if run.get(key) is not None})
+
+
+def _shown(value: Any, digits: int = 4) -> str:
+    """Return a value as a reader wants it: rounded numbers, words for truth values."""
+    if value is None or value == "" or value == {}:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.{digits}g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(item, 2)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(_shown(item, digits) for item in value)
+    return str(value)
+
+
+def _field(
+    key: str, heading: str, unit: str = "", form: str = "", *, numeric: bool = True
+) -> Column:
+    """Column of one field of result.json, or of run.json where the result has none."""
+
+    def cell(run: Run) -> Any:
+        value = run.get(key)
+        if key == "failure" and isinstance(value, str):
+            value = value.replace("_", " ")  # so that it can break between words
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return format(value, form) if form and is_number else value
+
+    return Column(heading=heading, cell=cell, unit=unit, numeric=numeric)
+
+
+def _diffusivity(run: Run) -> str:
+    value, error = run.get("diffusivity_windowed_cm2_per_s"), run.get("diffusivity_std")
+    if value is None:
+        return str(run.get("diffusivity_windowed_reason") or MISSING)
+    return f"{value:.2e}" if error is None else f"{value:.2e} ± {error:.1e}"
+
+
+def _version(run: Run) -> Any:
+    versions = run.get("versions")
+    from_versions = versions.get("hopkin") if isinstance(versions, dict) else None
+    return run.get("hopkin_version") or from_versions
+
+
+def _hopkin_version() -> str:
+    try:
+        return version("hopkin")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+_NO_METADATA: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_STATES = ("finished", "failed", "unfinished", "unreadable")
+_BARRIER_NOTE = (
+    "Barrier: saddle above the mean of the two endpoints; forward and reverse: above the initial "
+    "and the final one. Red: failed, with the class of the failure."
+)
+_MD_NOTE = (
+    "D, paper: slope of the single-origin MSD at the end of the run, negative where it falls. "
+    "D, windowed: all origins, fitted where the MSD is diffusive, with its standard deviation; "
+    "where that rule allows no number, the reason. Slope: of ln MSD against ln t, 1 for diffusion."
+)
+_BARRIER_COLUMNS = (
+    _field("material", "material", numeric=False),
+    _field("ion", "ion", numeric=False),
+    _field("hop", "hop", numeric=False),
+    _field("path_length_A", "path", "Å", ".2f"),
+    _field("model", "model", numeric=False),
+    _field("images", "images"),
+    _field("barrier_eV", "barrier", "eV", ".3f"),
+    _field("forward_barrier_eV", "forward", "eV", ".3f"),
+    _field("reverse_barrier_eV", "reverse", "eV", ".3f"),
+    _field("converged", "converged", numeric=False),
+    _field("max_atom_force_eV_per_A", "max force", "eV/Å", ".3f"),
+    _field("failure", "failure", numeric=False),
+    _field("wall_s", "time", "s", ".0f"),
+    _field("parity", "parity with model's calculator", numeric=False),
+)
+_MD_COLUMNS = (
+    _field("material", "material", numeric=False),
+    _field("ion", "ion", numeric=False),
+    _field("model", "model", numeric=False),
+    _field("temperature_K", "T", "K", ".0f"),
+    _field("temperature_mean_K", "mean T", "K", ".0f"),
+    _field("seed", "seed"),
+    _field("timestep_fs", "step", "fs"),
+    _field("time_ps", "length", "ps", ".1f"),
+    _field("n_ions", "ions"),
+    _field("msd_A2_final", "MSD", "Å²", ".2f"),
+    _field("framework_msd_A2", "framework", "Å²", ".2f"),
+    _field("diffusivity_cm2_per_s", "D, paper", "cm²/s", ".2e"),
+    Column(heading="D, windowed", cell=_diffusivity, unit="cm²/s", numeric=False),
+    _field("n_hops", "hops", form=".0f"),
+    _field("log_log_slope", "slope", form=".2f"),
+    _field("failure", "failure", numeric=False),
+    _field("ns_per_day", "speed", "ns/day", ".3g"),
+)
+_OTHER_COLUMNS = (
+    Column(heading="directory", cell=lambda run: run.name, numeric=False),
+    Column(heading="kind", cell=lambda run: run.kind, numeric=False),
+    _field("failure", "failure", numeric=False),
+)
+_PROVENANCE_COLUMNS = (
+    Column(heading="directory", cell=lambda run: run.name, numeric=False),
+    Column(heading="kind", cell=lambda run: run.kind, numeric=False),
+    Column(heading="state", cell=lambda run: run.state, numeric=False),
+    _field("model", "model", numeric=False),
+    _field("model_sha256", "SHA-256 of the model", numeric=False),
+    _field("route", "route", numeric=False),
+    _field("lammps_version", "LAMMPS", numeric=False),
+    Column(heading="hopkin", cell=_version, numeric=False),
+)

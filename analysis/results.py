@@ -1,0 +1,109 @@
+"""Run directories and their tables, as found below a results folder."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from hopkin.analysis.arrays import FloatArray
+from hopkin.analysis.errors import ResultsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run directory.
+
+    Attributes
+    ----------
+    directory
+        Where it is.
+    name
+        Its path below the results folder.
+    asked
+        Content of run.json.
+    result
+        Content of result.json; empty where there is none.
+    state
+        "finished", "failed" (finished, with a failure), "unfinished" (no result.json yet), or
+        "unreadable" (one of the two files is not a JSON object).
+    """
+
+    directory: Path
+    name: str
+    asked: Mapping[str, Any]
+    result: Mapping[str, Any]
+    state: Literal["finished", "failed", "unfinished", "unreadable"]
+
+    @property
+    def kind(self) -> str:
+        """Kind of the run: "barrier", "neb", "md", or "unknown"."""
+        return str(self.asked.get("kind", "unknown"))
+
+    def get(self, key: str) -> Any:
+        """Return what came out under a key, or else what was asked, or else None."""
+        value = self.result.get(key)
+        return self.asked.get(key) if value is None else value
+
+
+def find_runs(results_root: Path) -> list[Run]:
+    """Find every run directory, one that holds a run.json, at or below a folder.
+
+    Raises
+    ------
+    ResultsError
+        If there is no such folder, or no run in it.
+    """
+    if not results_root.is_dir():
+        raise ResultsError(f"{results_root} is not a folder; give the folder that holds the runs")
+    runs = [_read_run(file.parent, results_root) for file in sorted(results_root.rglob("run.json"))]
+    if not runs:
+        raise ResultsError(f"no run directories (with a run.json) in {results_root} or below it")
+    return runs
+
+
+def read_table(path: Path) -> dict[str, FloatArray]:
+    """Read a table of numbers, such as msd.csv, as a mapping from column names to columns.
+
+    Raises
+    ------
+    ResultsError
+        If the table cannot be read.
+    """
+    try:
+        with path.open(newline="") as file:
+            names, *rows = csv.reader(file)
+        columns = np.array(rows, dtype=np.float64).reshape(-1, len(names)).T
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"cannot read the table {path}: {error}") from error
+    return dict(zip(names, columns, strict=True))
+
+
+def _read_run(directory: Path, results_root: Path) -> Run:
+    name = directory.relative_to(results_root).as_posix()
+    result_file = directory / "result.json"
+    asked: Mapping[str, Any] = {}
+    try:
+        asked = _read_object(directory / "run.json")
+        if not result_file.exists():
+            return Run(directory=directory, name=name, asked=asked, result={}, state="unfinished")
+        result = _read_object(result_file)
+    except (OSError, ValueError):
+        return Run(directory=directory, name=name, asked=asked, result={}, state="unreadable")
+    return Run(
+        directory=directory,
+        name=name,
+        asked=asked,
+        result=result,
+        state="failed" if result.get("failure") else "finished",
+    )
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    content = json.loads(path.read_text())
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return content

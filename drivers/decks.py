@@ -1,0 +1,111 @@
+"""LAMMPS decks: templates of `hopkin.lammps_inputs` rendered, structures written and read back."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from ase import Atoms
+from ase.io.lammpsdata import write_lammps_data
+from numpy.typing import NDArray
+
+from hopkin.drivers.errors import DeckError
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("hopkin.lammps_inputs", "."),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Render a deck template.
+
+    Raises
+    ------
+    DeckError
+        when there is no such template, or a value is missing
+    """
+    try:
+        return _environment().get_template(f"{template}.in.j2").render(**values)
+    except jinja2.TemplateNotFound as error:
+        raise DeckError(f"no deck template '{error.name}' in hopkin.lammps_inputs") from error
+    except jinja2.UndefinedError as error:
+        raise DeckError(f"deck {template}.in: {error}") from error
+
+
+def elements_of(atoms: Atoms) -> tuple[str, ...]:
+    """Chemical symbols in the order of their first atom: the LAMMPS types 1, 2, ..."""
+    return tuple(dict.fromkeys(atoms.get_chemical_symbols()))
+
+
+def is_triclinic(atoms: Atoms) -> bool:
+    """Whether the cell, in LAMMPS orientation, has tilt factors."""
+    cell = atoms.cell.array
+    return bool(np.any(np.abs(cell[np.tril_indices(3, -1)]) > 1e-8))
+
+
+def write_structure(path: Path, atoms: Atoms, elements: Sequence[str]) -> None:
+    """Write a LAMMPS data file.
+
+    Parameters
+    ----------
+    atoms
+        atoms in LAMMPS orientation (a along x, b in the xy plane); atom IDs follow their order
+    elements
+        chemical symbols of the LAMMPS types
+    """
+    cell = atoms.cell.array
+    if np.any(np.abs(cell[np.triu_indices(3, 1)]) > 1e-8):
+        raise DeckError("a LAMMPS cell has a along x and b in the xy plane; received another orientation")
+    plain = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=cell, pbc=True)
+    with path.open("w") as file:
+        write_lammps_data(
+            file,
+            plain,
+            specorder=list(elements),
+            masses=True,
+            units="metal",
+            atom_style="atomic",
+            reduce_cell=False,
+            force_skew=is_triclinic(atoms),
+        )
+
+
+def read_state(path: Path) -> Atoms:
+    """Read a dump with `id type element xu yu zu fx fy fz`: cell, positions and forces.
+
+    The box of LAMMPS keeps its origin in the file; positions are returned relative to it. Forces [eV/A] are in
+    `atoms.arrays["forces"]`, shape (n_atoms, 3).
+    """
+    lines = path.read_text().splitlines()
+    box = next(i for i, line in enumerate(lines) if line.startswith("ITEM: BOX BOUNDS"))
+    header = next(i for i, line in enumerate(lines) if line.startswith("ITEM: ATOMS"))
+    columns = lines[header].split()[2:]
+    rows = [line.split() for line in lines[header + 1 :]]
+    cell, origin = _box(np.array([line.split() for line in lines[box + 1 : box + 4]], dtype=np.float64))
+    table = {name: [row[column] for row in rows] for column, name in enumerate(columns)}
+
+    def vectors(*names: str) -> NDArray[np.float64]:
+        return np.array([table[name] for name in names], dtype=np.float64).T
+
+    atoms = Atoms(table["element"], positions=vectors("xu", "yu", "zu") - origin, cell=cell, pbc=True)
+    atoms.set_array("forces", vectors("fx", "fy", "fz"))
+    return atoms
+
+
+def _box(bounds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cell (3, 3) and origin (3,) of the `xlo_bound xhi_bound xy` lines of a dump (LAMMPS Howto_triclinic)."""
+    xy, xz, yz = bounds[:, 2] if bounds.shape[1] == 3 else (0.0, 0.0, 0.0)
+    low, high = bounds[:, 0].copy(), bounds[:, 1].copy()
+    low[0] -= min(0.0, xy, xz, xy + xz)
+    high[0] -= max(0.0, xy, xz, xy + xz)
+    low[1] -= min(0.0, yz)
+    high[1] -= max(0.0, yz)
+    lx, ly, lz = high - low
+    return np.array([[lx, 0.0, 0.0], [xy, ly, 0.0], [xz, yz, lz]]), low

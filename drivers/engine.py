@@ -1,0 +1,166 @@
+"""Starts LAMMPS: the one place where hopkin runs it."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from hopkin.drivers.errors import LammpsError, MachineError
+
+_logger = logging.getLogger(__name__)
+
+# With more ranks than cores, waiting ranks of MPICH hand their core on at once instead of spinning.
+_MPI_ENVIRONMENT = {"MPIR_CVAR_POLLS_BEFORE_YIELD": "0"}
+
+_POLL_S = 0.5
+_TAIL_LINES = 12
+
+
+def executable(name: str) -> str:
+    """Path of `lmp` or `mpirun`: of this Python environment, else the first on PATH.
+
+    Raises
+    ------
+    MachineError
+        when there is none
+    """
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    if found is None:
+        remedy = {"mpirun": "install the package mpich", "lmp": "install the package lammps"}
+        raise MachineError(
+            f"no {name} in this Python environment or on PATH: {remedy.get(name, 'install it')}"
+        )
+    return found
+
+
+@cache
+def lammps_version() -> str:
+    """Version of the LAMMPS that hopkin starts, such as `22 Jul 2025 - Update 4`."""
+    argv = [executable("mpirun"), "-np", "1", executable("lmp"), "-h"]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False).stdout
+    line = next((line for line in said.splitlines() if "Simulator - " in line), "")
+    if not line:
+        raise MachineError(f"LAMMPS does not start ({' '.join(argv)}): run `hopkin doctor`")
+    return line.split("Simulator - ")[1].strip()
+
+
+def command(deck: str, *, replicas: int = 1, variables: dict[str, str] | None = None) -> list[str]:
+    """Argument list that runs a deck on one MPI rank per replica."""
+    partition = ["-partition", f"{replicas}x1"] if replicas > 1 else []
+    settings = [word for item in (variables or {}).items() for word in ("-var", *item)]
+    return [
+        *(executable("mpirun"), "-np", str(replicas), executable("lmp")),
+        *(*partition, "-in", deck, "-log", "log.lammps", "-screen", "none", "-nocite", *settings),
+    ]
+
+
+def run_deck(
+    directory: Path,
+    deck: str,
+    *,
+    replicas: int = 1,
+    threads: int = 1,
+    variables: dict[str, str] | None = None,
+    timeout_s: float | None = None,
+    on_poll: Callable[[], None] | None = None,
+) -> float:
+    """Run a deck in its directory and wait for it.
+
+    Parameters
+    ----------
+    directory
+        where the deck is; LAMMPS runs there and writes there
+    replicas
+        MPI ranks, one per partition
+    threads
+        OpenMP threads of each rank
+    variables
+        LAMMPS variables (`-var name value`)
+    on_poll
+        called twice a second while LAMMPS runs, to show progress
+
+    Returns
+    -------
+    float
+        wall time [s]
+
+    Raises
+    ------
+    LammpsError
+        when LAMMPS ends with an error; the message holds the error line
+    MachineError
+        when LAMMPS or MPI cannot be started
+    """
+    argv = command(deck, replicas=replicas, variables=variables)
+    _logger.info("%s: %s", directory, " ".join(argv))
+    environment = {**os.environ, **_MPI_ENVIRONMENT, "OMP_NUM_THREADS": str(threads)}
+    start = time.monotonic()
+    with (directory / "lammps.out").open("wb") as output:
+        process = subprocess.Popen(
+            argv,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait(process, start, timeout_s, on_poll, deck)
+        finally:
+            _end(process)
+    if process.returncode != 0:
+        raise _failure(directory, deck, process.returncode)
+    return time.monotonic() - start
+
+
+def _wait(
+    process: subprocess.Popen[bytes],
+    start: float,
+    timeout_s: float | None,
+    on_poll: Callable[[], None] | None,
+    deck: str,
+) -> None:
+    while True:
+        try:
+            process.wait(timeout=_POLL_S)
+            return
+        except subprocess.TimeoutExpired:
+            if on_poll is not None:
+                on_poll()
+        if timeout_s is not None and time.monotonic() - start > timeout_s:
+            raise LammpsError(f"{deck} did not end within {timeout_s:.0f} s")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End mpirun and its ranks, if they still run: the user interrupted, or time ran out."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _failure(directory: Path, deck: str, code: int) -> LammpsError | MachineError:
+    lines = (directory / "lammps.out").read_text(errors="replace").splitlines()
+    for log in sorted(directory.glob("log.lammps*")):
+        lines += log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+    joined = "\n".join(lines)
+    if "not enough slots" in joined:
+        return MachineError(
+            f"the MPI launcher has not enough slots for {deck}: give the job more of them, or use fewer images"
+        )
+    if "No space left on device" in joined or shutil.disk_usage(directory).free < 1_000_000:
+        return MachineError(f"the disk of {directory} is full")
+    errors = [line for line in lines if line.startswith(("ERROR", "Last input line"))]
+    tail = errors or lines[-_TAIL_LINES:]
+    return LammpsError(f"{deck} failed in {directory} (exit code {code}): " + " | ".join(dict.fromkeys(tail)))

@@ -1,0 +1,199 @@
+"""The parity gate: LAMMPS and the model's own Python calculator must agree before a run is believed."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from hopkin.drivers import decks, engine, lammps_plugins
+from hopkin.drivers.errors import ModelError
+from hopkin.drivers.materials import build_material
+from hopkin.drivers.models import Model, cache_directory, fetch, sha256_of
+from hopkin.drivers.rundirectory import write_json, writing_to
+
+# Single precision of an energy near -1000 eV and of forces near 10 eV/A; double is far below.
+ENERGY_TOLERANCE_EV_PER_ATOM = 1e-5
+FORCE_TOLERANCE_EV_PER_A = 1e-4
+STRESS_TOLERANCE_GPA = 1e-3
+GOLDEN_TOLERANCE_EV_PER_ATOM = 1e-4
+
+_GOLDEN_MATERIAL = "LiFePO4-olivine"
+_RATTLE_A = 0.05
+
+
+class Parity(BaseModel):
+    """Largest differences between LAMMPS and the model's own calculator on one configuration."""
+
+    model_config = ConfigDict(frozen=True)
+
+    formula: str = Field(description="composition of the rattled cell")
+    energy_difference_eV_per_atom: float
+    force_difference_eV_per_A: float = Field(description="largest over atoms and components")
+    stress_difference_GPa: float = Field(description="largest over components")
+    atomic_energy_sum_difference_eV: float | None = Field(
+        description="sum of LAMMPS's atomic energies against its total; None where the model has none"
+    )
+    golden_difference_eV_per_atom: float | None = Field(description="against the golden energy")
+
+    @property
+    def passed(self) -> bool:
+        """Whether every difference is within its tolerance; NaN is not."""
+        golden = self.golden_difference_eV_per_atom
+        return (
+            self.energy_difference_eV_per_atom <= ENERGY_TOLERANCE_EV_PER_ATOM
+            and self.force_difference_eV_per_A <= FORCE_TOLERANCE_EV_PER_A
+            and self.stress_difference_GPa <= STRESS_TOLERANCE_GPA
+            and (golden is None or golden <= GOLDEN_TOLERANCE_EV_PER_ATOM)
+        )
+
+
+def rattled(atoms: Atoms, *, seed: int = 1, amplitude_A: float = _RATTLE_A) -> Atoms:
+    """A copy with every coordinate displaced by a normal deviate of width `amplitude_A` [A]."""
+    copy = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
+    copy.positions += np.random.default_rng(seed).normal(scale=amplitude_A, size=(len(copy), 3))
+    return copy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinglePoint:
+    """What LAMMPS says of a structure.
+
+    Attributes
+    ----------
+    energy
+        [eV]
+    forces
+        (n_atoms, 3) [eV/A]
+    stress
+        (6,) xx yy zz yz xz xy, positive under tension as in ASE [eV/A^3]
+    atomic_energies
+        (n_atoms,) [eV], or None where the model has none
+    """
+
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+    atomic_energies: NDArray[np.float64] | None
+
+
+def single_point(atoms: Atoms, model: Model, directory: Path) -> SinglePoint:
+    """Evaluate a structure, in LAMMPS orientation, by the deck `single_point.in` in a directory."""
+    elements = decks.elements_of(atoms)
+    decks.write_structure(directory / "point.data", atoms, elements)
+    deck = decks.render(
+        "single_point",
+        title=f"Single point with {model.name}",
+        name="point",
+        elements=elements,
+        pair_style=model.pair_style,
+        pair_coeff=model.pair_coeff(),
+        atomic_energies=model.atomic_energies,
+    )
+    (directory / "single_point.in").write_text(deck)
+    engine.run_deck(directory, "single_point.in")
+    state = yaml.safe_load((directory / "point.yaml").read_text())
+    return SinglePoint(
+        energy=float(state["energy_eV"]),
+        forces=decks.read_state(directory / "point.dump").arrays["forces"],
+        stress=-np.array(state["pressure_bar"]) * 1e5 * units.Pascal,
+        atomic_energies=(
+            np.loadtxt(directory / "point.atomic.dump", skiprows=9, ndmin=2)[:, 1]
+            if model.atomic_energies
+            else None
+        ),
+    )
+
+
+def verify(model: Model, atoms: Atoms) -> Parity:
+    """Compare LAMMPS with the model's own calculator on a rattled copy of a structure.
+
+    Parameters
+    ----------
+    atoms
+        a structure in LAMMPS orientation
+
+    Raises
+    ------
+    ModelError
+        when the model does not cover an element
+    LammpsError
+        when LAMMPS fails
+    """
+    model.require_elements(atoms.get_chemical_symbols())
+    calculator = model.module.calculator(model, device="cpu")
+    shaken = rattled(atoms)
+    with tempfile.TemporaryDirectory(prefix="hopkin-parity-") as directory:
+        lammps = single_point(shaken, model, Path(directory))
+    shaken.calc = calculator
+    energy = shaken.get_potential_energy()
+    return Parity(
+        formula=shaken.get_chemical_formula(),
+        energy_difference_eV_per_atom=abs(lammps.energy - energy) / len(shaken),
+        force_difference_eV_per_A=float(np.abs(lammps.forces - shaken.get_forces()).max()),
+        stress_difference_GPa=float(np.abs(lammps.stress - shaken.get_stress()).max() / units.GPa),
+        atomic_energy_sum_difference_eV=(
+            abs(float(lammps.atomic_energies.sum()) - lammps.energy)
+            if lammps.atomic_energies is not None
+            else None
+        ),
+        golden_difference_eV_per_atom=_golden_difference(model, calculator),
+    )
+
+
+def _golden_difference(model: Model, calculator: Calculator) -> float | None:
+    if model.golden_energy_eV_per_atom is None:
+        return None
+    atoms = build_material(_GOLDEN_MATERIAL)
+    atoms.calc = calculator
+    return abs(float(atoms.get_potential_energy()) / len(atoms) - model.golden_energy_eV_per_atom)
+
+
+def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> dict[str, object]:
+    """Verify a model on a composition, unless this model, LAMMPS and plugin have been on these elements.
+
+    Returns
+    -------
+    dict
+        the fields of `Parity`
+
+    Raises
+    ------
+    ModelError
+        when LAMMPS and the model's own calculator disagree
+    """
+    fetch(model)
+    stamp = cache_directory() / "parity" / f"{_key(model, atoms)}.json"
+    if not stamp.is_file():
+        say(f"verifying {model.name}: LAMMPS against its own calculator")
+        parity = verify(model, atoms)
+        if not parity.passed:
+            raise ModelError(
+                f"model {model.name} is not usable on {parity.formula}: LAMMPS and its own calculator differ by"
+                f" {parity.energy_difference_eV_per_atom:.2g} eV/atom,"
+                f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa; golden"
+                f" energy off by {parity.golden_difference_eV_per_atom} eV/atom"
+            )
+        with writing_to(stamp):
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+        write_json(stamp, parity.model_dump())
+    return Parity.model_validate_json(stamp.read_text()).model_dump()
+
+
+def _key(model: Model, atoms: Atoms) -> str:
+    """Hash of all that parity depends on: weights, exported file, LAMMPS, plugins, elements."""
+    parts = [model.name, model.sha256, model.route, engine.lammps_version()]
+    parts += sorted(set(atoms.get_chemical_symbols()))
+    files = sorted(Path(lammps_plugins.directory()).glob("*.so"))
+    if model.route == "native":
+        files.append(model.exported())
+    parts += [sha256_of(file) for file in files]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:20]

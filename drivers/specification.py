@@ -1,0 +1,83 @@
+"""What a user asks for, validated once; and the presets."""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hopkin.drivers.errors import SpecificationError
+
+S = TypeVar("S", bound=BaseModel)
+
+Preset = Literal["quick", "paper"]
+Mechanism = Literal["vacancy"]
+
+# Least distance between opposite faces of the supercell [A], and force tolerance [eV/A] (Guo, Gui, Wang: 0.05)
+_PRESETS: dict[Preset, tuple[float, float]] = {"quick": (6.0, 0.1), "paper": (9.0, 0.05)}
+
+
+class Specification(BaseModel):
+    """Base of all specifications: immutable, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(description="registry name, FAMILY:/path/to/checkpoint, or ase:module:factory")
+    ion: str = Field(default="Li", description="chemical symbol of the mobile ion")
+
+
+class BandSpecification(Specification):
+    """A climbing-image NEB run."""
+
+    images: int = Field(default=5, ge=3, description="images between the two ends")
+    force_tolerance_eV_per_A: float = Field(
+        default=0.05, gt=0, description="largest force on an atom of a relaxed structure or band [eV/A]"
+    )
+    max_iterations: int = Field(default=500, gt=0, description="steps of a relaxation or of the band")
+
+
+class BarrierSpecification(BandSpecification):
+    """The barrier of one hop of a crystal."""
+
+    mechanism: Mechanism = Field(default="vacancy", description="how the ion finds room to hop")
+    hop: Annotated[int, Field(ge=0, description="number of the hop, as `hopkin hops` lists them")] = 0
+    max_length_A: float = Field(default=5.0, gt=0, description="longest hop that is listed [A]")
+    repeats: tuple[int, int, int] | None = Field(
+        default=None, description="supercell; None: the smallest that keeps min_height_A"
+    )
+    min_height_A: float = Field(
+        default=_PRESETS["quick"][0], gt=0, description="distance between opposite faces [A]"
+    )
+    relax_bulk: bool = Field(default=True, description="relax cell and atoms of the crystal first")
+
+
+class MDSpecification(Specification):
+    """A molecular-dynamics run."""
+
+    temperature_K: float = Field(gt=0, description="temperature of the thermostat [K]")
+    time_ps: float = Field(default=50.0, gt=0, description="length of the run [ps]")
+    timestep_fs: float = Field(default=2.0, gt=0, le=10, description="time step [fs]")
+    seed: int = Field(default=1, ge=1, lt=900_000_000, description="seed of the initial velocities")
+    ensemble: Literal["nvt", "nve"] = Field(default="nvt", description="Nose-Hoover, or none")
+    frame_interval_fs: float = Field(default=100.0, gt=0, description="time between frames [fs]")
+    repeats: tuple[int, int, int] = Field(default=(1, 1, 1), description="supercell")
+    relax: bool = Field(default=True, description="relax cell and atoms first")
+    force_tolerance_eV_per_A: float = Field(default=0.05, gt=0, description="of that relaxation [eV/A]")
+    max_iterations: int = Field(default=500, gt=0, description="steps of that relaxation")
+
+
+def preset(name: Preset) -> dict[str, float]:
+    """Fields of a BarrierSpecification that a preset stands for."""
+    height, tolerance = _PRESETS[name]
+    return {"min_height_A": height, "force_tolerance_eV_per_A": tolerance}
+
+
+def specify(kind: type[S], **fields: object) -> S:
+    """Make a specification; SpecificationError of one sentence per wrong field."""
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        raise SpecificationError(
+            "; ".join(
+                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, received {problem['input']!r}"
+                for problem in error.errors()
+            )
+        ) from error

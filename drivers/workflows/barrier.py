@@ -1,0 +1,288 @@
+"""Migration barriers: relaxed ends, an interpolated path, and a climbing-image band in LAMMPS."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from hopkin.drivers import decks, engine, paths
+from hopkin.drivers.errors import LammpsError, SpecificationError
+from hopkin.drivers.hops import Hop, find_hops, sufficient_repeats, vacancy_endpoints
+from hopkin.drivers.models import Model
+from hopkin.drivers.parity import ensure_parity
+from hopkin.drivers.rundirectory import RunDirectory, open_run
+from hopkin.drivers.specification import BandSpecification, BarrierSpecification
+from hopkin.drivers.structures import Structure, choose_repeats, require_ion
+from hopkin.drivers.workflows.relaxation import (
+    DIVERGED,
+    Relaxed,
+    Say,
+    fingerprint,
+    max_force,
+    read_relaxed,
+    relax,
+    slug,
+    threads_per_replica,
+)
+
+_logger = logging.getLogger(__name__)
+
+# Replicas wait for one another at every step, so the band is short-stepped and its table frequent.
+_PLAIN_ITERATIONS = 20
+_REPORT_EVERY = 5
+_TIMESTEP_PS = 0.002
+_SPRING_EV_PER_A2 = 1.0
+
+# An end that relaxes further than this part of the hop has left its site.
+_DRIFT_FRACTION = 0.5
+
+
+def select_hops(structure: Structure, ion: str, max_length: float, hop: str) -> list[Hop]:
+    """Hops that `--hop` asks for: a number of `hopkin hops`, or all of them."""
+    require_ion(structure.atoms, ion)
+    hops = find_hops(structure.atoms, ion, max_length)
+    if not hops:
+        raise SpecificationError(
+            f"{structure.material} has no {ion} hop up to {max_length:g} A: raise --max-length"
+        )
+    if hop == "all":
+        return list(hops)
+    if not hop.isdecimal() or int(hop) >= len(hops):
+        raise SpecificationError(
+            f"no hop '{hop}' in {structure.material}: accepted are 0 to {len(hops) - 1}, or all"
+        )
+    return [hops[int(hop)]]
+
+
+def run_barrier(
+    structure: Structure,
+    hop: Hop,
+    model: Model,
+    specification: BarrierSpecification,
+    root: Path,
+    *,
+    say: Say,
+) -> tuple[RunDirectory, dict[str, Any]]:
+    """Barrier of one vacancy hop of a crystal.
+
+    Bulk relaxation, supercell with a vacancy, relaxation of both ends, IDPP path, CI-NEB. A finished
+    run directory is read; a torn one is taken up at the stage it had reached.
+
+    Returns
+    -------
+    tuple
+        the run directory, and the content of its `result.json`
+    """
+    model.require_elements(structure.atoms.get_chemical_symbols())
+    asked = {
+        "kind": "barrier",
+        "material": structure.material,
+        "source": structure.source,
+        "structure": fingerprint(structure.atoms),
+        "model_sha256": model.sha256,
+        "specification": specification.model_dump(mode="json"),
+    }
+    run = open_run(root, f"{structure.material}-hop{hop.index}-{slug(model.name)}", asked)
+    if (result := run.result) is not None:
+        return run, result
+    parity = ensure_parity(model, structure.atoms, say=say)
+    start = time.monotonic()
+
+    settings = {
+        "force_tolerance": specification.force_tolerance_eV_per_A,
+        "max_iterations": specification.max_iterations,
+        "say": say,
+    }
+    bulk = structure.atoms
+    if specification.relax_bulk:
+        (relaxed,) = relax({"bulk": bulk}, model, run.path / "bulk", relax_cell=True, **settings)
+        bulk = relaxed.atoms
+    moved = hop.on(bulk)
+    repeats = specification.repeats
+    if repeats is None:
+        smallest = choose_repeats(bulk.cell, specification.min_height_A)
+        repeats = sufficient_repeats(bulk, moved, smallest)
+    initial, final = vacancy_endpoints(bulk, moved, repeats)
+    ends = relax(
+        {"initial": initial, "final": final}, model, run.path / "ends", relax_cell=False, **settings
+    )
+    drift = max(
+        float(np.linalg.norm(end.atoms.positions[-1] - before.positions[-1]))
+        for end, before in zip(ends, (initial, final), strict=True)
+    )
+    result = _band(
+        [end.atoms for end in ends], model, specification, run, say=say, wall_start=start
+    )
+    result |= {
+        "material": structure.material,
+        "mechanism": specification.mechanism,
+        "hop": hop.label,
+        "hop_index": hop.index,
+        "path_length_A": moved.length_A,
+        "repeats": list(repeats),
+        "end_drift_A": drift,
+        "parity": parity,
+    }
+    if result["failure"] is None and drift > _DRIFT_FRACTION * moved.length_A:
+        result["failure"] = "endpoint_drift"
+    return run, run.finish(result)
+
+
+def run_neb(
+    initial: Structure,
+    final: Structure,
+    model: Model,
+    specification: BandSpecification,
+    root: Path,
+    *,
+    say: Say,
+) -> tuple[RunDirectory, dict[str, Any]]:
+    """Barrier between two given ends, which are relaxed first."""
+    paths.check_endpoints(initial.atoms, final.atoms)
+    require_ion(initial.atoms, specification.ion)
+    model.require_elements(initial.atoms.get_chemical_symbols())
+    asked = {
+        "kind": "neb",
+        "initial": fingerprint(initial.atoms),
+        "final": fingerprint(final.atoms),
+        "material": initial.material,
+        "source": initial.source,
+        "model_sha256": model.sha256,
+        "specification": specification.model_dump(mode="json"),
+    }
+    run = open_run(root, f"{initial.material}-neb-{slug(model.name)}", asked)
+    if (result := run.result) is not None:
+        return run, result
+    parity = ensure_parity(model, initial.atoms, say=say)
+    start = time.monotonic()
+    ends = relax(
+        {"initial": initial.atoms, "final": final.atoms},
+        model,
+        run.path / "ends",
+        relax_cell=False,
+        force_tolerance=specification.force_tolerance_eV_per_A,
+        max_iterations=specification.max_iterations,
+        say=say,
+    )
+    result = _band([end.atoms for end in ends], model, specification, run, say=say, wall_start=start)
+    displacement = paths.displacements(initial.atoms, final.atoms)
+    ions = [n for n, symbol in enumerate(initial.atoms.symbols) if symbol == specification.ion]
+    result |= {
+        "material": initial.material,
+        "mechanism": "given ends",
+        "hop": f"{initial.material} -> {final.material}",
+        "path_length_A": float(np.linalg.norm(displacement[ions], axis=1).max()),
+        "parity": parity,
+    }
+    return run, run.finish(result)
+
+
+def _band(
+    ends: Sequence[Atoms],
+    model: Model,
+    specification: BandSpecification,
+    run: RunDirectory,
+    *,
+    say: Say,
+    wall_start: float,
+) -> dict[str, Any]:
+    """Run `neb.in` between relaxed ends; the part of the result that comes from the band."""
+    images = paths.interpolate(ends[0], ends[1], specification.images)
+    n_replicas = len(images)
+    elements = decks.elements_of(images[0])
+    for number, image in enumerate(images):
+        decks.write_structure(run.path / f"image_{number}.data", image, elements)
+    deck = decks.render(
+        "neb",
+        title=f"Band of {specification.images} images with {model.name}",
+        n_replicas=n_replicas,
+        elements=elements,
+        pair_style=model.pair_style,
+        pair_coeff=model.pair_coeff(),
+        force_tolerance=specification.force_tolerance_eV_per_A,
+        plain_iterations=_PLAIN_ITERATIONS,
+        climbing_iterations=specification.max_iterations,
+        report_every=_REPORT_EVERY,
+        spring_constant=_SPRING_EV_PER_A2,
+        timestep_ps=_TIMESTEP_PS,
+    )
+    (run.path / "neb.in").write_text(deck)
+    say("band: starting")
+    common: dict[str, Any] = {
+        "ion": specification.ion,
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "route": model.route,
+        "n_atoms": len(ends[0]),
+        "images": specification.images,
+        "lammps_version": engine.lammps_version(),
+    }
+    try:
+        engine.run_deck(
+            run.path,
+            "neb.in",
+            replicas=n_replicas,
+            threads=threads_per_replica(specification.images),
+            on_poll=lambda: _say_band(run.path / "log.lammps", say),
+        )
+    except LammpsError as error:
+        if not DIVERGED.search(str(error)):
+            raise
+        _logger.warning("%s", error)
+        return common | {
+            **dict.fromkeys(("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV")),
+            "energies_eV": [],
+            "reaction_coordinate": [],
+            "converged": False,
+            "max_atom_force_eV_per_A": None,
+            "failure": "type_I_divergence",
+            "force_evaluations": None,
+            "wall_s": time.monotonic() - wall_start,
+        }
+
+    replicas: list[Relaxed] = [read_relaxed(run.path, f"image_{n}") for n in range(n_replicas)]
+    band = [decks.read_state(run.path / f"image_{n}.band.dump") for n in range(n_replicas)]
+    energies = [replica.energy_eV for replica in replicas]
+    largest = max_force(band)
+    converged = largest <= specification.force_tolerance_eV_per_A * (1 + 1e-6)
+    failure = paths.classify(energies)
+    barriers = paths.barrier(energies) if failure != "type_I_divergence" else None
+    return common | {
+        "energies_eV": energies,
+        "reaction_coordinate": paths.reaction_coordinate([r.atoms for r in replicas]).tolist(),
+        "barrier_eV": barriers and barriers.barrier_eV,
+        "forward_barrier_eV": barriers and barriers.forward_barrier_eV,
+        "reverse_barrier_eV": barriers and barriers.reverse_barrier_eV,
+        "converged": converged,
+        "max_atom_force_eV_per_A": largest,
+        "failure": failure or (None if converged else "not_converged"),
+        "force_evaluations": specification.images * _iterations(run.path / "log.lammps"),
+        "wall_s": time.monotonic() - wall_start,
+    }
+
+
+def _table(log: Path) -> list[list[float]]:
+    """Rows of the table that LAMMPS `neb` writes to the log of the universe: step, largest 3N force norm of a
+    replica [eV/A], and others, of which column 6 is the forward barrier [eV]."""
+    rows = []
+    for line in log.read_text().splitlines() if log.is_file() else ():
+        words = line.split()
+        if words and words[0].isdecimal() and len(words) > 9:
+            rows.append([float(word) for word in words])
+    return rows
+
+
+def _iterations(log: Path) -> int:
+    rows = _table(log)
+    return int(rows[-1][0]) if rows else 0
+
+
+def _say_band(log: Path, say: Say) -> None:
+    if rows := _table(log):
+        step, band_force, *_ = rows[-1]
+        forward = rows[-1][6]
+        say(f"band: step {step:.0f}, force on the band {band_force:.2f} eV/A, barrier {forward:.3f} eV")

@@ -1,0 +1,107 @@
+"""Laws of mean squared displacements."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from hopkin.analysis.arrays import FloatArray, frozen
+from hopkin.analysis.msd import remove_drift, single_origin_msd, windowed_msd
+from hopkin.analysis.trajectory import Trajectory, to_universe, unwrap
+
+Walk = Callable[..., FloatArray]
+Kernel = Callable[[FloatArray], FloatArray]
+EXACT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
+SINGLE_PRECISION: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def naive_windowed_msd(positions: FloatArray) -> FloatArray:
+    n_frames = len(positions)
+    msd = np.zeros(positions.shape[:2])
+    for lag in range(1, n_frames):
+        for origin in range(n_frames - lag):
+            msd[lag] += ((positions[origin + lag] - positions[origin]) ** 2).sum(axis=-1)
+        msd[lag] /= n_frames - lag
+    return msd
+
+
+def test_windowed_msd_equals_the_sum_over_origins_after_wrapping_and_unwrapping(
+    cell: FloatArray, random_walk: Walk
+) -> None:
+    walk = random_walk(0, n_frames=60, n_atoms=5, diffusivity=0.5, interval=0.5)
+    wrapped = frozen((walk @ np.linalg.inv(cell) % 1.0) @ cell)
+    assert not np.allclose(wrapped, walk)  # the walk leaves the cell
+    unwrapped = unwrap(wrapped, np.repeat(cell[None], len(walk), axis=0))
+    assert_allclose(windowed_msd(unwrapped), naive_windowed_msd(walk), **EXACT)
+
+
+def test_windowed_msd_equals_mdanalysis(random_walk: Walk) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from MDAnalysis.analysis.msd import EinsteinMSD  # type: ignore[import-untyped]
+
+        walk = random_walk(1, n_frames=50, n_atoms=4, diffusivity=0.2, interval=0.1)
+        trajectory = Trajectory(
+            times_ps=np.linspace(0.0, 4.9, 50),
+            positions=walk,
+            cells=np.repeat(np.diag([8.0, 9.0, 10.0])[None], 50, axis=0),
+            species=np.array(["Li"] * 4),
+        )
+        reference = EinsteinMSD(to_universe(trajectory), fft=False).run()
+    assert_allclose(
+        windowed_msd(walk).mean(axis=1), reference.results.timeseries, **SINGLE_PRECISION
+    )
+
+
+@pytest.mark.parametrize("msd", [single_origin_msd, windowed_msd])
+def test_ballistic_motion(msd: Kernel) -> None:
+    times = np.linspace(0.0, 5.0, 200)
+    velocities = np.random.default_rng(2).normal(size=(3, 3))
+    positions = frozen(times[:, None, None] * velocities + 1.0e4)
+    expected = times[:, None] ** 2 * (velocities**2).sum(axis=1)
+    assert_allclose(msd(positions), expected, **EXACT)
+
+
+@pytest.mark.parametrize("msd", [single_origin_msd, windowed_msd])
+def test_invariant_under_translation_rotation_and_permutation(
+    msd: Kernel, random_walk: Walk
+) -> None:
+    walk = random_walk(3, n_frames=40, n_atoms=6, diffusivity=0.3, interval=0.1)
+    rotation, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+    order = np.random.default_rng(4).permutation(6)
+    assert_allclose(msd(walk @ rotation + [3.0, -7.0, 50.0]), msd(walk), **EXACT)
+    assert_allclose(msd(walk[:, order]), msd(walk)[:, order], **EXACT)
+
+
+def test_results_are_read_only(random_walk: Walk) -> None:
+    walk = random_walk(5, n_frames=4, n_atoms=2, diffusivity=0.3, interval=0.1)
+    for result in (single_origin_msd(walk), windowed_msd(walk)):
+        with pytest.raises(ValueError, match="read-only"):
+            result[0] = 1.0
+
+
+def test_a_sliding_crystal_does_not_diffuse() -> None:
+    rng = np.random.default_rng(6)
+    slide = np.cumsum(rng.normal(size=(30, 1, 3)), axis=0)
+    positions = frozen(np.broadcast_to(rng.uniform(0, 8, (5, 3)), (30, 5, 3)) + slide)
+    framework = np.array([False, True, True, True, True])
+    still = remove_drift(positions, np.array([7.0, 31.0, 32.0, 32.0, 32.0]), framework)
+    assert_allclose(single_origin_msd(still), 0.0, atol=1e-20)
+
+
+def test_drift_is_weighted_by_mass_and_leaves_relative_motion() -> None:
+    positions = np.zeros((2, 3, 3))
+    positions[1, 1, 0], positions[1, 2, 0] = 3.0, -1.0  # heavy and light framework atoms
+    masses = np.array([7.0, 10.0, 30.0])
+    framework = np.array([False, True, True])
+    assert_allclose(remove_drift(frozen(positions), masses, framework), positions)
+
+
+def test_without_framework_there_is_no_drift_to_remove(
+    random_walk: Walk,
+) -> None:
+    walk = random_walk(7, n_frames=5, n_atoms=2, diffusivity=1.0, interval=1.0)
+    assert_allclose(remove_drift(walk, np.ones(2), np.zeros(2, dtype=bool)), walk)

@@ -1,0 +1,227 @@
+"""The report shows what the run directories hold, failures included, and nothing unescaped."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hopkin.analysis.errors import ResultsError
+from hopkin.analysis.plots import (
+    EnergyProfile,
+    MsdCurve,
+    plot_energy_profiles,
+    plot_msd,
+    plot_rdf,
+)
+from hopkin.analysis.report import MISSING, write_report
+from hopkin.analysis.results import find_runs, read_table
+
+BARRIER: dict[str, Any] = {
+    "material": "LiFePO4-olivine", "ion": "Li", "hop": 1, "path_length_A": 3.0049, "images": 5,
+    "model": "sevennet-0", "model_sha256": "ab" * 32, "barrier_eV": 0.26149,
+    "forward_barrier_eV": 0.2663, "reverse_barrier_eV": 0.2567, "converged": True,
+    "energies_eV": [-7.0, -6.8, -6.73, -6.81, -6.99], "max_atom_force_eV_per_A": 0.0431,
+    "reaction_coordinate": [0.0, 0.2, 0.5, 0.8, 1.0], "failure": None, "wall_s": 311.7,
+    "lammps_version": "22 Jul 2025", "parity": {"passed": True},
+}  # fmt: skip
+MD: dict[str, Any] = {
+    "material": "Li6PS5Cl", "ion": "Li", "model": "chgnet-0.3.0", "temperature_K": 800.0, "seed": 1,
+    "timestep_fs": 2.0, "time_ps": 50.0, "n_ions": 24, "msd_A2_final": 41.268,
+    "diffusivity_cm2_per_s": -1.234e-6, "diffusivity_windowed_cm2_per_s": None,
+    "diffusivity_windowed_reason": "the MSD reaches 2.50 A^2", "n_hops": 110.0,
+    "log_log_slope": 0.93, "framework_msd_A2": 0.41, "failure": None,
+}  # fmt: skip
+
+
+def put(root: Path, name: str, kind: str, result: dict[str, Any] | None, **asked: Any) -> Path:
+    directory = root / name
+    directory.mkdir(parents=True)
+    run = {"kind": kind, "hopkin_version": "0.1.0", **asked}
+    (directory / "run.json").write_text(json.dumps(run))
+    if result is not None:
+        (directory / "result.json").write_text(json.dumps(result))
+    return directory
+
+
+def put_tables(directory: Path) -> None:
+    (directory / "msd.csv").write_text(
+        "time_ps,msd_single_origin_A2,msd_windowed_A2,framework_msd_A2\n0,0,0,0\n1,2,1.5,0.1\n"
+    )
+    (directory / "rdf.csv").write_text("r_A,Li-Li,Li-S\n0.5,0,0\n1.5,1.1,0.9\n")
+
+
+class Page(HTMLParser):
+    """Rows of the tables and all text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[tuple[str, list[str]]] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self.in_cell = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag == "tr":
+            self.rows.append((dict(attrs).get("class") or "", []))
+        elif tag in ("td", "th"):
+            self.rows[-1][1].append("")
+            self.in_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self.in_cell = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.in_cell:
+            self.rows[-1][1][-1] += data.strip()
+
+
+def report(root: Path) -> Page:
+    write_report(root, root / "report.html")
+    return Page((root / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_numbers_of_a_barrier_are_shown(tmp_path: Path) -> None:
+    put(tmp_path, "a", "barrier", BARRIER)
+    page = report(tmp_path)
+    row = next(cells for state, cells in page.rows if state == "finished")
+    assert row == [
+        "LiFePO4-olivine", "Li", "1", "3.00", "sevennet-0", "5", "0.261", "0.266", "0.257", "yes",
+        "0.043", MISSING, "312", "passed yes",
+    ]  # fmt: skip
+    for text in ("LiFePO4-olivine · hop 1", "sevennet-0: 0.261 eV", "reaction coordinate"):
+        assert text in page.text
+    for text in ("ab" * 32, "22 Jul 2025", "0.1.0"):  # provenance
+        assert text in page.text
+
+
+def test_the_numbers_and_figures_of_a_run_of_md_are_shown(tmp_path: Path) -> None:
+    put_tables(put(tmp_path, "a", "md", MD))
+    page = report(tmp_path)
+    row = next(cells for state, cells in page.rows if state == "finished")
+    assert "-1.23e-06" in row  # negative, as it came out
+    assert "the MSD reaches 2.50 A^2" in row
+    assert "41.27" in row
+    for text in ("single origin", "all time origins", "Li-S", "r (Å)", "Li6PS5Cl · 800 K"):
+        assert text in page.text
+
+
+def test_failures_are_shown_with_their_class(tmp_path: Path) -> None:
+    put(tmp_path, "good", "barrier", BARRIER)
+    diverged = {"failure": "type_I_divergence", "model": "m3gnet", "energies_eV": [0.0, 1e9, None]}
+    put(tmp_path, "bad", "barrier", BARRIER | diverged | {"barrier_eV": None})
+    put(tmp_path, "worse", "md", {"failure": "diverged"}, material="Na3PS4", model="orb-v2")
+    page = report(tmp_path)
+    failed = [cells for state, cells in page.rows if state == "failed"]
+    assert any("type I divergence" in cells and "m3gnet" in cells for cells in failed)
+    assert any("diverged" in cells and "orb-v2" in cells for cells in failed)
+    assert "Not drawn: m3gnet (type_I_divergence)" in page.text
+    assert "No complete tables: orb-v2 (failed)" in page.text
+    assert re.search(r"1\s*finished\s*2\s*failed\s*0\s*unfinished", page.text)
+
+
+def test_unfinished_and_unreadable_runs_are_listed(tmp_path: Path) -> None:
+    put(tmp_path, "deep/er/open", "neb", None, model="mace-mp-0b3")
+    (put(tmp_path, "torn", "md", None) / "result.json").write_text('{"material": ')
+    (put(tmp_path, "list", "md", None) / "result.json").write_text("[]")
+    page = report(tmp_path)
+    assert "deep/er/open: unfinished (neb, mace-mp-0b3)" in page.text
+    assert "torn: unreadable (md)" in page.text
+    assert "list: unreadable (md)" in page.text
+
+
+def test_runs_of_another_kind_are_not_hidden(tmp_path: Path) -> None:
+    put(tmp_path, "e", "evaluate", {"failure": None})
+    assert ("finished", ["e", "evaluate", MISSING]) in report(tmp_path).rows
+
+
+def test_one_figure_per_material_and_hop_with_a_curve_per_model(tmp_path: Path) -> None:
+    for hop in (1, 2):
+        for model in ("sevennet-0", "chgnet-0.3.0"):
+            put(tmp_path, f"{hop}{model}", "barrier", BARRIER | {"hop": hop, "model": model})
+    put(tmp_path, "neb", "neb", BARRIER | {"material": None, "hop": None})
+    html = (report(tmp_path), (tmp_path / "report.html").read_text())[1]
+    assert html.count("<svg") == 3
+    assert html.count("chgnet-0.3.0: 0.261 eV") >= 2
+
+
+def test_runs_of_one_model_stay_apart(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        put_tables(put(tmp_path, f"seed{seed}", "md", MD | {"seed": seed}))
+    for mechanism in ("vacancy", "divacancy"):
+        put(tmp_path, mechanism, "barrier", BARRIER | {"mechanism": mechanism})
+    for name in ("first", "again"):
+        put(tmp_path, name, "barrier", BARRIER | {"material": "LiCoPO4"})
+    text = report(tmp_path).text
+    for label in (
+        "chgnet-0.3.0, seed 1", "chgnet-0.3.0, seed 2", "sevennet-0, mechanism divacancy: 0.261 eV",
+        "sevennet-0, first: 0.261 eV", "sevennet-0, again: 0.261 eV",
+    ):  # fmt: skip
+        assert label in text
+
+
+def test_text_is_escaped_and_the_page_needs_no_network(tmp_path: Path) -> None:
+    nasty = "<script>alert('x')</script> & $\\frac$"
+    put(tmp_path, "a", "barrier", BARRIER | {"material": nasty, "model": nasty})
+    put_tables(put(tmp_path, "b", "md", MD | {"material": nasty, "failure": nasty}))
+    page = report(tmp_path)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert not page.tags & {"script", "link", "iframe", "img", "object"}
+    assert nasty in page.text
+    loads = re.findall(r'(?:src|href)="(?!#)[^"]*"|url\((?!#)[^)]*\)|@import', html)
+    assert loads == []
+
+
+def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
+    put(tmp_path, "a", "barrier", BARRIER)
+    put_tables(put(tmp_path, "b", "md", MD))
+    pages = []
+    for _ in range(2):
+        report(tmp_path)
+        pages.append((tmp_path / "report.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_an_empty_or_missing_folder_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match=r"^no run directories \(with a run\.json\) in .* below"):
+        write_report(tmp_path, tmp_path / "report.html")
+    with pytest.raises(ResultsError, match="nowhere is not a folder"):
+        find_runs(tmp_path / "nowhere")
+
+
+def test_a_broken_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "msd.csv").write_text("a,b\n1,two\n")
+    with pytest.raises(ResultsError, match=r"cannot read the table .*msd\.csv"):
+        read_table(tmp_path / "msd.csv")
+
+
+def test_a_profile_starts_at_zero_and_names_its_barrier() -> None:
+    profile = EnergyProfile(
+        label="m", coordinate=np.arange(3.0), energies=np.array([-5.0, -4.7, -5.0]), barrier=0.3
+    )
+    axes = plot_energy_profiles([profile], coordinate_label="image").axes[0]
+    assert axes.lines[1].get_ydata() == pytest.approx([0.0, 0.3, 0.0])
+    assert [text.get_text() for text in axes.texts] == ["0.300 eV"]
+
+
+def test_long_curves_are_thinned_for_drawing_only() -> None:
+    times = np.linspace(0.0, 50.0, 25_001)
+    curve = MsdCurve(label="m", times=times, single_origin=times, windowed=times)
+    line = plot_msd([curve]).axes[0].lines[0]
+    assert np.size(line.get_xdata()) < 1000
+    assert curve.times.size == 25_001
+
+
+def test_there_is_a_panel_for_each_pair() -> None:
+    r = np.linspace(0.0, 10.0, 20)
+    figure = plot_rdf(r, {pair: {"m": r} for pair in ("Li-Li", "Li-S", "S-S", "P-S", "P-P")})
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[:5] == ["Li-Li", "Li-S", "S-S", "P-S", "P-P"]

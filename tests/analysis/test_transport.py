@@ -1,0 +1,140 @@
+"""From a trajectory to the numbers and tables of a run."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hopkin.analysis.arrays import FloatArray
+from hopkin.analysis.errors import TrajectoryError
+from hopkin.analysis.results import read_table
+from hopkin.analysis.trajectory import Trajectory, atomic_masses, read_trajectory
+from hopkin.analysis.transport import TransportResult, analyze, write_tables
+
+DESIGN_FIELDS = {
+    "n_ions", "time_ps", "msd_A2_final", "diffusivity_cm2_per_s", "diffusivity_windowed_cm2_per_s",
+    "diffusivity_std", "n_hops", "log_log_slope", "framework_msd_A2",
+}  # fmt: skip
+LGPS_INTERVAL_FS = 4.0  # see test_the_frame_interval_of_lgps_follows_from_equipartition
+K_B = 8.617333e-5  # eV/K
+U_A2_PER_PS2_IN_EV = 1.036427e-4
+
+
+@pytest.fixture(scope="module")
+def crystal(random_walk: Callable[..., FloatArray]) -> Trajectory:
+    """Ions that walk through a framework at rest, the whole of it sliding."""
+    rng = np.random.default_rng(41)
+    ions = random_walk(42, n_frames=501, n_atoms=30, diffusivity=0.2, interval=0.1)
+    framework = np.broadcast_to(rng.uniform(0.0, 9.0, size=(10, 3)), (501, 10, 3))
+    drift = np.linspace(0.0, 30.0, 501)[:, None, None] * np.array([1.0, 0.5, -0.2])
+    return Trajectory(
+        times_ps=np.linspace(3.0, 53.0, 501),
+        positions=np.concatenate([framework, ions], axis=1) + drift,
+        cells=np.repeat(9.0 * np.eye(3)[None], 501, axis=0),
+        species=np.array(["S"] * 10 + ["Li"] * 30),
+    )
+
+
+@pytest.fixture(scope="module")
+def result(crystal: Trajectory) -> TransportResult:
+    return analyze(crystal, "Li")
+
+
+def test_the_drift_of_the_crystal_is_no_diffusion(result: TransportResult) -> None:
+    numbers = result.as_dict()
+    assert numbers["framework_msd_A2"] == pytest.approx(0.0, abs=1e-12)
+    assert numbers["n_ions"] == 30
+    assert numbers["time_ps"] == pytest.approx(50.0)
+    assert numbers["msd_A2_final"] == pytest.approx(6 * 0.2 * 50.0, rel=0.5)
+    assert numbers["diffusivity_windowed_cm2_per_s"] == pytest.approx(2.0e-5, rel=0.5)
+    assert numbers["log_log_slope"] == pytest.approx(1.0, abs=0.3)
+    assert numbers["paper_fit_window_ps"] == pytest.approx([30.0, 50.0])
+    assert numbers["paper_fit_rule"] == "last 20 ps"
+    assert numbers["diffusivity_windowed_reason"] is None
+
+
+def test_the_names_of_the_design_are_all_there(result: TransportResult) -> None:
+    extra = {
+        "paper_fit_window_ps", "paper_fit_rule", "diffusivity_windowed_reason",
+        "windowed_fit_window_ps",
+    }  # fmt: skip
+    assert set(result.as_dict()) == DESIGN_FIELDS | extra
+
+
+def test_the_tables_hold_the_curves(result: TransportResult, tmp_path: Path) -> None:
+    write_tables(result, tmp_path)
+    msd, rdf = read_table(tmp_path / "msd.csv"), read_table(tmp_path / "rdf.csv")
+    names = ["time_ps", "msd_single_origin_A2", "msd_windowed_A2", "framework_msd_A2"]
+    assert list(msd) == names
+    assert list(rdf) == ["r_A", "Li-Li", "Li-S", "S-S"]
+    assert msd["time_ps"] == pytest.approx(result.times)
+    assert msd["msd_windowed_A2"] == pytest.approx(result.msd_windowed, rel=1e-7)
+    assert rdf["Li-S"] == pytest.approx(result.rdf.g[1], rel=1e-7)
+    with (tmp_path / "msd.csv").open() as file:
+        assert len(list(csv.reader(file))) == 502
+
+
+def test_the_order_of_the_atoms_does_not_matter(
+    crystal: Trajectory, result: TransportResult
+) -> None:
+    order = np.random.default_rng(43).permutation(40)
+    shuffled = Trajectory(
+        times_ps=crystal.times_ps,
+        positions=crystal.positions[:, order],
+        cells=crystal.cells,
+        species=crystal.species[order],
+    )
+    other = analyze(shuffled, "Li").as_dict()
+    for name, value in result.as_dict().items():
+        if isinstance(value, float):
+            assert other[name] == pytest.approx(value, rel=1e-6, abs=1e-12), name
+
+
+def test_an_ion_that_is_not_there_is_refused(crystal: Trajectory) -> None:
+    with pytest.raises(TrajectoryError, match="no Na in the trajectory; it holds Li, S"):
+        analyze(crystal, "Na")
+
+
+def test_species_must_be_elements() -> None:
+    with pytest.raises(TrajectoryError, match="not chemical symbols: Vac"):
+        atomic_masses(["Li", "Vac"])
+
+
+@pytest.fixture(scope="module")
+def lgps(shared_data: Path) -> Trajectory:
+    path = shared_data / "aimd" / "Li10GeP2S12_600K.extxyz"
+    return read_trajectory(path, frame_interval_fs=LGPS_INTERVAL_FS)
+
+
+def test_the_frame_interval_of_lgps_follows_from_equipartition(lgps: Trajectory) -> None:
+    """Between its frames the atoms fly freely, so m v^2 = 3 k T tells the time: 4 fs at 600 K."""
+    velocities = np.diff(lgps.positions, axis=0) / np.diff(lgps.times_ps)[:, None, None]
+    kinetic = 0.5 * atomic_masses(lgps.species) * (velocities**2).sum(axis=-1).mean(axis=0)
+    temperature = 2.0 / 3.0 * kinetic.mean() * U_A2_PER_PS2_IN_EV / K_B
+    assert temperature == pytest.approx(600.0, rel=0.1)
+
+
+def test_lgps_at_600_kelvin_diffuses_as_published(lgps: Trajectory) -> None:
+    """To the factor of a few that 2 ps allow: of the order of 1e-5 cm^2/s.
+
+    Mo, Ong, Ceder, Chem. Mater. 24, 15 (2012), by AIMD: 9 mS/cm at 300 K and 0.21 eV, which by
+    the Nernst-Einstein relation are 4e-6 cm^2/s at 600 K.
+    """
+    numbers = analyze(lgps, "Li").as_dict()
+    assert 3e-6 < numbers["diffusivity_cm2_per_s"] < 5e-5
+    assert numbers["framework_msd_A2"] < 0.5
+    assert numbers["diffusivity_windowed_cm2_per_s"] is None  # 2 ps: too short for a number
+    assert "by half the run" in numbers["diffusivity_windowed_reason"]
+
+
+def test_argyrodite_at_500_kelvin(shared_data: Path) -> None:
+    """Li6PS5Cl with S and Cl exchanged: the ions pass the gate, the framework stays."""
+    files = sorted((shared_data / "aimd" / "Li6PS5Cl_500K_100p").glob("run*_XDATCAR.gz"))
+    numbers = analyze(read_trajectory(files, frame_interval_fs=100.0), "Li").as_dict()
+    assert numbers["time_ps"] == pytest.approx(69.9)
+    assert numbers["n_ions"] == 192
+    assert 1e-6 < numbers["diffusivity_windowed_cm2_per_s"] < 1e-5
+    assert 0.0 < numbers["diffusivity_std"] < numbers["diffusivity_windowed_cm2_per_s"]
+    assert numbers["framework_msd_A2"] < 1.0

@@ -1,0 +1,237 @@
+"""Laws of paths: what ends belong together, how images follow, and what a barrier is."""
+
+import csv
+from itertools import pairwise
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from hopkin.drivers.errors import SpecificationError, StructureError
+from hopkin.drivers.hops import find_hops, vacancy_endpoints
+from hopkin.drivers.paths import (
+    DIVERGED_SPREAD_EV,
+    barrier,
+    check_endpoints,
+    classify,
+    interpolate,
+    path_length,
+    reaction_coordinate,
+)
+from hopkin.drivers.structures import load_structure
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+REFERENCE_BARRIERS = Path(__file__).parents[2].parent / "shared" / "data" / "barriers"
+TOLERANCE_A = 1e-8
+TOLERANCE_EV = 1e-9
+
+energies = arrays(np.float64, st.integers(3, 9), elements=st.floats(-20.0, 20.0))
+
+
+@pytest.fixture(scope="module")
+def ends() -> tuple[ase.Atoms, ase.Atoms]:
+    """Return the ends of the shortest hop of a triclinic crystal."""
+    atoms = load_structure("Li7P3S11").atoms
+    return vacancy_endpoints(atoms, find_hops(atoms)[0], (1, 1, 1))
+
+
+@pytest.fixture(scope="module")
+def detour() -> tuple[ase.Atoms, ase.Atoms]:
+    """Return ends between which the straight way leads through another atom."""
+    cell = [8.0, 8.0, 8.0]
+    initial = ase.Atoms("FLi", positions=[[4.0, 4.3, 4.0], [2.0, 4.0, 4.0]], cell=cell, pbc=True)
+    final = initial.copy()
+    final.positions[1] = [6.0, 4.0, 4.0]
+    final.positions[1, 0] -= 0.1
+    return initial, final
+
+
+def test_straight_line_has_equal_steps_and_the_length_of_the_hop(
+    ends: tuple[ase.Atoms, ase.Atoms],
+) -> None:
+    initial, final = ends
+    images = interpolate(initial, final, 4, method="linear")
+    assert len(images) == 6
+    assert path_length(images) == pytest.approx(np.linalg.norm(final.positions[-1] - initial.positions[-1]))
+    assert reaction_coordinate(images) == pytest.approx(np.linspace(0.0, 1.0, 6))
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_path_does_not_depend_on_how_the_final_end_is_wrapped(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    atoms = load_structure("Li7P3S11").atoms
+    initial, final = vacancy_endpoints(atoms, find_hops(atoms)[0], (1, 1, 1))
+    final.positions += rng.normal(0.0, 0.1, final.positions.shape)
+    wrapped = final.copy()
+    wrapped.positions += rng.integers(-2, 3, final.positions.shape) @ final.cell.array
+    expected = interpolate(initial, final, 3, method="linear")
+    found = interpolate(initial, wrapped, 3, method="linear")
+    for a, b in zip(expected, found, strict=True):
+        assert b.positions == pytest.approx(a.positions, abs=TOLERANCE_A)
+    assert path_length([initial, wrapped]) == pytest.approx(path_length(expected))
+
+
+@pytest.mark.parametrize("method", ["idpp", "linear"])
+def test_images_are_continuous_and_keep_ends_species_and_cell(
+    ends: tuple[ase.Atoms, ase.Atoms], method: str
+) -> None:
+    initial, final = ends
+    initial_positions = initial.positions.copy()
+    images = interpolate(initial, final, 3, method=method)  # type: ignore[arg-type]
+    assert images[0].positions == pytest.approx(initial_positions)
+    assert images[-1].positions == pytest.approx(final.positions)
+    for before, after in pairwise(images):
+        moved = np.linalg.norm(after.positions - before.positions, axis=1)
+        assert moved.max() < initial.cell.lengths().min() / 2
+        assert np.all(after.numbers == initial.numbers)
+        assert after.cell.array == pytest.approx(initial.cell.array)
+        assert after.calc is None
+    assert initial.positions == pytest.approx(initial_positions)
+
+
+def test_idpp_goes_around_the_atom_that_the_straight_line_hits(
+    detour: tuple[ase.Atoms, ase.Atoms],
+) -> None:
+    straight = interpolate(*detour, 5, method="linear")
+    curved = interpolate(*detour, 5)
+    nearest = [min(image.get_distance(0, 1, mic=True) for image in p) for p in (straight, curved)]
+    assert nearest[0] < 0.5
+    assert nearest[1] > 1.5
+    assert path_length(curved) > path_length(straight)
+
+
+def test_reaction_coordinate_rises_from_zero_to_one(detour: tuple[ase.Atoms, ase.Atoms]) -> None:
+    coordinate = reaction_coordinate(interpolate(*detour, 5))
+    assert coordinate[0] == 0.0
+    assert coordinate[-1] == pytest.approx(1.0)
+    assert np.all(np.diff(coordinate) > 0.0)
+
+
+def test_path_length_is_that_of_all_atoms_together(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    moved = ends[0].copy()
+    moved.positions[3] += [0.3, 0.0, 0.0]
+    moved.positions[7] += [0.0, 0.4, 0.0]
+    assert path_length([ends[0], moved]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("n_images", [-1, 0, 2])
+def test_too_few_images_are_refused(ends: tuple[ase.Atoms, ase.Atoms], n_images: int) -> None:
+    with pytest.raises(SpecificationError, match="at least 3, counted without the two ends"):
+        interpolate(*ends, n_images)
+
+
+def test_unknown_method_is_refused(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    with pytest.raises(SpecificationError, match="unknown interpolation 'spline'"):
+        interpolate(*ends, 5, method="spline")  # type: ignore[arg-type]
+
+
+def test_equal_ends_are_refused(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    image = ends[0].copy()
+    image.positions += image.cell.array[1]
+    with pytest.raises(StructureError, match="the ends are the same structure"):
+        interpolate(ends[0], image, 3)
+    with pytest.raises(StructureError, match="all images of the path are the same structure"):
+        reaction_coordinate([ends[0], image])
+
+
+def test_ends_that_belong_together_pass(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    other = ends[1].copy()
+    other.set_cell(other.cell.array + 5e-5)
+    check_endpoints(ends[0], other)
+
+
+def test_ends_of_different_size_are_refused(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    with pytest.raises(StructureError, match="different numbers of atoms: 41 and 40"):
+        check_endpoints(ends[0], ends[1][:-1])
+
+
+def test_ends_of_different_cells_are_refused(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    other = ends[1].copy()
+    cell = other.cell.array.copy()
+    cell[2, 0] += 0.01
+    other.set_cell(cell)
+    with pytest.raises(StructureError, match="different cells: component x of vector c is"):
+        check_endpoints(ends[0], other)
+
+
+def test_ends_of_different_species_are_refused(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    other = ends[1].copy()
+    other.symbols[2] = "Na"
+    with pytest.raises(StructureError, match=r"different species: atom 3 is Li .* and Na in the"):
+        check_endpoints(ends[0], other)
+
+
+def test_ends_in_different_order_are_refused(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    reverse = ends[1][::-1]
+    with pytest.raises(StructureError, match="same atoms in a different order: atom "):
+        check_endpoints(ends[0], reverse)
+
+
+def test_barriers_of_a_known_band() -> None:
+    found = barrier([-10.0, -9.7, -9.4, -9.6, -9.9])
+    assert found.saddle_image == 2
+    assert found.forward_barrier_eV == pytest.approx(0.6)
+    assert found.reverse_barrier_eV == pytest.approx(0.5)
+    assert found.barrier_eV == pytest.approx(0.55)
+
+
+@given(band=energies, shift=st.floats(-1e3, 1e3))
+@settings(max_examples=60, deadline=None)
+def test_barrier_laws(band: np.ndarray, shift: float) -> None:
+    found, backward, shifted = barrier(band), barrier(band[::-1]), barrier(band + shift)
+    assert found.barrier_eV == pytest.approx(
+        (found.forward_barrier_eV + found.reverse_barrier_eV) / 2, abs=TOLERANCE_EV
+    )
+    assert found.forward_barrier_eV - found.reverse_barrier_eV == pytest.approx(
+        band[-1] - band[0], abs=TOLERANCE_EV
+    )
+    assert backward.barrier_eV == pytest.approx(found.barrier_eV, abs=TOLERANCE_EV)
+    assert backward.forward_barrier_eV == pytest.approx(found.reverse_barrier_eV, abs=TOLERANCE_EV)
+    assert shifted.barrier_eV == pytest.approx(found.barrier_eV, abs=1e-9)
+    assert classify(band) == classify(band[::-1])
+
+
+@pytest.mark.parametrize(
+    ("band", "failure"),
+    [
+        ([0.0, 0.2, 0.3, 0.2, 0.0], None),
+        ([0.0, 0.0, 0.0], None),
+        ([0.0, np.nan, 0.0], "type_I_divergence"),
+        ([0.0, 0.1, np.inf], "type_I_divergence"),
+        ([0.0, 0.3, -1.01 * DIVERGED_SPREAD_EV, 0.0], "type_I_divergence"),
+        ([0.0, -0.2, -0.3, -0.2, 0.0], "type_II_unphysical"),
+        ([0.0, 0.1, 0.2, 0.3], "type_II_unphysical"),
+    ],
+)
+def test_failures_are_told_apart(band: list[float], failure: str | None) -> None:
+    assert classify(band) == failure
+
+
+def test_unphysical_barrier_is_reported_as_it_is() -> None:
+    assert barrier([0.0, -0.2, -0.1, -0.2, 0.0]).barrier_eV == pytest.approx(-0.1)
+
+
+def test_bands_without_a_barrier_are_refused() -> None:
+    with pytest.raises(SpecificationError, match="not finite has no barrier"):
+        barrier([0.0, np.nan, 0.0])
+    for band in ([0.0, 1.0], [], [[0.0, 1.0, 0.0]]):
+        with pytest.raises(SpecificationError, match="accepted: one for each of at least 3 images"):
+            classify(band)
+
+
+def test_published_endpoints_are_as_far_apart_as_published() -> None:
+    if not (REFERENCE_BARRIERS / "endpoints.extxyz").exists():
+        pytest.skip(f"no reference data at {REFERENCE_BARRIERS}")
+    with (REFERENCE_BARRIERS / "literature_barriers.csv").open() as table:
+        published = {row["sys_name"]: float(row["hop_distance"]) for row in csv.DictReader(table)}
+    pairs: dict[str, dict[str, ase.Atoms]] = {}
+    for atoms in ase.io.iread(REFERENCE_BARRIERS / "endpoints.extxyz", ":80"):
+        pairs.setdefault(atoms.info["sys_name"], {})[atoms.info["image"]] = atoms
+    assert len(pairs) == 40
+    for name, pair in pairs.items():
+        check_endpoints(pair["initial"], pair["final"])
+        assert path_length([pair["initial"], pair["final"]]) == pytest.approx(published[name])
