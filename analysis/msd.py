@@ -17,14 +17,11 @@ lag *m*, in frames            first axis of the result
 """
 
 import numpy as np
+from hopkin.analysis.arrays import FloatArray, frozen
 from numpy.typing import NDArray
 
-from hopkin.analysis.arrays import FloatArray, frozen
 
-
-def remove_drift(
-    positions: FloatArray, masses: FloatArray, framework: NDArray[np.bool_]
-) -> FloatArray:
+def remove_drift(positions: FloatArray, masses: FloatArray, framework: NDArray[np.bool_]) -> FloatArray:
     """Subtract the displacement of the framework's centre of mass.
 
     A thermostat, or a potential whose forces do not sum to zero, lets the whole crystal slide;

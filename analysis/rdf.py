@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import vesin  # type: ignore[import-untyped]
-
 from hopkin.analysis.arrays import FloatArray, frozen
 
 
@@ -80,9 +79,7 @@ def radial_distribution(
     neighbours = vesin.NeighborList(cutoff=r_max, full_list=False)
     density = np.zeros((n_species * n_species, n_bins))  # sum over frames of n_ab(r) V
     for frame, cell in zip(positions, cells, strict=True):
-        i, j, distances = neighbours.compute(
-            points=frame, box=cell, periodic=True, quantities="ijd"
-        )
+        i, j, distances = neighbours.compute(points=frame, box=cell, periodic=True, quantities="ijd")
         different = i != j
         a, b = species_index[i[different]], species_index[j[different]]
         pair = np.minimum(a, b) * n_species + np.maximum(a, b)

@@ -18,10 +18,9 @@ from xml.etree import ElementTree
 
 import ase.io
 import numpy as np
-from numpy.typing import NDArray
-
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
+from numpy.typing import NDArray
 
 PS_PER_TIME_UNIT = {"metal": 1.0, "real": 1.0e-3}  # LAMMPS unit styles with lengths in A
 
@@ -130,9 +129,7 @@ def _read_dump(path: Path, species_of_type: Mapping[int, str] | None) -> Iterato
             if section == "UNITS":
                 units = _lines(file, 1)[0].strip()
                 if units not in PS_PER_TIME_UNIT:
-                    raise TrajectoryError(
-                        f"{path} is in LAMMPS units {units!r}; accepted: metal, real"
-                    )
+                    raise TrajectoryError(f"{path} is in LAMMPS units {units!r}; accepted: metal, real")
             elif section == "TIME":
                 time = float(_lines(file, 1)[0]) * PS_PER_TIME_UNIT[units]
             elif section == "TIMESTEP":

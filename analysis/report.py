@@ -11,9 +11,6 @@ from typing import Any
 import jinja2
 import matplotlib as mpl
 import numpy as np
-from markupsafe import Markup
-from matplotlib.figure import Figure
-
 from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.plots import (
     STYLE,
@@ -24,6 +21,8 @@ from hopkin.analysis.plots import (
     plot_rdf,
 )
 from hopkin.analysis.results import Run, find_runs, read_table
+from markupsafe import Markup
+from matplotlib.figure import Figure
 
 MISSING = "–"  # noqa: RUF001 - the dash of a table
 NOT_DRAWN = "type_I_divergence"  # energies without meaning, of any size
@@ -119,8 +118,7 @@ def _energy_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
         caption = "Lines join the images; dashed: failed runs."
         if left_out:
             names = ", ".join(
-                f"{run.get('model') or run.name} ({run.get('failure') or 'no energies'})"
-                for run in left_out
+                f"{run.get('model') or run.name} ({run.get('failure') or 'no energies'})" for run in left_out
             )
             caption += f" Not drawn: {names}."
         svg = Markup()
@@ -189,18 +187,14 @@ def _rdf_figure(tables: dict[str, dict[str, Any]]) -> Figure:
     pairs = dict.fromkeys(name for table in tables.values() for name in table if name != "r_A")
     curves = {
         pair: {
-            label: np.interp(r, table["r_A"], table[pair])
-            for label, table in tables.items()
-            if pair in table
+            label: np.interp(r, table["r_A"], table[pair]) for label, table in tables.items() if pair in table
         }
         for pair in pairs
     }
     return plot_rdf(r, curves)
 
 
-def _grouped(
-    runs: Sequence[Run], first: str, second: str
-) -> Iterable[tuple[tuple[Any, Any], list[Run]]]:
+def _grouped(runs: Sequence[Run], first: str, second: str) -> Iterable[tuple[tuple[Any, Any], list[Run]]]:
     def key(run: Run) -> tuple[str, ...]:
         return _order(run, first, second)
 
@@ -251,9 +245,7 @@ def _shown(value: Any, digits: int = 4) -> str:
     return str(value)
 
 
-def _field(
-    key: str, heading: str, unit: str = "", form: str = "", *, numeric: bool = True
-) -> Column:
+def _field(key: str, heading: str, unit: str = "", form: str = "", *, numeric: bool = True) -> Column:
     """Column of one field of result.json, or of run.json where the result has none."""
 
     def cell(run: Run) -> Any:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.readers import Frame, TornFrameError, read_frames
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from MDAnalysis import Universe  # type: ignore[import-untyped]
@@ -268,9 +267,7 @@ def _continue(frames: list[Frame], later: list[Frame], path: Path) -> None:
     frames.extend(later[1:] if repeated else later)
 
 
-def _times(
-    frames: list[Frame], timestep_fs: float | None, frame_interval_fs: float | None
-) -> FloatArray:
+def _times(frames: list[Frame], timestep_fs: float | None, frame_interval_fs: float | None) -> FloatArray:
     """(n_frames,) times [ps]."""
     if frame_interval_fs is not None:
         return np.arange(len(frames), dtype=np.float64) * (frame_interval_fs * PS_PER_FS)
@@ -286,6 +283,4 @@ def _times(
         return np.arange(len(frames), dtype=np.float64) * (timestep * PS_PER_FS)
     if steps:
         raise TrajectoryError("the file counts steps but not time: pass timestep_fs")
-    raise TrajectoryError(
-        "the file does not say how far apart its frames are: pass frame_interval_fs"
-    )
+    raise TrajectoryError("the file does not say how far apart its frames are: pass frame_interval_fs")

@@ -64,7 +64,7 @@ class MDSpecification(Specification):
     max_iterations: int = Field(default=500, gt=0, description="steps of that relaxation")
 
 
-def preset(name: Preset) -> dict[str, float]:
+def preset_fields(name: Preset) -> dict[str, float]:
     """Fields of a BarrierSpecification that a preset stands for."""
     height, tolerance = _PRESETS[name]
     return {"min_height_A": height, "force_tolerance_eV_per_A": tolerance}

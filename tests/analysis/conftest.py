@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from hopkin.analysis.arrays import FloatArray, frozen
 
 ORTHOGONAL = np.diag([8.0, 9.5, 11.0])
@@ -32,9 +31,7 @@ def cell(request: pytest.FixtureRequest) -> FloatArray:
 def random_walk() -> Callable[..., FloatArray]:
     """Make walks of independent atoms, read-only."""
 
-    def walk(
-        seed: int, *, n_frames: int, n_atoms: int, diffusivity: float, interval: float
-    ) -> FloatArray:
+    def walk(seed: int, *, n_frames: int, n_atoms: int, diffusivity: float, interval: float) -> FloatArray:
         """(n_frames, n_atoms, 3) unwrapped positions [A] for a diffusivity [A^2/ps]."""
         rng = np.random.default_rng(seed)
         scale = np.sqrt(2.0 * diffusivity * interval)

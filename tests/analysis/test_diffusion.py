@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.diffusion import (
     fit_paper_protocol,
@@ -56,9 +55,7 @@ def test_the_slope_of_a_line_is_exact_and_its_offset_does_not_matter() -> None:
     assert fit.diffusivity == pytest.approx(0.1 * A2_PER_PS, rel=1e-12)
     assert fit.window == pytest.approx((2.6, 50.0))
     assert fit.n_hops == pytest.approx(10 * 63.0 / 9.0)
-    assert fit.standard_deviation == pytest.approx(
-        0.1 * A2_PER_PS * (3.43 / np.sqrt(70.0) + 0.04), rel=1e-12
-    )
+    assert fit.standard_deviation == pytest.approx(0.1 * A2_PER_PS * (3.43 / np.sqrt(70.0) + 0.04), rel=1e-12)
 
 
 def test_a_falling_msd_gives_a_negative_diffusivity() -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
-
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.msd import remove_drift, single_origin_msd, windowed_msd
 from hopkin.analysis.trajectory import Trajectory, to_universe, unwrap
+from numpy.testing import assert_allclose
 
 Walk = Callable[..., FloatArray]
 Kernel = Callable[[FloatArray], FloatArray]
@@ -51,9 +50,7 @@ def test_windowed_msd_equals_mdanalysis(random_walk: Walk) -> None:
             species=np.array(["Li"] * 4),
         )
         reference = EinsteinMSD(to_universe(trajectory), fft=False).run()
-    assert_allclose(
-        windowed_msd(walk).mean(axis=1), reference.results.timeseries, **SINGLE_PRECISION
-    )
+    assert_allclose(windowed_msd(walk).mean(axis=1), reference.results.timeseries, **SINGLE_PRECISION)
 
 
 @pytest.mark.parametrize("msd", [single_origin_msd, windowed_msd])
@@ -66,9 +63,7 @@ def test_ballistic_motion(msd: Kernel) -> None:
 
 
 @pytest.mark.parametrize("msd", [single_origin_msd, windowed_msd])
-def test_invariant_under_translation_rotation_and_permutation(
-    msd: Kernel, random_walk: Walk
-) -> None:
+def test_invariant_under_translation_rotation_and_permutation(msd: Kernel, random_walk: Walk) -> None:
     walk = random_walk(3, n_frames=40, n_atoms=6, diffusivity=0.3, interval=0.1)
     rotation, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
     order = np.random.default_rng(4).permutation(6)

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
-
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.rdf import radial_distribution
+from numpy.testing import assert_allclose
 
 CUBE = np.diag([8.0, 8.0, 8.0])
 SKEWED = np.array([[8.0, 0.0, 0.0], [3.0, 7.5, 0.0], [-2.0, 2.5, 7.0]])
@@ -57,9 +56,7 @@ def test_shells_of_rock_salt() -> None:
 def test_images_beyond_half_the_cell_are_counted_and_own_images_are_not() -> None:
     """CsCl in its two-atom cell, a = 4 A: 8 unlike neighbours, 24 more at a sqrt(11)/2."""
     positions = np.array([[[0.0, 0.0, 0.0], [2.0, 2.0, 2.0]]])
-    rdf = radial_distribution(
-        positions, 4.0 * np.eye(3)[None], ["Cs", "Cl"], r_max=7.0, bin_width=0.01
-    )
+    rdf = radial_distribution(positions, 4.0 * np.eye(3)[None], ["Cs", "Cl"], r_max=7.0, bin_width=0.01)
     counts = rdf.g[0] * 4 / 3 * np.pi * np.diff(np.linspace(0.0, 7.0, 701) ** 3) / 64.0
     assert rdf.pairs == ("Cl-Cs",)  # one atom of a species has no pair with itself
     assert counts[rdf.r < 4.0].sum() == pytest.approx(8.0)
@@ -76,8 +73,6 @@ def test_invariant_under_wrapping_translation_permutation_and_rotation() -> None
     shifted = (scaled + rng.integers(-3, 4, size=scaled.shape) + 0.3) @ cells
     order = rng.permutation(10)
     rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    other = radial_distribution(
-        shifted[:, order] @ rotation, cells @ rotation, species[order].tolist()
-    )
+    other = radial_distribution(shifted[:, order] @ rotation, cells @ rotation, species[order].tolist())
     assert other.pairs == reference.pairs
     assert_allclose(other.g, reference.g, rtol=1e-9, atol=1e-9)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.plots import (
     EnergyProfile,

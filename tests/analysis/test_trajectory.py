@@ -13,10 +13,6 @@ import ase
 import ase.io
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.testing import assert_allclose
-
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectory import (
@@ -26,6 +22,9 @@ from hopkin.analysis.trajectory import (
     to_universe,
     unwrap,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 
 ORTHOGONAL = np.diag([8.0, 9.5, 11.0])
 TRICLINIC = np.array([[8.0, 0.0, 0.0], [2.5, 8.5, 0.0], [-1.5, 2.0, 9.0]])
@@ -44,9 +43,7 @@ def dump_box(cell: FloatArray) -> str:
         return f"ITEM: BOX BOUNDS pp pp pp\n0 {lx}\n0 {ly}\n0 {lz}\n"
     x = (min(0, xy, xz, xy + xz), lx + max(0, xy, xz, xy + xz))
     y = (min(0, yz), ly + max(0, yz))
-    return (
-        f"ITEM: BOX BOUNDS xy xz yz pp pp pp\n{x[0]} {x[1]} {xy}\n{y[0]} {y[1]} {xz}\n0 {lz} {yz}\n"
-    )
+    return f"ITEM: BOX BOUNDS xy xz yz pp pp pp\n{x[0]} {x[1]} {xy}\n{y[0]} {y[1]} {xz}\n0 {lz} {yz}\n"
 
 
 def write_dump(
@@ -63,9 +60,7 @@ def write_dump(
     text = header
     for k, frame in enumerate(positions):
         time = "" if times is None else f"ITEM: TIME\n{times[k]:.16g}\n"
-        text += (
-            f"{time}ITEM: TIMESTEP\n{first_step + 10 * k}\nITEM: NUMBER OF ATOMS\n{len(frame)}\n"
-        )
+        text += f"{time}ITEM: TIMESTEP\n{first_step + 10 * k}\nITEM: NUMBER OF ATOMS\n{len(frame)}\n"
         text += dump_box(cell) + f"ITEM: ATOMS {columns}\n"
         for i, (x, y, z) in reversed(list(enumerate(frame))):
             kind = sorted(set(SPECIES)).index(SPECIES[i]) + 1
@@ -87,9 +82,7 @@ def write_xdatcar(path: Path, positions: FloatArray, cell: FloatArray) -> Path:
 
 
 def write_extxyz(path: Path, positions: FloatArray, cell: FloatArray) -> Path:
-    frames = [
-        ase.Atoms(SPECIES, positions=wrap(frame, cell), cell=cell, pbc=True) for frame in positions
-    ]
+    frames = [ase.Atoms(SPECIES, positions=wrap(frame, cell), cell=cell, pbc=True) for frame in positions]
     ase.io.write(path, frames, format="extxyz")
     return path
 
@@ -189,9 +182,7 @@ def test_the_dumps_of_lammps_itself_agree_whatever_the_columns(tmp_path: Path) -
     assert np.abs(displacements(reference.positions)).max() > 50.0
     assert_allclose(reference.times_ps, 0.05 * np.arange(81))
     for k in range(len(columns)):
-        other = read_trajectory(
-            tmp_path / f"{k}.dump", timestep_fs=10.0, species_of_type={1: "Li", 2: "S"}
-        )
+        other = read_trajectory(tmp_path / f"{k}.dump", timestep_fs=10.0, species_of_type={1: "Li", 2: "S"})
         assert_allclose(
             displacements(other.positions), displacements(reference.positions), atol=2e-3
         )  # LAMMPS prints six digits
@@ -203,15 +194,11 @@ def test_the_time_of_a_dump_is_read_in_its_units(
     tmp_path: Path, walk: FloatArray, units: str, ps: float
 ) -> None:
     times = np.linspace(7.0, 26.5, 40)
-    path = write_dump(
-        tmp_path / "md.dump", walk, ORTHOGONAL, times=times, header=f"ITEM: UNITS\n{units}\n"
-    )
+    path = write_dump(tmp_path / "md.dump", walk, ORTHOGONAL, times=times, header=f"ITEM: UNITS\n{units}\n")
     assert_allclose(read_trajectory(path).times_ps, times * ps)
 
 
-def test_files_that_continue_one_another(
-    tmp_path: Path, walk: FloatArray, cell: FloatArray
-) -> None:
+def test_files_that_continue_one_another(tmp_path: Path, walk: FloatArray, cell: FloatArray) -> None:
     paths = [
         write_xdatcar(tmp_path / "run1_XDATCAR", walk[:15], cell),
         write_xdatcar(tmp_path / "run2_XDATCAR.gz", walk[15:], cell),
@@ -222,9 +209,7 @@ def test_files_that_continue_one_another(
     assert len(read_trajectory(repeating, frame_interval_fs=100.0).times_ps) == 40
 
 
-def test_a_restarted_dump_replaces_the_frames_it_goes_back_over(
-    tmp_path: Path, walk: FloatArray
-) -> None:
+def test_a_restarted_dump_replaces_the_frames_it_goes_back_over(tmp_path: Path, walk: FloatArray) -> None:
     first = write_dump(tmp_path / "1.dump", walk[:25], ORTHOGONAL)
     second = write_dump(tmp_path / "2.dump", walk[20:] + 1.0, ORTHOGONAL, first_step=200)
     joined = read_trajectory([first, second], timestep_fs=2.0)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.results import read_table
@@ -76,9 +75,7 @@ def test_the_tables_hold_the_curves(result: TransportResult, tmp_path: Path) -> 
         assert len(list(csv.reader(file))) == 502
 
 
-def test_the_order_of_the_atoms_does_not_matter(
-    crystal: Trajectory, result: TransportResult
-) -> None:
+def test_the_order_of_the_atoms_does_not_matter(crystal: Trajectory, result: TransportResult) -> None:
     order = np.random.default_rng(43).permutation(40)
     shuffled = Trajectory(
         times_ps=crystal.times_ps,

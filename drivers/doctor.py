@@ -1,0 +1,97 @@
+"""What works on this machine: each check tries the real thing."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hopkin.drivers import engine, lammps_plugins
+from hopkin.drivers.errors import HopkinError
+from hopkin.drivers.models import cache_directory, registry
+
+_STYLES = {"e3gnn": "libhopkin_torch.so", "hopkin": "libhopkin_python.so"}
+
+_DECK = """units metal
+atom_style atomic
+region box block 0 1 0 1 0 1
+create_box 1 box
+pair_style {style}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was tried.
+
+    Attributes
+    ----------
+    name
+        what
+    works
+        whether it does; None for something that is not needed
+    detail
+        version or path, or what to do about it
+    """
+
+    name: str
+    works: bool | None
+    detail: str
+
+
+def examine() -> list[Check]:
+    """Try LAMMPS, MPI, the pair styles, the accelerator, the cache directory and the models."""
+    return [
+        _lammps(),
+        *(_pair_style(style, library) for style, library in _STYLES.items()),
+        _accelerator(),
+        _cache(),
+        *(
+            Check(name=f"model {model.name}", works=model.state() == "ready" or None, detail=model.state())
+            for model in registry().values()
+        ),
+    ]
+
+
+def _lammps() -> Check:
+    try:
+        return Check(
+            name="LAMMPS under MPI",
+            works=True,
+            detail=f"{engine.lammps_version()}, {engine.executable('lmp')}, {engine.executable('mpirun')}",
+        )
+    except HopkinError as error:
+        return Check(name="LAMMPS under MPI", works=False, detail=str(error))
+
+
+def _pair_style(style: str, library: str) -> Check:
+    name = f"pair_style {style}"
+    directory = Path(lammps_plugins.directory())
+    if not (directory / library).is_file():
+        return Check(name=name, works=False, detail=f"no {library} in {directory}: install hopkin again")
+    with tempfile.TemporaryDirectory(prefix="hopkin-doctor-") as scratch:
+        (Path(scratch) / "style.in").write_text(_DECK.format(style=style))
+        try:
+            engine.run_deck(Path(scratch), "style.in")
+        except HopkinError as error:
+            return Check(name=name, works=False, detail=str(error))
+    return Check(name=name, works=True, detail=str(directory))
+
+
+def _accelerator() -> Check:
+    try:
+        import torch
+    except ImportError:
+        return Check(name="accelerator", works=None, detail="torch is not installed")
+    if not torch.cuda.is_available():
+        return Check(name="accelerator", works=None, detail=f"none: torch {torch.__version__} runs on the CPU")
+    names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    return Check(name="accelerator", works=True, detail=", ".join(names))
+
+
+def _cache() -> Check:
+    directory = cache_directory()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return Check(name="cache of models", works=True, detail=str(directory))
+    except OSError as error:
+        return Check(name="cache of models", works=False, detail=f"{directory}: {error.strerror}")

@@ -1,0 +1,190 @@
+"""What the command line shows: progress, tables, JSON."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hopkin.drivers.doctor import Check
+from hopkin.drivers.hops import Hop
+from hopkin.drivers.models import Model
+from hopkin.drivers.parity import (
+    ENERGY_TOLERANCE_EV_PER_ATOM,
+    FORCE_TOLERANCE_EV_PER_A,
+    GOLDEN_TOLERANCE_EV_PER_ATOM,
+    STRESS_TOLERANCE_GPA,
+    Parity,
+)
+from hopkin.drivers.rundirectory import RunDirectory
+
+_console = Console()
+_progress_console = Console(stderr=True)
+
+Runs = Sequence[tuple[RunDirectory, Mapping[str, Any]]]
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[str], None]]:
+    """Show, on standard error, what is being done; lines where it is no terminal."""
+    if _progress_console.is_terminal:
+        with _progress_console.status(title) as status:
+            yield lambda text: status.update(f"{title}: {text}")
+        return
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        if not said or text != said[-1]:
+            said.append(text)
+            _progress_console.print(f"{title}: {text}", highlight=False, soft_wrap=True)
+
+    yield say
+
+
+def _print_json(content: object) -> None:
+    _console.print_json(json.dumps(content))
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+
+
+def _shown(value: object, digits: int = 3) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.{digits}g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.{digits}f}"
+    if isinstance(value, list | tuple):
+        return " ".join(_shown(item) for item in value)
+    return str(value)
+
+
+def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
+    """Show names and values, one a line."""
+    if as_json:
+        _print_json(fields)
+        return
+    table = _table("", "")
+    for name, value in fields.items():
+        table.add_row(name, _shown(value))
+    _console.print(table)
+
+
+def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
+    """Show what the doctor found."""
+    if as_json:
+        _print_json([asdict(check) for check in checks])
+        return
+    table = _table("", "", "")
+    for check in checks:
+        mark = {True: "[green]works[/]", False: "[red]fails[/]", None: "[yellow]-[/]"}[check.works]
+        table.add_row(check.name, mark, check.detail)
+    _console.print(table)
+
+
+def show_models(models: Sequence[Model], *, as_json: bool) -> None:
+    """Show the registry."""
+    if as_json:
+        _print_json([{**model.model_dump(mode="json"), "state": str(model.state())} for model in models])
+        return
+    table = _table("model", "family", "training set", "route", "state", "licence")
+    for model in models:
+        table.add_row(
+            model.name, model.family, model.training_set, model.route, str(model.state()), model.licence
+        )
+    _console.print(table)
+
+
+def show_parity(model: Model, parity: Parity, *, as_json: bool) -> None:
+    """Show how far LAMMPS and the model's own calculator are apart."""
+    if as_json:
+        _print_json({"model": model.name, **parity.model_dump(), "passed": parity.passed})
+        return
+    table = _table(f"{model.name} on {parity.formula}", "difference", "tolerance")
+    rows = (
+        ("energy [eV/atom]", parity.energy_difference_eV_per_atom, ENERGY_TOLERANCE_EV_PER_ATOM),
+        ("forces [eV/A]", parity.force_difference_eV_per_A, FORCE_TOLERANCE_EV_PER_A),
+        ("stress [GPa]", parity.stress_difference_GPa, STRESS_TOLERANCE_GPA),
+        ("golden energy [eV/atom]", parity.golden_difference_eV_per_atom, GOLDEN_TOLERANCE_EV_PER_ATOM),
+    )
+    for name, difference, tolerance in rows:
+        table.add_row(name, "-" if difference is None else f"{difference:.1e}", f"{tolerance:.0e}")
+    _console.print(table)
+    _console.print("[green]passed[/]" if parity.passed else "[red]failed[/]")
+
+
+def show_hops(material: str, hops: Sequence[Hop], *, as_json: bool) -> None:
+    """Show the distinct hops of a crystal."""
+    if as_json:
+        _print_json([asdict(hop) for hop in hops])
+        return
+    table = _table("hop", f"{material}", "length [A]", "per cell", "symmetric")
+    for hop in hops:
+        start, _, end = hop.label.split("  ")[0].partition(" -> ")
+        table.add_row(
+            str(hop.index),
+            f"{start} -> {end}",
+            f"{hop.length_A:.3f}",
+            str(hop.multiplicity),
+            "yes" if hop.symmetric else "no",
+        )
+    _console.print(table, markup=False)
+
+
+def show_barriers(runs: Runs, *, as_json: bool) -> None:
+    """Show the results of barrier runs, and where they are."""
+    if as_json:
+        _print_json([{**result, "directory": str(run.path)} for run, result in runs])
+        return
+    table = _table(
+        "material", "hop", "model", "barrier [eV]", "forward", "reverse", "force [eV/A]", "atoms", "failure"
+    )
+    for _, result in runs:
+        table.add_row(
+            result["material"],
+            result["hop"].replace("[", r"\["),
+            result["model"],
+            _shown(result["barrier_eV"]),
+            _shown(result["forward_barrier_eV"]),
+            _shown(result["reverse_barrier_eV"]),
+            _shown(result["max_atom_force_eV_per_A"]),
+            str(result["n_atoms"]),
+            result["failure"] or "none",
+        )
+    _console.print(table)
+    _show_directories(runs)
+
+
+def show_dynamics(runs: Runs, *, as_json: bool) -> None:
+    """Show the results of molecular-dynamics runs, and where they are."""
+    if as_json:
+        _print_json([{**result, "directory": str(run.path)} for run, result in runs])
+        return
+    table = _table(
+        "material", "model", "T [K]", "mean T", "time [ps]", "MSD [A^2]", "D [cm^2/s]", "D windowed", "failure"
+    )
+    for _, result in runs:
+        table.add_row(
+            result["material"],
+            result["model"],
+            _shown(result["temperature_K"], 0),
+            _shown(result["temperature_mean_K"], 0),
+            _shown(result.get("time_ps")),
+            _shown(result.get("msd_A2_final")),
+            _shown(result.get("diffusivity_cm2_per_s")),
+            _shown(result.get("diffusivity_windowed_cm2_per_s")),
+            result["failure"] or "none",
+        )
+    _console.print(table)
+    for _, result in runs:
+        if reason := result.get("diffusivity_windowed_reason"):
+            _console.print(f"no windowed diffusivity: {reason}", markup=False)
+    _show_directories(runs)
+
+
+def _show_directories(runs: Runs) -> None:
+    for run, _ in runs:
+        _console.print(str(run.path), markup=False, highlight=False, soft_wrap=True)
