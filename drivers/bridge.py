@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase.data import atomic_numbers
-
 from hopkin.drivers.adapters import Adapter
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import find_model
@@ -65,9 +64,7 @@ class Bridge:
             cell=np.frombuffer(cell).reshape(3, 3).copy(),
             numbers=self._numbers[np.frombuffer(species, dtype=np.int64)],
         )
-        np.frombuffer(atomic_energies)[:] = (
-            np.nan if said.atomic_energies is None else said.atomic_energies
-        )
+        np.frombuffer(atomic_energies)[:] = np.nan if said.atomic_energies is None else said.atomic_energies
         np.frombuffer(forces).reshape(-1, 3)[:] = said.forces
         np.frombuffer(virial)[:] = said.virial[(0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
         return said.energy

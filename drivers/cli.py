@@ -31,12 +31,16 @@ PresetOption = Annotated[
 ]
 RepeatsOption = Annotated[
     tuple[int, int, int] | None,
-    typer.Option("--supercell", help="Repeats of the cell, such as 1 2 2; chosen by the preset if not given."),
+    typer.Option(
+        "--supercell", help="Repeats of the cell, such as 1 2 2; chosen by the preset if not given."
+    ),
 ]
 
 
 @app.callback()
-def _options(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False) -> None:
+def _options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
+) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
 
 
@@ -63,7 +67,9 @@ def models_list(json: JsonOption = False) -> None:
 
 
 @models_app.command("show")
-def models_show(name: Annotated[str, typer.Argument(help="Name of a model.")], json: JsonOption = False) -> None:
+def models_show(
+    name: Annotated[str, typer.Argument(help="Name of a model.")], json: JsonOption = False
+) -> None:
     """Everything the registry holds of one model."""
     from hopkin.drivers import terminal
     from hopkin.drivers.models import find_model
@@ -199,7 +205,9 @@ def neb(
 def md(
     structure: StructureArgument,
     model: ModelOption,
-    temperature: Annotated[list[float], typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")],
+    temperature: Annotated[
+        list[float], typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
+    ],
     ion: IonOption = "Li",
     time_ps: Annotated[float, typer.Option(help="Length of the run [ps].")] = 50.0,
     timestep_fs: Annotated[float, typer.Option(help="Time step [fs].")] = 2.0,
@@ -243,10 +251,14 @@ def md(
 
 @app.command()
 def analyze(
-    trajectory: Annotated[list[Path], typer.Argument(help="Trajectory files that continue one another, or a run directory.")],
+    trajectory: Annotated[
+        list[Path], typer.Argument(help="Trajectory files that continue one another, or a run directory.")
+    ],
     ion: IonOption = "Li",
     temperature: Annotated[float | None, typer.Option("-T", "--temperature", help="Temperature [K].")] = None,
-    timestep_fs: Annotated[float | None, typer.Option(help="Time step, for files that count steps [fs].")] = None,
+    timestep_fs: Annotated[
+        float | None, typer.Option(help="Time step, for files that count steps [fs].")
+    ] = None,
     frame_interval_fs: Annotated[
         float | None, typer.Option(help="Time between frames, for files that say neither [fs].")
     ] = None,
@@ -274,7 +286,9 @@ def analyze(
 @app.command()
 def report(
     results: Annotated[Path, typer.Argument(help="Folder that holds run directories.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page that is written.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page that is written.")] = Path(
+        "report.html"
+    ),
 ) -> None:
     """One HTML page of all runs below a folder."""
     from hopkin.analysis.report import write_report

@@ -82,7 +82,9 @@ def _accelerator() -> Check:
     except ImportError:
         return Check(name="accelerator", works=None, detail="torch is not installed")
     if not torch.cuda.is_available():
-        return Check(name="accelerator", works=None, detail=f"none: torch {torch.__version__} runs on the CPU")
+        return Check(
+            name="accelerator", works=None, detail=f"none: torch {torch.__version__} runs on the CPU"
+        )
     names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
     return Check(name="accelerator", works=True, detail=", ".join(names))
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace, replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 import ase
@@ -65,9 +65,7 @@ class Hop:
         """The same hop after the crystal was relaxed: the same sites, where they are in `atoms`."""
         start, end = atoms.positions[[self.initial_site, self.final_site]]
         vector = end + np.array(self.image) @ atoms.cell.array - start
-        return replace(
-            self, vector=tuple(float(x) for x in vector), length_A=float(np.linalg.norm(vector))
-        )
+        return replace(self, vector=tuple(float(x) for x in vector), length_A=float(np.linalg.norm(vector)))
 
 
 def find_hops(

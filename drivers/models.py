@@ -16,9 +16,8 @@ from typing import Literal
 
 import platformdirs
 from ase.data import atomic_numbers
-from pydantic import BaseModel, ConfigDict, Field
-
 from hopkin.drivers.errors import MachineError, ModelError
+from pydantic import BaseModel, ConfigDict, Field
 
 Family = Literal["sevennet", "chgnet", "ase"]
 Route = Literal["native", "bridge"]
@@ -212,8 +211,7 @@ def _user_model(family: str, path: Path, name: str) -> Model:
     known = {model.sha256: model for model in registry().values()}.get(sha256_of(path))
     if known is not None and known.family != family:
         raise ModelError(
-            f"model {name}: {path} holds {known.title}, a checkpoint of family {known.family},"
-            f" not {family}"
+            f"model {name}: {path} holds {known.title}, a checkpoint of family {known.family}, not {family}"
         )
     template = _families()[family]
     facts = _read_checkpoint(family, path, name)

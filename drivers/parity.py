@@ -1,7 +1,6 @@
 """The parity gate: LAMMPS and the model's own Python calculator must agree before a run is believed."""
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +10,13 @@ import numpy as np
 import yaml
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-
 from hopkin.drivers import decks, engine, lammps_plugins
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.models import Model, cache_directory, fetch, sha256_of
 from hopkin.drivers.rundirectory import write_json, writing_to
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 # Single precision of an energy near -1000 eV and of forces near 10 eV/A; double is far below.
 ENERGY_TOLERANCE_EV_PER_ATOM = 1e-5

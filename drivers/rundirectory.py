@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import contextmanager
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path

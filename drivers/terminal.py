@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from hopkin.drivers.doctor import Check
 from hopkin.drivers.hops import Hop
 from hopkin.drivers.models import Model
@@ -20,6 +17,8 @@ from hopkin.drivers.parity import (
     Parity,
 )
 from hopkin.drivers.rundirectory import RunDirectory
+from rich.console import Console
+from rich.table import Table
 
 _console = Console()
 _progress_console = Console(stderr=True)
@@ -164,7 +163,15 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
         _print_json([{**result, "directory": str(run.path)} for run, result in runs])
         return
     table = _table(
-        "material", "model", "T [K]", "mean T", "time [ps]", "MSD [A^2]", "D [cm^2/s]", "D windowed", "failure"
+        "material",
+        "model",
+        "T [K]",
+        "mean T",
+        "time [ps]",
+        "MSD [A^2]",
+        "D [cm^2/s]",
+        "D windowed",
+        "failure",
     )
     for _, result in runs:
         table.add_row(

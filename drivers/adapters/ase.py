@@ -7,11 +7,10 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.stress import voigt_6_to_full_3x3_stress
-from numpy.typing import NDArray
-
 from hopkin.drivers.adapters.interface import Evaluation, FloatArray
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
+from numpy.typing import NDArray
 
 
 class ASEAdapter:
@@ -29,9 +28,7 @@ class ASEAdapter:
     def __str__(self) -> str:
         return f"ASE calculator {self._name}"
 
-    def evaluate(
-        self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]
-    ) -> Evaluation:
+    def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
         """Evaluate a configuration; see `Adapter.evaluate`."""
         if not np.array_equal(self._atoms.numbers, numbers):
             self._atoms = Atoms(numbers=numbers, positions=positions, cell=cell, pbc=True)
@@ -42,9 +39,7 @@ class ASEAdapter:
         return Evaluation(
             energy=float(self._atoms.get_potential_energy()),
             atomic_energies=(
-                np.asarray(self._atoms.get_potential_energies(), dtype=np.float64)
-                if self._atomic
-                else None
+                np.asarray(self._atoms.get_potential_energies(), dtype=np.float64) if self._atomic else None
             ),
             forces=np.asarray(self._atoms.get_forces(), dtype=np.float64),
             virial=-stress * self._atoms.get_volume(),

@@ -11,11 +11,10 @@ from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
 from chgnet.model.dynamics import CHGNetCalculator
 from chgnet.model.model import BatchedGraph, CHGNet
-from numpy.typing import NDArray
-from pymatgen.core import Lattice, Structure
-
 from hopkin.drivers.adapters.interface import Evaluation, FloatArray
 from hopkin.drivers.models import Model
+from numpy.typing import NDArray
+from pymatgen.core import Lattice, Structure
 
 
 class CHGNetAdapter:
@@ -35,9 +34,7 @@ class CHGNetAdapter:
     def __str__(self) -> str:
         return f"CHGNet, single precision, on {self._device}, {torch.get_num_threads()} thread(s)"
 
-    def evaluate(
-        self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]
-    ) -> Evaluation:
+    def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
         """Evaluate a configuration; see `Adapter.evaluate`."""
         structure = Structure(
             Lattice(cell), [chemical_symbols[z] for z in numbers], positions, coords_are_cartesian=True

@@ -37,9 +37,7 @@ class Adapter(Protocol):
     def __str__(self) -> str:
         """One line for the log: name, precision, device."""
 
-    def evaluate(
-        self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]
-    ) -> Evaluation:
+    def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
         """Evaluate a configuration that is periodic in three dimensions.
 
         Parameters

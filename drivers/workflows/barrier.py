@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-
 from hopkin.drivers import decks, engine, paths
 from hopkin.drivers.errors import LammpsError, SpecificationError
 from hopkin.drivers.hops import Hop, find_hops, sufficient_repeats, vacancy_endpoints
@@ -107,16 +106,12 @@ def run_barrier(
         smallest = choose_repeats(bulk.cell, specification.min_height_A)
         repeats = sufficient_repeats(bulk, moved, smallest)
     initial, final = vacancy_endpoints(bulk, moved, repeats)
-    ends = relax(
-        {"initial": initial, "final": final}, model, run.path / "ends", relax_cell=False, **settings
-    )
+    ends = relax({"initial": initial, "final": final}, model, run.path / "ends", relax_cell=False, **settings)
     drift = max(
         float(np.linalg.norm(end.atoms.positions[-1] - before.positions[-1]))
         for end, before in zip(ends, (initial, final), strict=True)
     )
-    result = _band(
-        [end.atoms for end in ends], model, specification, run, say=say, wall_start=start
-    )
+    result = _band([end.atoms for end in ends], model, specification, run, say=say, wall_start=start)
     result |= {
         "material": structure.material,
         "mechanism": specification.mechanism,
@@ -267,7 +262,8 @@ def _band(
 
 def _table(log: Path) -> list[list[float]]:
     """Rows of the table that LAMMPS `neb` writes to the log of the universe: step, largest 3N force norm of a
-    replica [eV/A], and others, of which column 6 is the forward barrier [eV]."""
+    replica [eV/A], and others, of which column 6 is the forward barrier [eV].
+    """
     rows = []
     for line in log.read_text().splitlines() if log.is_file() else ():
         words = line.split()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-
 from hopkin.drivers import decks, engine
 from hopkin.drivers.errors import LammpsError, SpecificationError
 from hopkin.drivers.models import Model
@@ -165,9 +164,7 @@ def _transport(directory: Path, specification: MDSpecification) -> dict[str, Any
     from hopkin.analysis.trajectory import read_trajectory
     from hopkin.analysis.transport import analyze, write_tables
 
-    trajectory = read_trajectory(
-        directory / "trajectory.dump", timestep_fs=specification.timestep_fs
-    )
+    trajectory = read_trajectory(directory / "trajectory.dump", timestep_fs=specification.timestep_fs)
     transport = analyze(trajectory, specification.ion)
     write_tables(transport, directory)
     return transport.as_dict()

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import yaml
 from ase import Atoms
-
 from hopkin.drivers import decks, engine
 from hopkin.drivers.models import Model
 
@@ -94,9 +93,7 @@ def read_relaxed(directory: Path, name: str) -> Relaxed:
     """Read `NAME.dump` and `NAME.yaml` that the fragment write_state.in.j2 writes."""
     atoms = decks.read_state(directory / f"{name}.dump")
     state = read_yaml(directory / f"{name}.yaml")
-    return Relaxed(
-        atoms=atoms, energy_eV=float(state["energy_eV"]), max_force_eV_per_A=max_force([atoms])
-    )
+    return Relaxed(atoms=atoms, energy_eV=float(state["energy_eV"]), max_force_eV_per_A=max_force([atoms]))
 
 
 def read_yaml(path: Path) -> dict[str, float]:
