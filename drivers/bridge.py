@@ -1,7 +1,7 @@
 """What `pair_style hopkin` calls: loads a model, and evaluates LAMMPS's atoms with it.
 
-The C++ side (pair_styles/python_evaluator.cpp) embeds Python, calls `load` once and `Bridge.evaluate` at every
-step. Arrays cross as memory views of LAMMPS's own buffers and are copied at once.
+The C++ side (pair_styles/python_evaluator.cpp) embeds Python, calls `load` once and `Bridge.evaluate` at
+every step. Arrays cross as memory views of LAMMPS's own buffers and are copied at once.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,8 @@ class Bridge:
         pbc
             1 where periodic
         atomic_energies, forces, virial
-            written: (n_atoms,) [eV] (NaN where the model has none), (n_atoms, 3) [eV/A], xx yy zz xy xz yz of -dE/d(strain) [eV]
+            written: (n_atoms,) [eV] (NaN where the model has none), (n_atoms, 3) [eV/A],
+            xx yy zz xy xz yz of -dE/d(strain) [eV]
 
         Returns
         -------

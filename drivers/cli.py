@@ -46,7 +46,7 @@ def _options(
 
 @app.command()
 def doctor(json: JsonOption = False) -> None:
-    """What works on this machine: LAMMPS, MPI, pair styles, accelerator, models."""
+    """Try what works on this machine: LAMMPS, MPI, pair styles, accelerator, models."""
     from hopkin.drivers import terminal
     from hopkin.drivers.doctor import examine
 
@@ -59,7 +59,7 @@ def doctor(json: JsonOption = False) -> None:
 
 @models_app.command("list")
 def models_list(json: JsonOption = False) -> None:
-    """The models of the registry, and what each still needs here."""
+    """List the models of the registry, and what each still needs here."""
     from hopkin.drivers import terminal
     from hopkin.drivers.models import registry
 
@@ -119,7 +119,7 @@ def hops(
     max_length: MaxLengthOption = 5.0,
     json: JsonOption = False,
 ) -> None:
-    """The symmetry-distinct vacancy hops of a crystal."""
+    """List the symmetry-distinct vacancy hops of a crystal."""
     from hopkin.drivers import terminal
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import select_hops

@@ -79,8 +79,8 @@ def write_structure(path: Path, atoms: Atoms, elements: Sequence[str]) -> None:
 def read_state(path: Path) -> Atoms:
     """Read a dump with `id type element xu yu zu fx fy fz`: cell, positions and forces.
 
-    The box of LAMMPS keeps its origin in the file; positions are returned relative to it. Forces [eV/A] are in
-    `atoms.arrays["forces"]`, shape (n_atoms, 3).
+    The box of LAMMPS keeps its origin in the file; positions are returned relative to it. Forces [eV/A] are
+    in `atoms.arrays["forces"]`, shape (n_atoms, 3).
     """
     lines = path.read_text().splitlines()
     box = next(i for i, line in enumerate(lines) if line.startswith("ITEM: BOX BOUNDS"))
@@ -99,7 +99,7 @@ def read_state(path: Path) -> Atoms:
 
 
 def _box(bounds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cell (3, 3) and origin (3,) of the `xlo_bound xhi_bound xy` lines of a dump (LAMMPS Howto_triclinic)."""
+    """Cell (3, 3) and origin (3,) of a dump's `xlo_bound xhi_bound xy` lines (LAMMPS Howto_triclinic)."""
     xy, xz, yz = bounds[:, 2] if bounds.shape[1] == 3 else (0.0, 0.0, 0.0)
     low, high = bounds[:, 0].copy(), bounds[:, 1].copy()
     low[0] -= min(0.0, xy, xz, xy + xz)

@@ -1,7 +1,9 @@
 """Starts LAMMPS: the one place where hopkin runs it."""
 
+import ctypes
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from hopkin.drivers.errors import LammpsError, MachineError
+from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
 
 _logger = logging.getLogger(__name__)
 
@@ -20,6 +22,9 @@ _MPI_ENVIRONMENT = {"MPIR_CVAR_POLLS_BEFORE_YIELD": "0"}
 
 _POLL_S = 0.5
 _TAIL_LINES = 12
+_FULL_DISK_BYTES = 1_000_000  # below this, files of LAMMPS are taken to be torn
+_DIVERGED = re.compile(r"Lost atoms|Non-numeric|Out of range atoms", re.IGNORECASE)
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def executable(name: str) -> str:
@@ -95,8 +100,10 @@ def run_deck(
     ------
     LammpsError
         when LAMMPS ends with an error; the message holds the error line
+    DivergenceError
+        when that error is that the run diverged numerically
     MachineError
-        when LAMMPS or MPI cannot be started
+        when LAMMPS or MPI cannot be started, or the disk is full
     """
     argv = command(deck, replicas=replicas, variables=variables)
     _logger.info("%s: %s", directory, " ".join(argv))
@@ -111,12 +118,13 @@ def run_deck(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
         try:
             _wait(process, start, timeout_s, on_poll, deck)
         finally:
             _end(process)
-    if process.returncode != 0:
+    if process.returncode != 0 or shutil.disk_usage(directory).free < _FULL_DISK_BYTES:
         raise _failure(directory, deck, process.returncode)
     return time.monotonic() - start
 
@@ -139,6 +147,11 @@ def _wait(
             raise LammpsError(f"{deck} did not end within {timeout_s:.0f} s")
 
 
+def _end_with_parent() -> None:
+    """Have the kernel end mpirun, and mpirun its ranks, when hopkin itself is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End mpirun and its ranks, if they still run: the user interrupted, or time ran out."""
     if process.poll() is None:
@@ -157,10 +170,12 @@ def _failure(directory: Path, deck: str, code: int) -> LammpsError | MachineErro
     joined = "\n".join(lines)
     if "not enough slots" in joined:
         return MachineError(
-            f"the MPI launcher has not enough slots for {deck}: give the job more of them, or use fewer images"
+            f"the MPI launcher has not enough slots for {deck}: give the job more of them,"
+            " or use fewer images"
         )
-    if "No space left on device" in joined or shutil.disk_usage(directory).free < 1_000_000:
+    if "No space left on device" in joined or shutil.disk_usage(directory).free < _FULL_DISK_BYTES:
         return MachineError(f"the disk of {directory} is full")
     errors = [line for line in lines if line.startswith(("ERROR", "Last input line"))]
     tail = errors or lines[-_TAIL_LINES:]
-    return LammpsError(f"{deck} failed in {directory} (exit code {code}): " + " | ".join(dict.fromkeys(tail)))
+    kind = DivergenceError if _DIVERGED.search("\n".join(tail)) else LammpsError
+    return kind(f"{deck} failed in {directory} (exit code {code}): " + " | ".join(dict.fromkeys(tail)))

@@ -1,4 +1,7 @@
-"""Errors that a user can cause or has to act on; each message says what, what was received, what is accepted."""
+"""Errors that a user can cause or has to act on.
+
+Each message says what is wrong, what was received, and what is accepted.
+"""
 
 
 class HopkinError(Exception):
@@ -27,3 +30,7 @@ class MachineError(HopkinError, RuntimeError):
 
 class LammpsError(HopkinError, RuntimeError):
     """LAMMPS ended with an error; the message holds the end of its log."""
+
+
+class DivergenceError(LammpsError):
+    """LAMMPS ended because the run diverged numerically (failure type I)."""

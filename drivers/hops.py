@@ -1,5 +1,6 @@
 """Symmetry-distinct vacancy hops of an ion sublattice, and the two ends of a hop."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -62,10 +63,10 @@ class Hop:
         return f"{start} -> {end}{cell}  {self.length_A:.3f} A x{self.multiplicity}"
 
     def on(self, atoms: ase.Atoms) -> "Hop":
-        """The same hop after the crystal was relaxed: the same sites, where they are in `atoms`."""
+        """Return the same hop after the crystal was relaxed: the same sites, where they are in `atoms`."""
         start, end = atoms.positions[[self.initial_site, self.final_site]]
-        vector = end + np.array(self.image) @ atoms.cell.array - start
-        return replace(self, vector=tuple(float(x) for x in vector), length_A=float(np.linalg.norm(vector)))
+        x, y, z = (end + np.array(self.image) @ atoms.cell.array - start).tolist()
+        return replace(self, vector=(x, y, z), length_A=math.hypot(x, y, z))
 
 
 def find_hops(
@@ -209,7 +210,7 @@ def _distinct_hops(
 ) -> list[Hop]:
     """Take the simplest pair of each orbit, and drop the orbits that pass through a site."""
     # The members of an orbit differ in length by up to the tolerance of the symmetry.
-    i, j, vectors, images = neighbor_list(  # type: ignore[no-untyped-call]
+    i, j, vectors, images = neighbor_list(
         "ijDS", atoms[sites], max_length + 2.0 * symprec, self_interaction=False
     )
     pairs = symmetry.primitive_pairs(i, j, vectors)

@@ -94,7 +94,7 @@ class Model(BaseModel):
         return sha256_of(self.checkpoint())
 
     def state(self) -> State:
-        """What it still needs on this machine."""
+        """Tell what it still needs on this machine."""
         if self.family != "ase" and self.path is None and _member(self.distribution, self.member) is None:
             return State.NEEDS_INSTALL
         if self.route == "native" and not self.exported().is_file():
@@ -233,7 +233,7 @@ def _user_model(family: str, path: Path, name: str) -> Model:
 
 
 def _read_checkpoint(family: str, path: Path, name: str) -> dict[str, object]:
-    """What the checkpoint says of itself; ModelError when it is damaged or of another family."""
+    """Read what the checkpoint says of itself; ModelError when it is damaged or of another family."""
     import torch
 
     try:

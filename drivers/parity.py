@@ -55,7 +55,7 @@ class Parity(BaseModel):
 
 
 def rattled(atoms: Atoms, *, seed: int = 1, amplitude_A: float = _RATTLE_A) -> Atoms:
-    """A copy with every coordinate displaced by a normal deviate of width `amplitude_A` [A]."""
+    """Return a copy with every coordinate displaced by a normal deviate of width `amplitude_A` [A]."""
     copy = Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
     copy.positions += np.random.default_rng(seed).normal(scale=amplitude_A, size=(len(copy), 3))
     return copy
@@ -175,10 +175,10 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
         parity = verify(model, atoms)
         if not parity.passed:
             raise ModelError(
-                f"model {model.name} is not usable on {parity.formula}: LAMMPS and its own calculator differ by"
-                f" {parity.energy_difference_eV_per_atom:.2g} eV/atom,"
-                f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa; golden"
-                f" energy off by {parity.golden_difference_eV_per_atom} eV/atom"
+                f"model {model.name} is not usable on {parity.formula}: LAMMPS and its own calculator"
+                f" differ by {parity.energy_difference_eV_per_atom:.2g} eV/atom,"
+                f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa;"
+                f" golden energy off by {parity.golden_difference_eV_per_atom} eV/atom"
             )
         with writing_to(stamp):
             stamp.parent.mkdir(parents=True, exist_ok=True)

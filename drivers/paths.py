@@ -107,8 +107,8 @@ def interpolate(
         for fraction in np.linspace(0.0, 1.0, n_images + 2)
     ]
     if method == "idpp":
-        band = NEB(images, method="improvedtangent")  # type: ignore[no-untyped-call]
-        idpp_interpolate(band, traj=None, log=None, mic=True)  # type: ignore[no-untyped-call]
+        band = NEB(images, method="improvedtangent")
+        idpp_interpolate(band, traj=None, log=None, mic=True)
         for image in images:
             image.calc = None
     return images
@@ -116,7 +116,7 @@ def interpolate(
 
 def _minimum_image(displacements: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
     shortest: NDArray[np.float64]
-    shortest, _ = find_mic(displacements, cell)  # type: ignore[no-untyped-call]
+    shortest, _ = find_mic(displacements, cell)
     return shortest
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ class RunDirectory:
     """A directory with `run.json` (what was asked) and, once it ended, `result.json` (what came out)."""
 
     path: Path
+    asked: Mapping[str, Any]
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -28,14 +30,29 @@ class RunDirectory:
         file = self.path / "result.json"
         return json.loads(file.read_text()) if file.is_file() else None
 
+    def begin(self) -> None:
+        """Make the directory, with `run.json`; one that a killed run left is kept as it is."""
+        with writing_to(self.path):
+            self.path.mkdir(exist_ok=True)
+        if not (self.path / "run.json").is_file():
+            write_json(self.path / "run.json", {**self.asked, "hopkin_version": version("hopkin")})
+
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Write `result.json`, atomically; a directory that has one is never run again."""
-        write_json(self.path / "result.json", result)
-        return dict(result)
+        """Write `result.json`, atomically; a directory that has one is never run again.
+
+        Returns
+        -------
+        dict
+            what a reader of the file gets; what is not a number is None
+        """
+        finite = json.loads(json.dumps(result), parse_constant=lambda _: None)
+        assert isinstance(finite, dict)
+        write_json(self.path / "result.json", finite)
+        return finite
 
 
-def open_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
-    """Make, or find again, the directory of a calculation.
+def find_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
+    """Name the directory of a calculation, which may be there already, and see that it can be written.
 
     Parameters
     ----------
@@ -49,29 +66,32 @@ def open_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
     Raises
     ------
     MachineError
-        when it cannot be written
+        when nothing can be written there, and the calculation has not ended yet
     """
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]
-    path = root / f"{name}-{digest}"
-    with writing_to(path):
-        path.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(path).free < _LEAST_FREE_BYTES:
-            raise MachineError(f"the disk of {path} is full")
-        if not (path / "run.json").is_file():
-            write_json(path / "run.json", {**asked, "hopkin_version": version("hopkin")})
-    return RunDirectory(path)
+    run = RunDirectory(root / f"{name}-{digest}", asked)
+    if run.result is None:
+        with writing_to(root):
+            root.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=root).close()
+        if shutil.disk_usage(root).free < _LEAST_FREE_BYTES:
+            raise MachineError(f"the disk of {root} is full")
+    return run
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file so that it is there whole or not at all."""
     temporary = path.with_suffix(path.suffix + ".part")
     with writing_to(path):
-        with temporary.open("w") as file:
-            json.dump(content, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("w") as file:
+                json.dump(content, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

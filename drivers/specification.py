@@ -10,7 +10,7 @@ S = TypeVar("S", bound=BaseModel)
 Preset = Literal["quick", "paper"]
 Mechanism = Literal["vacancy"]
 
-# Least distance between opposite faces of the supercell [A], and force tolerance [eV/A] (Guo, Gui, Wang: 0.05)
+# Least distance between opposite faces of the supercell [A]; force tolerance [eV/A] (Guo, Gui, Wang: 0.05)
 _PRESETS: dict[Preset, tuple[float, float]] = {"quick": (6.0, 0.1), "paper": (9.0, 0.05)}
 
 

@@ -146,7 +146,7 @@ def _partial_occupancies(atoms: ase.Atoms) -> list[str]:
 
 def _check_distances(atoms: ase.Atoms, *, source: str) -> None:
     radii = OVERLAP_FRACTION * covalent_radii[atoms.numbers]
-    i, j, distance, image = neighbor_list("ijdS", atoms, radii)  # type: ignore[no-untyped-call]
+    i, j, distance, image = neighbor_list("ijdS", atoms, radii)
     if len(i) == 0:
         return
     closest = int(np.argmin(distance))
@@ -173,7 +173,7 @@ def lammps_orientation(atoms: ase.Atoms) -> ase.Atoms:
     """
     cell = atoms.cell.array * np.sign(np.linalg.det(atoms.cell.array))
     scaled = np.linalg.solve(cell.T, atoms.positions.T).T
-    oriented, _ = Cell(cell).standard_form()  # type: ignore[no-untyped-call]
+    oriented, _ = Cell(cell).standard_form()
     scaled -= np.floor(scaled + 1e-9)
     return ase.Atoms(numbers=atoms.numbers, scaled_positions=scaled, cell=oriented, pbc=True)
 
@@ -207,7 +207,7 @@ def supercell(atoms: ase.Atoms, repeats: Sequence[int]) -> ase.Atoms:
     n = tuple(int(r) for r in repeats)
     if len(n) != 3 or min(n) < 1 or n != tuple(repeats):
         raise SpecificationError(f"repeats are {tuple(repeats)}; accepted: three integers >= 1")
-    repeated: ase.Atoms = atoms.repeat(n)  # type: ignore[no-untyped-call]
+    repeated: ase.Atoms = atoms.repeat(n)
     return repeated
 
 

@@ -14,7 +14,8 @@ from chgnet.model.model import BatchedGraph, CHGNet
 from hopkin.drivers.adapters.interface import Evaluation, FloatArray
 from hopkin.drivers.models import Model
 from numpy.typing import NDArray
-from pymatgen.core import Lattice, Structure
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.structure import Structure
 
 
 class CHGNetAdapter:
@@ -68,12 +69,12 @@ class CHGNetAdapter:
 
 
 def adapter(model: Model, *, device: str) -> CHGNetAdapter:
-    """The model behind `pair_style hopkin`."""
+    """Return the model behind `pair_style hopkin`."""
     return CHGNetAdapter(model.checkpoint(), device=device)
 
 
 def calculator(model: Model, *, device: str) -> Calculator:
-    """The model's own ASE calculator: what LAMMPS has to agree with."""
+    """Return the model's own ASE calculator: what LAMMPS has to agree with."""
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its device
         return CHGNetCalculator(
             model=_load(model.checkpoint()),

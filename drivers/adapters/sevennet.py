@@ -8,7 +8,7 @@ from hopkin.drivers.models import Model
 
 
 def calculator(model: Model, *, device: str) -> Calculator:
-    """The model's own ASE calculator: what LAMMPS has to agree with."""
+    """Return the model's own ASE calculator: what LAMMPS has to agree with."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No tensor product accelerator")
         from sevenn.calculator import SevenNetCalculator

@@ -261,8 +261,9 @@ def _band(
 
 
 def _table(log: Path) -> list[list[float]]:
-    """Rows of the table that LAMMPS `neb` writes to the log of the universe: step, largest 3N force norm of a
-    replica [eV/A], and others, of which column 6 is the forward barrier [eV].
+    """Rows of the table that LAMMPS `neb` writes to the log of the universe.
+
+    Step, largest 3N force norm of a replica [eV/A], and others, of which column 6 is the forward barrier [eV].
     """
     rows = []
     for line in log.read_text().splitlines() if log.is_file() else ():

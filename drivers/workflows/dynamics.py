@@ -144,7 +144,7 @@ def run_md(
 
 
 def _schedule(specification: MDSpecification) -> dict[str, int]:
-    """Steps of the run, and between frames, thermo lines and restart files."""
+    """Count the steps of the run, and between frames, thermo lines and restart files."""
     n_steps = round(specification.time_ps * 1000 / specification.timestep_fs)
     frame_every = max(1, round(specification.frame_interval_fs / specification.timestep_fs))
     if n_steps < 2 * frame_every:
@@ -178,7 +178,7 @@ def _step_of(restart: Path) -> int:
 
 
 def last_restart(directory: Path) -> Path | None:
-    """The newest whole restart file `md.STEP.restart`; one shorter than its predecessor is torn."""
+    """Return the newest whole restart file `md.STEP.restart`; one shorter than its predecessor is torn."""
     files = sorted(directory.glob("md.*.restart"), key=_step_of)
     if len(files) > 1 and files[-1].stat().st_size < files[-2].stat().st_size:
         return files[-2]
@@ -213,7 +213,7 @@ def read_thermo(directory: Path) -> dict[str, np.ndarray]:
     """Thermo columns of a run by keyword, one row per step, over all logs of a resumed run."""
     rows: dict[int, list[float]] = {}
     keywords: list[str] = []
-    logs = sorted(directory.glob("log.lammps.before*")) + [directory / "log.lammps"]
+    logs = [*sorted(directory.glob("log.lammps.before*")), directory / "log.lammps"]
     for log in logs:
         for block in re.findall(r"^---\n(keywords:.*?)^\.\.\.", _closed(log), re.M | re.S):
             content = yaml.safe_load(block)

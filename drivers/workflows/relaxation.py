@@ -13,9 +13,6 @@ from ase import Atoms
 from hopkin.drivers import decks, engine
 from hopkin.drivers.models import Model
 
-DIVERGED = re.compile(r"Lost atoms|Non-numeric|Out of range atoms", re.IGNORECASE)
-"""What LAMMPS says when a run diverges numerically (failure type I)."""
-
 Say = Callable[[str], None]
 """Receives what a calculation is doing, for the user to see."""
 
@@ -105,7 +102,7 @@ def read_yaml(path: Path) -> dict[str, float]:
 
 def max_force(structures: Sequence[Atoms]) -> float:
     """Largest force on an atom [eV/A]; NaN if one is not a number."""
-    return float(max(np.linalg.norm(atoms.arrays["forces"], axis=1).max() for atoms in structures))
+    return float(np.max([np.linalg.norm(atoms.arrays["forces"], axis=1).max() for atoms in structures]))
 
 
 def threads_per_replica(replicas: int) -> int:
@@ -114,7 +111,7 @@ def threads_per_replica(replicas: int) -> int:
 
 
 def fingerprint(atoms: Atoms) -> dict[str, Any]:
-    """A structure as plain numbers, rounded to what a file may lose."""
+    """Return a structure as plain numbers, rounded to what a file may lose."""
     return {
         "symbols": str(atoms.symbols),
         "cell_A": np.round(atoms.cell.array, 6).tolist(),
@@ -123,5 +120,5 @@ def fingerprint(atoms: Atoms) -> dict[str, Any]:
 
 
 def slug(name: str) -> str:
-    """A model's name as part of a file name."""
+    """Turn a model's name into part of a file name."""
     return re.sub(r"[^A-Za-z0-9.]+", "_", Path(name).name)

@@ -1,0 +1,162 @@
+"""Crystals, models, and the LAMMPS of this process."""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+from ase.calculators.calculator import Calculator
+from hopkin.drivers.materials import build_material
+from hopkin.drivers.models import Model, fetch, find_model
+from hopkin.drivers.parity import rattled
+from hopkin.drivers.structures import lammps_orientation
+from in_process import LammpsInProcess, PairStyle, State
+
+PACKAGES = {"sevennet-0": "sevenn", "chgnet-0.3.0": "chgnet"}
+
+
+def licoo2_primitive() -> ase.Atoms:
+    """Return the rhombohedral cell of layered LiCoO2: 4 atoms, 33 degrees between its vectors."""
+    a, c, height_of_o = 2.8161, 14.0536, 0.2397
+    hexagonal = np.array([[a, 0.0, 0.0], [-a / 2, a * np.sqrt(3) / 2, 0.0], [0.0, 0.0, c]])
+    obverse = np.array([[2, 1, 1], [-1, 1, 1], [-1, -2, 1]]) / 3
+    along_c = np.array([0.0, 0.5, height_of_o, -height_of_o])
+    return ase.Atoms(
+        "LiCoO2", scaled_positions=np.tile(along_c, (3, 1)).T, cell=obverse @ hexagonal, pbc=True
+    )
+
+
+CRYSTALS: dict[str, Callable[[], ase.Atoms]] = {
+    "LiFePO4": lambda: build_material("LiFePO4-olivine"),
+    "LiCoO2-primitive": licoo2_primitive,
+    "Li7P3S11": lambda: build_material("Li7P3S11"),
+    "Li10GeP2S12": lambda: build_material("Li10GeP2S12"),
+    "LiTiS2": lambda: build_material("LiTiS2-layered"),
+}
+
+
+@pytest.fixture(scope="session", params=CRYSTALS)
+def crystal(request: pytest.FixtureRequest) -> ase.Atoms:
+    """Return a rattled crystal in LAMMPS orientation."""
+    return rattled(lammps_orientation(CRYSTALS[request.param]()))
+
+
+@pytest.fixture(scope="session")
+def litis2() -> ase.Atoms:
+    """Return 4 rattled atoms in a cell that is smaller than the cutoff of the models."""
+    return rattled(lammps_orientation(CRYSTALS["LiTiS2"]()))
+
+
+@pytest.fixture(scope="session")
+def li7p3s11() -> ase.Atoms:
+    """Return 42 rattled atoms in a triclinic cell."""
+    return rattled(lammps_orientation(CRYSTALS["Li7P3S11"]()))
+
+
+@pytest.fixture(scope="session")
+def lammps_session(tmp_path_factory: pytest.TempPathFactory) -> LammpsInProcess:
+    return LammpsInProcess(tmp_path_factory.mktemp("lammps"))
+
+
+@pytest.fixture
+def lammps(lammps_session: LammpsInProcess) -> Iterator[LammpsInProcess]:
+    """LAMMPS of this process, without atoms."""
+    lammps_session.clear()
+    yield lammps_session
+    lammps_session.clear()  # the model goes with its test
+
+
+def pair_of(name: str) -> PairStyle:
+    if importlib.util.find_spec(PACKAGES[name]) is None:
+        pytest.skip(f"package {PACKAGES[name]} is not installed")
+    model = find_model(name)
+    fetch(model)
+    return PairStyle(model.pair_style, model.pair_coeff())
+
+
+@pytest.fixture(scope="session", params=PACKAGES)
+def model(request: pytest.FixtureRequest) -> Model:
+    """Return a model of the registry, ready for LAMMPS."""
+    pair_of(request.param)
+    return find_model(request.param)
+
+
+@pytest.fixture(scope="session")
+def pair(model: Model) -> PairStyle:
+    """Return the pair style of `model`."""
+    return pair_of(model.name)
+
+
+@pytest.fixture(scope="session")
+def sevennet() -> PairStyle:
+    return pair_of("sevennet-0")
+
+
+@pytest.fixture(scope="session")
+def chgnet() -> PairStyle:
+    return pair_of("chgnet-0.3.0")
+
+
+@pytest.fixture(scope="session")
+def own_calculator() -> Callable[[Model], Calculator]:
+    """Give the ASE calculator of a model, made once."""
+    made: dict[str, Calculator] = {}
+
+    def calculator(model: Model) -> Calculator:
+        if model.name not in made:
+            made[model.name] = model.module.calculator(model, device="cpu")
+        return made[model.name]
+
+    return calculator
+
+
+@pytest.fixture(scope="session")
+def evaluated(
+    lammps_session: LammpsInProcess,
+) -> Callable[[ase.Atoms, PairStyle], State]:
+    """Evaluate a structure with LAMMPS, once per session for each structure and pair style."""
+    known: dict[tuple[bytes, PairStyle], State] = {}
+
+    def state(atoms: ase.Atoms, pair: PairStyle) -> State:
+        key = (atoms.positions.tobytes(), pair)
+        if key not in known:
+            known[key] = lammps_session.evaluate(atoms, pair)
+        return known[key]
+
+    return state
+
+
+@pytest.fixture(scope="session")
+def double_sevennet(tmp_path_factory: pytest.TempPathFactory) -> PairStyle:
+    """SevenNet-0 exported in double precision, where central differences are sharp."""
+    if importlib.util.find_spec("sevenn") is None:
+        pytest.skip("package sevenn is not installed")
+    from double_sevennet import export_double
+
+    file = tmp_path_factory.mktemp("double") / "sevennet_double.pt"
+    export_double(find_model("sevennet-0").checkpoint(), file)
+    return PairStyle("e3gnn", str(file))
+
+
+@pytest.fixture(scope="session", params=["double_sevennet", "chgnet"])
+def sharpest(request: pytest.FixtureRequest) -> PairStyle:
+    """Each pair style with its model in the highest precision there is."""
+    found: PairStyle = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def raw_environment() -> dict[str, str]:
+    """Environment for the bare `lmp` binary: its MPI library, no plugins, no Python of the caller."""
+    import importlib.metadata
+
+    (libmpi,) = [f for f in importlib.metadata.files("mpich") or () if f.name == "libmpi.so.12"]
+    kept = {name: os.environ[name] for name in ("HOME", "OMP_NUM_THREADS") if name in os.environ}
+    return {
+        **kept,
+        "PATH": "/usr/bin:/bin",
+        "LD_LIBRARY_PATH": str(Path(str(libmpi.locate())).resolve().parent),
+    }
