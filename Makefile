@@ -39,6 +39,7 @@ run: $(VENV)/.installed
 
 # make lint     format, style and types
 lint: $(VENV)/.installed
+	$(BIN)/clang-format --dry-run --Werror pair_styles/*.cpp pair_styles/*.h
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -29,10 +29,15 @@ class E3gnnEvaluator final : public hopkin::Evaluator {
     if (torch::cuda::device_count() > 0)
       device_ = torch::Device(torch::kCUDA, request.local_rank % torch::cuda::device_count());
 
-    // Straight interpretation: the profiling executor would make the first steps several times slower.
+    // Straight interpretation: the profiling executor would make the first steps several times
+    // slower.
     torch::jit::setGraphExecutorOptimize(false);
-    Metadata metadata{{"chemical_symbols_to_index", ""}, {"cutoff", ""},  {"model_type", ""},
-                      {"version", ""},                   {"dtype", ""},   {"flashTP", ""},
+    Metadata metadata{{"chemical_symbols_to_index", ""},
+                      {"cutoff", ""},
+                      {"model_type", ""},
+                      {"version", ""},
+                      {"dtype", ""},
+                      {"flashTP", ""},
                       {"oeq", ""}};
     try {
       model_ = torch::jit::load(model_file_, device_, metadata);
@@ -42,9 +47,10 @@ class E3gnnEvaluator final : public hopkin::Evaluator {
                                "`sevenn get_model` or `hopkin models fetch`");
     }
     if (metadata["model_type"] != "E3_equivariant_model")
-      throw std::runtime_error("'" + model_file_ + "' is a TorchScript file of another family "
-                               "(model_type '" + metadata["model_type"] +
-                               "'), wanted E3_equivariant_model");
+      throw std::runtime_error("'" + model_file_ +
+                               "' is a TorchScript file of another family "
+                               "(model_type '" +
+                               metadata["model_type"] + "'), wanted E3_equivariant_model");
     for (const auto *accelerator : {"flashTP", "oeq"})
       if (metadata[accelerator] == "yes")
         throw std::runtime_error("'" + model_file_ + "' was exported for " + accelerator +
@@ -83,10 +89,9 @@ class E3gnnEvaluator final : public hopkin::Evaluator {
     edge_vectors.set_requires_grad(true);
     c10::Dict<std::string, torch::Tensor> input;
     input.insert("x", torch::from_blob(species_.data(), {n_atoms}, integers).to(device_));
-    input.insert("edge_index",
-                 torch::from_blob(const_cast<std::int64_t *>(graph.edge_index.data()), {2, n_edges},
-                                  integers)
-                     .to(device_));
+    input.insert("edge_index", torch::from_blob(const_cast<std::int64_t *>(graph.edge_index.data()),
+                                                {2, n_edges}, integers)
+                                   .to(device_));
     input.insert("edge_vec", edge_vectors);
     input.insert("num_atoms", count.to(device_));
     input.insert("nlocal", count);

@@ -27,7 +27,8 @@ void *create(void *lmp)
 
 }    // namespace
 
-extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
+                                                                         void *regfunc)
 {
   hopkin::register_pair_style("e3gnn", "SevenNet (libtorch)", &create, lmp, handle, regfunc);
 }

@@ -13,10 +13,10 @@ namespace hopkin {
 
 /// The atoms of one replica, in LAMMPS `metal` units.
 struct Configuration {
-  std::vector<double> positions;    ///< (n_atoms, 3) [A]
-  std::vector<std::int64_t> species;///< (n_atoms,) index into the evaluator's list of elements
-  std::array<double, 9> cell{};     ///< rows are the cell vectors [A]
-  std::array<int, 3> pbc{};         ///< 1 where periodic
+  std::vector<double> positions;        ///< (n_atoms, 3) [A]
+  std::vector<std::int64_t> species;    ///< (n_atoms,) index into the evaluator's list of elements
+  std::array<double, 9> cell{};         ///< rows are the cell vectors [A]
+  std::array<int, 3> pbc{};             ///< 1 where periodic
 
   [[nodiscard]] std::int64_t n_atoms() const { return static_cast<std::int64_t>(species.size()); }
   bool operator==(const Configuration &) const = default;
@@ -35,11 +35,11 @@ struct NeighborGraph {
 
 /// What a model says of a configuration.
 struct Evaluation {
-  double energy = 0.0;                     ///< [eV]
-  std::vector<double> atomic_energies;     ///< (n_atoms,) [eV], their sum is `energy`; may be empty
-  std::vector<double> forces;              ///< (n_atoms, 3) [eV/A]
-  std::array<double, 6> virial{};          ///< -dE/d(strain): xx yy zz xy xz yz [eV]
-  std::vector<double> atomic_virials;      ///< (n_atoms, 6) [eV], their sum is `virial`; may be empty
+  double energy = 0.0;                    ///< [eV]
+  std::vector<double> atomic_energies;    ///< (n_atoms,) [eV], their sum is `energy`; may be empty
+  std::vector<double> forces;             ///< (n_atoms, 3) [eV/A]
+  std::array<double, 6> virial{};         ///< -dE/d(strain): xx yy zz xy xz yz [eV]
+  std::vector<double> atomic_virials;    ///< (n_atoms, 6) [eV], their sum is `virial`; may be empty
 };
 
 /// A model, loaded. Errors are std::exception with a sentence for the user.

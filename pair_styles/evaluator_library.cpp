@@ -19,7 +19,8 @@ std::unique_ptr<Evaluator> make_evaluator(const std::string &library,
                                           const EvaluatorRequest &request)
 {
   const auto path = std::filesystem::path(request.library_directory) / library;
-  void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);    // stays loaded: models outlive pairs
+  void *handle =
+      dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);    // stays loaded: models outlive pairs
   if (!handle) throw std::runtime_error("cannot load " + path.string() + ": " + dlerror());
   auto *make = reinterpret_cast<MakeEvaluator *>(dlsym(handle, "hopkin_make_evaluator"));
   if (!make) throw std::runtime_error(path.string() + " holds no evaluator of hopkin");

@@ -1,4 +1,5 @@
-// The plugin ABI of LAMMPS (src/PLUGIN/lammpsplugin.h), which binary packages of LAMMPS do not install.
+// The plugin ABI of LAMMPS (src/PLUGIN/lammpsplugin.h), which binary packages of LAMMPS do not
+// install.
 
 #ifndef LMP_LAMMPSPLUGIN_H
 #define LMP_LAMMPSPLUGIN_H

@@ -31,7 +31,8 @@ static fs::path base_prefix(const fs::path &executable)
 
 void hopkin::load_libpython(const std::string &library_directory)
 {
-  if (dlsym(RTLD_DEFAULT, "Py_IsInitialized")) return;    // this process is Python, or has it already
+  if (dlsym(RTLD_DEFAULT, "Py_IsInitialized"))
+    return;    // this process is Python, or has it already
   const auto executable = python_executable(library_directory);
   const std::vector<std::string> candidates = {
       base_prefix(executable) / "lib" / HOPKIN_LIBPYTHON,

@@ -11,7 +11,8 @@ namespace hopkin {
 std::filesystem::path python_executable(const std::string &library_directory);
 
 /// Makes Python's symbols visible to extension modules: those of the Python that runs this process,
-/// or of the shared libpython behind python_executable(). Throws std::runtime_error if there is none.
+/// or of the shared libpython behind python_executable(). Throws std::runtime_error if there is
+/// none.
 void load_libpython(const std::string &library_directory);
 
 }    // namespace hopkin

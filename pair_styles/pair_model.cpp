@@ -77,8 +77,7 @@ void PairModel::coeff(int narg, char **arg)
     failure = e.what();
   }
   if (!failure.empty()) error->all(FLERR, "pair_style {}: {}", style_, failure);
-  if (comm->me == 0)
-    utils::logmesg(lmp, "pair_style {}: {}\n", style_, evaluator_->description());
+  if (comm->me == 0) utils::logmesg(lmp, "pair_style {}: {}\n", style_, evaluator_->description());
 }
 
 void PairModel::init_style()
@@ -114,7 +113,8 @@ void PairModel::compute(int eflag, int vflag)
   ev_init(eflag, vflag);
   read_configuration();
 
-  // A replica that has not moved (a frozen end of a band, `run 0` after a run) is not computed again.
+  // A replica that has not moved (a frozen end of a band, `run 0` after a run) is not computed
+  // again.
   if (configuration_ != evaluated_) {
     build_graph();
     std::string failure;
@@ -155,8 +155,8 @@ void PairModel::read_configuration()
     configuration_.species[node] = map[atom->type[i]];
     std::copy_n(atom->x[i], 3, &configuration_.positions[3 * node]);
   }
-  configuration_.cell = {domain->xprd, 0.0,          0.0,         domain->xy,  domain->yprd,
-                         0.0,          domain->xz,   domain->yz,  domain->zprd};
+  configuration_.cell = {domain->xprd, 0.0,        0.0,        domain->xy,  domain->yprd,
+                         0.0,          domain->xz, domain->yz, domain->zprd};
   if (!domain->triclinic)
     configuration_.cell[3] = configuration_.cell[6] = configuration_.cell[7] = 0.0;
   configuration_.pbc = {domain->xperiodic, domain->yperiodic, domain->zperiodic};
@@ -216,5 +216,5 @@ double PairModel::memory_usage()
 {
   return static_cast<double>(graph_.edge_index.capacity() * sizeof(std::int64_t) +
                              graph_.edge_vectors.capacity() * sizeof(double)) +
-      Pair::memory_usage();
+         Pair::memory_usage();
 }

@@ -7,20 +7,21 @@
 
 namespace {
 
-// Only the C library interface is used here: it alone is stable from one LAMMPS version to the next.
+// Only the C library interface is used here: it alone is stable from one LAMMPS version to the
+// next.
 
 std::string refusal(void *lmp)
 {
   const int version = lammps_version(lmp);
   if (version != HOPKIN_LAMMPS_VERSION)
     return "hopkin's plugin was built against LAMMPS " + std::to_string(HOPKIN_LAMMPS_VERSION) +
-        " but this is LAMMPS " + std::to_string(version) +
-        ": build the plugin against this LAMMPS (cmake -D LAMMPS_ROOT=...)";
+           " but this is LAMMPS " + std::to_string(version) +
+           ": build the plugin against this LAMMPS (cmake -D LAMMPS_ROOT=...)";
   const int tagint_bytes = lammps_extract_setting(lmp, "tagint");
   if (tagint_bytes != static_cast<int>(sizeof(LAMMPS_NS::tagint)))
     return "hopkin's plugin was built for " + std::to_string(8 * sizeof(LAMMPS_NS::tagint)) +
-        "-bit atom IDs but this LAMMPS uses " + std::to_string(8 * tagint_bytes) +
-        "-bit ones: build the plugin against this LAMMPS (cmake -D LAMMPS_ROOT=...)";
+           "-bit atom IDs but this LAMMPS uses " + std::to_string(8 * tagint_bytes) +
+           "-bit ones: build the plugin against this LAMMPS (cmake -D LAMMPS_ROOT=...)";
   return {};
 }
 
@@ -32,9 +33,8 @@ void *refuse(void *lmp)
 
 }    // namespace
 
-void hopkin::register_pair_style(const char *name, const char *info,
-                                 lammpsplugin_factory1 *creator, void *lmp, void *handle,
-                                 void *regfunc)
+void hopkin::register_pair_style(const char *name, const char *info, lammpsplugin_factory1 *creator,
+                                 void *lmp, void *handle, void *regfunc)
 {
   lammpsplugin_t plugin{};
   plugin.version = HOPKIN_LAMMPS_VERSION_STRING;

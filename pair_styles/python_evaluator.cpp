@@ -1,5 +1,5 @@
-// Hands the atoms of a replica to a model in Python (hopkin.drivers.bridge) and takes back what it says.
-// Python's own symbols come from the process: see libpython.h.
+// Hands the atoms of a replica to a model in Python (hopkin.drivers.bridge) and takes back what it
+// says. Python's own symbols come from the process: see libpython.h.
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -37,7 +37,8 @@ std::string text_of(PyObject *object)
   return characters ? characters : "";
 }
 
-// The pending Python exception as one line: its message, after its type unless it is one of hopkin's own.
+// The pending Python exception as one line: its message, after its type unless it is one of
+// hopkin's own.
 [[noreturn]] void throw_python_error()
 {
   PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
@@ -59,7 +60,8 @@ Object checked(PyObject *object)
   return Object(object);
 }
 
-// The interpreter is started once per process and never ended: torch does not survive its finalisation.
+// The interpreter is started once per process and never ended: torch does not survive its
+// finalisation.
 void start_python(const std::string &library_directory)
 {
   if (Py_IsInitialized()) return;
@@ -131,13 +133,11 @@ class PythonEvaluator final : public hopkin::Evaluator {
     result.atomic_energies.resize(n_atoms);
     const Gil gil;
     const Object energy = checked(PyObject_CallMethod(
-        bridge_.get(), "evaluate", "NNN(iii)NNN",
-        view(configuration.positions.data(), 3 * n_atoms),
+        bridge_.get(), "evaluate", "NNN(iii)NNN", view(configuration.positions.data(), 3 * n_atoms),
         view(configuration.species.data(), n_atoms), view(configuration.cell.data(), 9),
         configuration.pbc[0], configuration.pbc[1], configuration.pbc[2],
         writable_view(result.atomic_energies.data(), n_atoms),
-        writable_view(result.forces.data(), 3 * n_atoms),
-        writable_view(result.virial.data(), 6)));
+        writable_view(result.forces.data(), 3 * n_atoms), writable_view(result.virial.data(), 6)));
     result.energy = PyFloat_AsDouble(energy.get());
     if (PyErr_Occurred()) throw_python_error();
     if (n_atoms > 0 && std::isnan(result.atomic_energies.front())) result.atomic_energies.clear();

@@ -29,7 +29,8 @@ void *create(void *lmp)
 
 }    // namespace
 
-extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
+                                                                         void *regfunc)
 {
   hopkin::register_pair_style("hopkin", "models in Python", &create, lmp, handle, regfunc);
 }
