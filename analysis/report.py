@@ -167,10 +167,15 @@ def _transport_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
                 rdf[label] = read_table(run.directory / "rdf.csv")
             except (ResultsError, KeyError):
                 missing.append(label)
+        reasons = "".join(
+            f" No windowed D for {label}: {reason}."
+            for run, label in zip(group, _labels(group, "seed"), strict=True)
+            if (reason := run.get("diffusivity_windowed_reason"))
+        )
         note = f" No complete tables: {', '.join(missing)}." if missing else ""
         yield Illustration(
             heading=f"{heading} · mean squared displacement",
-            caption="Ions, framework drift removed." + note,
+            caption="Ions, framework drift removed." + reasons + note,
             svg=_svg(plot_msd(msd)) if msd else Markup(),
         )
         if rdf:
@@ -258,11 +263,17 @@ def _field(key: str, heading: str, unit: str = "", form: str = "", *, numeric: b
     return Column(heading=heading, cell=cell, unit=unit, numeric=numeric)
 
 
-def _diffusivity(run: Run) -> str:
+def _diffusivity(run: Run) -> str | None:
     value, error = run.get("diffusivity_windowed_cm2_per_s"), run.get("diffusivity_std")
     if value is None:
-        return str(run.get("diffusivity_windowed_reason") or MISSING)
+        return None
     return f"{value:.2e}" if error is None else f"{value:.2e} ± {error:.1e}"
+
+
+def _parity(run: Run) -> str | None:
+    parity = run.get("parity")
+    difference = parity.get("force_difference_eV_per_A") if isinstance(parity, dict) else None
+    return None if difference is None else f"{difference:.0e}"
 
 
 def _version(run: Run) -> Any:
@@ -282,12 +293,14 @@ _NO_METADATA: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type
 _STATES = ("finished", "failed", "unfinished", "unreadable")
 _BARRIER_NOTE = (
     "Barrier: saddle above the mean of the two endpoints; forward and reverse: above the initial "
-    "and the final one. Red: failed, with the class of the failure."
+    "and the final one. Parity: largest difference of a force component between LAMMPS and the model's "
+    "own calculator on a rattled cell. Red: failed, with the class of the failure."
 )
 _MD_NOTE = (
     "D, paper: slope of the single-origin MSD at the end of the run, negative where it falls. "
     "D, windowed: all origins, fitted where the MSD is diffusive, with its standard deviation; "
-    "where that rule allows no number, the reason. Slope: of ln MSD against ln t, 1 for diffusion."
+    "where that rule allows no number, the reason stands below the MSD. Slope: of ln MSD against ln t, "
+    "1 for diffusion."
 )
 _BARRIER_COLUMNS = (
     _field("material", "material", numeric=False),
@@ -299,11 +312,10 @@ _BARRIER_COLUMNS = (
     _field("barrier_eV", "barrier", "eV", ".3f"),
     _field("forward_barrier_eV", "forward", "eV", ".3f"),
     _field("reverse_barrier_eV", "reverse", "eV", ".3f"),
-    _field("converged", "converged", numeric=False),
     _field("max_atom_force_eV_per_A", "max force", "eV/Å", ".3f"),
     _field("failure", "failure", numeric=False),
     _field("wall_s", "time", "s", ".0f"),
-    _field("parity", "parity with model's calculator", numeric=False),
+    Column(heading="parity", cell=_parity, unit="eV/Å"),
 )
 _MD_COLUMNS = (
     _field("material", "material", numeric=False),
