@@ -22,6 +22,7 @@ from hopkin.analysis.rdf import RadialDistribution, radial_distribution
 from hopkin.analysis.trajectory import Trajectory, atomic_masses, frame_interval
 
 RDF_INTERVAL_PS = 0.2
+RDF_LEAST_FRAMES = 50  # a run too short for that many at this interval is sampled more often
 RDF_FRACTION = 0.4  # 30 to 50 ps of the 50 ps run of the protocol
 
 
@@ -119,7 +120,8 @@ def analyze(
     n_ions = int(is_ion.sum())
 
     start = int(np.searchsorted(times, (1 - RDF_FRACTION) * times[-1] - 1e-9 * times[-1]))
-    sampled = slice(start, None, max(1, round(RDF_INTERVAL_PS / interval)))
+    stride = min(round(RDF_INTERVAL_PS / interval), (len(times) - start) // RDF_LEAST_FRAMES)
+    sampled = slice(start, None, max(1, stride))
     return TransportResult(
         ion=ion,
         n_ions=n_ions,
