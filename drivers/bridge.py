@@ -90,12 +90,14 @@ def load(model: str, elements: Sequence[str], threads: int, local_rank: int) -> 
     ModelError
         when there is no such model, or it does not cover an element
     """
-    import torch
-
-    torch.set_num_threads(threads)
     found = find_model(model)
     if found.route != "bridge":
         raise ModelError(f"model {model} runs natively: use pair_style {found.pair_style}")
     found.require_elements(elements)
+    if found.family == "ase":  # threads and accelerator are the calculator's own choice
+        return Bridge(found.module.adapter(found, device="cpu"), model, elements)
+    import torch
+
+    torch.set_num_threads(threads)
     device = f"cuda:{local_rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
     return Bridge(found.module.adapter(found, device=device), model, elements)

@@ -1,6 +1,7 @@
 """The command line. Nothing is computed here: arguments in, one call, a table or JSON out."""
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +36,9 @@ RepeatsOption = Annotated[
         "--supercell", help="Repeats of the cell, such as 1 2 2; chosen by the preset if not given."
     ),
 ]
+
+
+_INTERRUPTED = 130  # exit code after Ctrl-C
 
 
 @app.callback()
@@ -86,7 +90,7 @@ def models_fetch(name: Annotated[str, typer.Argument(help="Name of a model.")]) 
 
     with terminal.progress(f"fetching {name}") as say:
         path = fetch(find_model(name), say=say)
-    typer.echo(path)
+    typer.echo(path or f"{name} needs no file")
 
 
 @models_app.command("verify")
@@ -301,11 +305,16 @@ def report(
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2, never a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's end is as clean as Ctrl-C
     try:
         app()
-    except KeyboardInterrupt:
-        typer.echo("interrupted: the same command goes on where it was", err=True)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            typer.echo("interrupted: the same command goes on where it was", err=True)
+        raise
+    except OSError as error:
+        typer.echo(f"hopkin: {error.filename or 'the disk'}: {error.strerror or error}", err=True)
+        sys.exit(2)
     except Exception as error:
         from hopkin.analysis.errors import AnalysisError
         from hopkin.drivers.errors import HopkinError

@@ -162,7 +162,7 @@ def find_model(name: str) -> Model:
         return _ase_model(path)
     if separator:
         return _user_model(family, Path(path).expanduser(), name)
-    close = difflib.get_close_matches(name, registry(), n=1, cutoff=0.4)
+    close = difflib.get_close_matches(name.lower(), registry(), n=1, cutoff=0.4)
     hint = f"did you mean {close[0]}? " if close else ""
     raise ModelError(
         f"unknown model '{name}': {hint}known are {', '.join(registry())}, or FAMILY:/path/to/checkpoint"
@@ -234,9 +234,9 @@ def _user_model(family: str, path: Path, name: str) -> Model:
 
 def _read_checkpoint(family: str, path: Path, name: str) -> dict[str, object]:
     """Read what the checkpoint says of itself; ModelError when it is damaged or of another family."""
-    import torch
-
     try:
+        import torch
+
         content = torch.load(path, map_location="cpu", weights_only=False)
     except Exception as error:
         reason = str(error).splitlines()[0]
@@ -258,21 +258,24 @@ def _read_checkpoint(family: str, path: Path, name: str) -> dict[str, object]:
     )
 
 
-def fetch(model: Model, *, say: Callable[[str], None] = lambda _: None) -> Path:
+def fetch(model: Model, *, say: Callable[[str], None] = lambda _: None) -> Path | None:
     """Make the file that LAMMPS reads, from the checkpoint; at once when it is there already.
 
     Returns
     -------
-    Path
-        exported file of a native model, checkpoint of one that goes through the bridge
+    Path or None
+        exported file of a native model, checkpoint of one that goes through the bridge; None for an ASE
+        calculator of an importable module, which has no file
 
     Raises
     ------
     ModelError
         when the weights are not there, or damaged
     """
+    if model.family == "ase":
+        return model.path
     if model.route == "bridge":
-        return model.path or model.checkpoint()
+        return model.checkpoint()
     exported = model.exported()
     if not exported.is_file():
         say(f"exporting {model.name} for pair_style {model.pair_style}")

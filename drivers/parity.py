@@ -173,12 +173,13 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
     if not stamp.is_file():
         say(f"verifying {model.name}: LAMMPS against its own calculator")
         parity = verify(model, atoms)
+        golden = parity.golden_difference_eV_per_atom
         if not parity.passed:
             raise ModelError(
                 f"model {model.name} is not usable on {parity.formula}: LAMMPS and its own calculator"
                 f" differ by {parity.energy_difference_eV_per_atom:.2g} eV/atom,"
-                f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa;"
-                f" golden energy off by {parity.golden_difference_eV_per_atom} eV/atom"
+                f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa"
+                + ("" if golden is None else f"; its golden energy is off by {golden:.2g} eV/atom")
             )
         with writing_to(stamp):
             stamp.parent.mkdir(parents=True, exist_ok=True)

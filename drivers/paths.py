@@ -34,13 +34,15 @@ def check_endpoints(initial: ase.Atoms, final: ase.Atoms) -> None:
     ------
     StructureError
         The numbers of atoms, the cells, or the species atom by atom differ; the message names the
-        first difference.
+        first difference. Or nothing differs: there is no path between a structure and itself.
     """
     if len(initial) != len(final):
         raise StructureError(f"the ends hold different numbers of atoms: {len(initial)} and {len(final)}")
     _check_same_cell(initial, final)
     different = np.flatnonzero(initial.numbers != final.numbers)
     if len(different) == 0:
+        if np.linalg.norm(displacements(initial, final)) < COINCIDENCE_A:
+            raise StructureError("the ends are the same structure: there is no path between them")
         return
     n = int(different[0])
     first = f"atom {n + 1} is {initial.symbols[n]} in the initial and {final.symbols[n]} in the final"
@@ -100,8 +102,6 @@ def interpolate(
     check_endpoints(initial, final)
     start, cell = initial.positions, initial.cell.array
     displacement = displacements(initial, final)
-    if np.linalg.norm(displacement) < COINCIDENCE_A:
-        raise StructureError("the ends are the same structure: there is no path between them")
     images = [
         ase.Atoms(numbers=initial.numbers, positions=start + fraction * displacement, cell=cell, pbc=True)
         for fraction in np.linspace(0.0, 1.0, n_images + 2)

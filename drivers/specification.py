@@ -3,21 +3,22 @@
 from typing import Annotated, Literal, TypeVar
 
 from hopkin.drivers.errors import SpecificationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 S = TypeVar("S", bound=BaseModel)
 
 Preset = Literal["quick", "paper"]
 Mechanism = Literal["vacancy"]
+Repeats = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 # Least distance between opposite faces of the supercell [A]; force tolerance [eV/A] (Guo, Gui, Wang: 0.05)
 _PRESETS: dict[Preset, tuple[float, float]] = {"quick": (6.0, 0.1), "paper": (9.0, 0.05)}
 
 
 class Specification(BaseModel):
-    """Base of all specifications: immutable, no unknown fields."""
+    """Base of all specifications: immutable, no unknown fields, finite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(description="registry name, FAMILY:/path/to/checkpoint, or ase:module:factory")
     ion: str = Field(default="Li", description="chemical symbol of the mobile ion")
@@ -39,7 +40,7 @@ class BarrierSpecification(BandSpecification):
     mechanism: Mechanism = Field(default="vacancy", description="how the ion finds room to hop")
     hop: Annotated[int, Field(ge=0, description="number of the hop, as `hopkin hops` lists them")] = 0
     max_length_A: float = Field(default=5.0, gt=0, description="longest hop that is listed [A]")
-    repeats: tuple[int, int, int] | None = Field(
+    repeats: Repeats | None = Field(
         default=None, description="supercell; None: the smallest that keeps min_height_A"
     )
     min_height_A: float = Field(
@@ -57,7 +58,7 @@ class MDSpecification(Specification):
     seed: int = Field(default=1, ge=1, lt=900_000_000, description="seed of the initial velocities")
     ensemble: Literal["nvt", "nve"] = Field(default="nvt", description="Nose-Hoover, or none")
     frame_interval_fs: float = Field(default=100.0, gt=0, description="time between frames [fs]")
-    repeats: tuple[int, int, int] = Field(default=(1, 1, 1), description="supercell")
+    repeats: Repeats = Field(default=(1, 1, 1), description="supercell")
     relax: bool = Field(default=True, description="relax cell and atoms first")
     force_tolerance_eV_per_A: float = Field(default=0.05, gt=0, description="of that relaxation [eV/A]")
     max_iterations: int = Field(default=500, gt=0, description="steps of that relaxation")

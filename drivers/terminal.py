@@ -1,6 +1,8 @@
 """What the command line shows: progress, tables, JSON."""
 
 import json
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,6 +25,8 @@ from rich.table import Table
 _console = Console()
 _progress_console = Console(stderr=True)
 
+_LINE_EVERY_S = 10.0
+
 Runs = Sequence[tuple[RunDirectory, Mapping[str, Any]]]
 
 
@@ -33,11 +37,13 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
         with _progress_console.status(title) as status:
             yield lambda text: status.update(f"{title}: {text}")
         return
-    said: list[str] = []
+    stage, said_at = "", -math.inf
 
     def say(text: str) -> None:
-        if not said or text != said[-1]:
-            said.append(text)
+        nonlocal stage, said_at
+        now = time.monotonic()
+        if text.partition(":")[0] != stage or now - said_at > _LINE_EVERY_S:
+            stage, said_at = text.partition(":")[0], now
             _progress_console.print(f"{title}: {text}", highlight=False, soft_wrap=True)
 
     yield say
@@ -138,19 +144,16 @@ def show_barriers(runs: Runs, *, as_json: bool) -> None:
     if as_json:
         _print_json([{**result, "directory": str(run.path)} for run, result in runs])
         return
-    table = _table(
-        "material", "hop", "model", "barrier [eV]", "forward", "reverse", "force [eV/A]", "atoms", "failure"
-    )
+    table = _table("material", "hop", "[A]", "model", "barrier [eV]", "forward", "reverse", "failure")
     for _, result in runs:
         table.add_row(
             result["material"],
-            result["hop"].replace("[", r"\["),
+            str(result.get("hop_index", "-")),
+            _shown(result["path_length_A"], 2),
             result["model"],
             _shown(result["barrier_eV"]),
             _shown(result["forward_barrier_eV"]),
             _shown(result["reverse_barrier_eV"]),
-            _shown(result["max_atom_force_eV_per_A"]),
-            str(result["n_atoms"]),
             result["failure"] or "none",
         )
     _console.print(table)
@@ -162,27 +165,16 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
     if as_json:
         _print_json([{**result, "directory": str(run.path)} for run, result in runs])
         return
-    table = _table(
-        "material",
-        "model",
-        "T [K]",
-        "mean T",
-        "time [ps]",
-        "MSD [A^2]",
-        "D [cm^2/s]",
-        "D windowed",
-        "failure",
-    )
+    table = _table("material", "model", "T [K]", "mean", "[ps]", "MSD [A^2]", "D [cm^2/s]", "failure")
     for _, result in runs:
         table.add_row(
             result["material"],
             result["model"],
             _shown(result["temperature_K"], 0),
             _shown(result["temperature_mean_K"], 0),
-            _shown(result.get("time_ps")),
-            _shown(result.get("msd_A2_final")),
-            _shown(result.get("diffusivity_cm2_per_s")),
-            _shown(result.get("diffusivity_windowed_cm2_per_s")),
+            _shown(result.get("time_ps"), 2),
+            _shown(result.get("msd_A2_final"), 2),
+            _shown(result.get("diffusivity_cm2_per_s"), 2),
             result["failure"] or "none",
         )
     _console.print(table)

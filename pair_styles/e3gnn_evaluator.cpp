@@ -4,6 +4,7 @@
 
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/cuda.h>
 #include <torch/script.h>
 
@@ -29,9 +30,6 @@ class E3gnnEvaluator final : public hopkin::Evaluator {
     if (torch::cuda::device_count() > 0)
       device_ = torch::Device(torch::kCUDA, request.local_rank % torch::cuda::device_count());
 
-    // Straight interpretation: the profiling executor would make the first steps several times
-    // slower.
-    torch::jit::setGraphExecutorOptimize(false);
     Metadata metadata{{"chemical_symbols_to_index", ""},
                       {"cutoff", ""},
                       {"model_type", ""},
@@ -96,6 +94,9 @@ class E3gnnEvaluator final : public hopkin::Evaluator {
     input.insert("num_atoms", count.to(device_));
     input.insert("nlocal", count);
 
+    // Straight interpretation: the profiling executor would make the first steps several times
+    // slower. For this call alone: without it, Python in the same process could export no model.
+    const torch::jit::GraphOptimizerEnabledGuard interpret(false);
     const auto output = model_.forward({input}).toGenericDict();
     const auto energy = output.at("inferred_total_energy").toTensor().squeeze();
     const auto gradient = torch::autograd::grad({energy}, {edge_vectors})[0]

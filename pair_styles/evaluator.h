@@ -19,7 +19,6 @@ struct Configuration {
   std::array<int, 3> pbc{};             ///< 1 where periodic
 
   [[nodiscard]] std::int64_t n_atoms() const { return static_cast<std::int64_t>(species.size()); }
-  bool operator==(const Configuration &) const = default;
 };
 
 /// Directed edges i -> j between atoms closer than the cutoff, periodic images counted one by one.

@@ -14,6 +14,7 @@
 #include "update.h"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <utility>
 
@@ -21,6 +22,16 @@ using namespace LAMMPS_NS;
 
 // A model that finds its neighbours itself needs no list and no ghost atoms; LAMMPS wants a cutoff.
 static constexpr double NO_GRAPH_CUTOFF = 1.0;
+
+// LAMMPS rounds the positions in a triclinic box each time it builds its neighbours [A].
+static constexpr double UNMOVED = 1e-12;
+
+static bool unmoved(const hopkin::Configuration &a, const hopkin::Configuration &b)
+{
+  return a.species == b.species && a.cell == b.cell && a.pbc == b.pbc &&
+      std::equal(a.positions.begin(), a.positions.end(), b.positions.begin(), b.positions.end(),
+                 [](double x, double y) { return std::abs(x - y) < UNMOVED; });
+}
 
 PairModel::PairModel(LAMMPS *lmp, std::string style) : Pair(lmp), style_(std::move(style))
 {
@@ -115,7 +126,7 @@ void PairModel::compute(int eflag, int vflag)
 
   // A replica that has not moved (a frozen end of a band, `run 0` after a run) is not computed
   // again.
-  if (configuration_ != evaluated_) {
+  if (!unmoved(configuration_, evaluated_)) {
     build_graph();
     std::string failure;
     try {

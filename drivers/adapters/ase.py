@@ -57,7 +57,7 @@ def calculator(model: Model, *, device: str) -> Calculator:  # noqa: ARG001  its
     Raises
     ------
     ModelError
-        when the module or the factory cannot be imported, or gives no calculator
+        when the module or the factory cannot be imported, fails, or gives no calculator
     """
     module, factory = model.name.removeprefix("ase:").rsplit(":", 1)
     try:
@@ -66,8 +66,9 @@ def calculator(model: Model, *, device: str) -> Calculator:  # noqa: ARG001  its
             made = namespace[factory]()
         else:
             made = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, KeyError) as error:
-        raise ModelError(f"model {model.name}: cannot import its factory: {error}") from error
+    except Exception as error:  # the user's own code
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelError(f"model {model.name}: its factory cannot be imported or fails: {reason}") from error
     if not isinstance(made, Calculator):
         raise ModelError(
             f"model {model.name}: the factory gave {type(made).__name__}, wanted an ASE calculator"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
+from chgnet.model.composition_model import AtomRef
 from chgnet.model.dynamics import CHGNetCalculator
 from chgnet.model.model import BatchedGraph, CHGNet
 from hopkin.drivers.adapters.interface import Evaluation, FloatArray
@@ -16,6 +17,9 @@ from hopkin.drivers.models import Model
 from numpy.typing import NDArray
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
+
+# chgnet takes the volume of the cell from a tensor that carries a gradient, and does not need it
+warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True", module="chgnet")
 
 
 class CHGNetAdapter:
@@ -41,23 +45,22 @@ class CHGNetAdapter:
             Lattice(cell), [chemical_symbols[z] for z in numbers], positions, coords_are_cartesian=True
         )
         graph = self._model.graph_converter(structure).to(self._device)
-        with warnings.catch_warnings():
-            # its volumes, which are not used here, are converted from tensors that carry a gradient
-            warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True")
-            batch = BatchedGraph.from_graphs(
-                [graph],
-                bond_basis_expansion=self._model.bond_basis_expansion,
-                angle_basis_expansion=self._model.angle_basis_expansion,
-                compute_stress=True,
-            )
+        batch = BatchedGraph.from_graphs(
+            [graph],
+            bond_basis_expansion=self._model.bond_basis_expansion,
+            angle_basis_expansion=self._model.angle_basis_expansion,
+            compute_stress=True,
+        )
         prediction = self._model._compute(batch, return_site_energies=True)
         (atomic_energies,) = prediction["site_energies"]
         gradient, strain_gradient = torch.autograd.grad(
             atomic_energies.sum(), [batch.atom_positions[0], batch.strains[0]]
         )
         atomic = atomic_energies.detach().double().cpu().numpy()
-        if self._model.composition_model is not None:
-            (shifts,) = self._model.composition_model.get_site_energies([graph])
+        composition = self._model.composition_model
+        if composition is not None:
+            assert isinstance(composition, AtomRef)
+            (shifts,) = composition.get_site_energies([graph])
             atomic = atomic + shifts.detach().double().cpu().numpy()
         virial = -strain_gradient.double().cpu().numpy()
         return Evaluation(

@@ -1,23 +1,24 @@
 """Migration barriers: relaxed ends, an interpolated path, and a climbing-image band in LAMMPS."""
 
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 from hopkin.drivers import decks, engine, paths
-from hopkin.drivers.errors import LammpsError, SpecificationError
+from hopkin.drivers.errors import DivergenceError, SpecificationError
 from hopkin.drivers.hops import Hop, find_hops, sufficient_repeats, vacancy_endpoints
 from hopkin.drivers.models import Model
 from hopkin.drivers.parity import ensure_parity
-from hopkin.drivers.rundirectory import RunDirectory, open_run
+from hopkin.drivers.rundirectory import RunDirectory, find_run
 from hopkin.drivers.specification import BandSpecification, BarrierSpecification
 from hopkin.drivers.structures import Structure, choose_repeats, require_ion
 from hopkin.drivers.workflows.relaxation import (
-    DIVERGED,
     Relaxed,
     Say,
     fingerprint,
@@ -77,6 +78,8 @@ def run_barrier(
         the run directory, and the content of its `result.json`
     """
     model.require_elements(structure.atoms.get_chemical_symbols())
+    if specification.repeats is not None:
+        vacancy_endpoints(structure.atoms, hop, specification.repeats)  # refuses too small a supercell
     asked = {
         "kind": "barrier",
         "material": structure.material,
@@ -85,46 +88,43 @@ def run_barrier(
         "model_sha256": model.sha256,
         "specification": specification.model_dump(mode="json"),
     }
-    run = open_run(root, f"{structure.material}-hop{hop.index}-{slug(model.name)}", asked)
+    run = find_run(root, f"{structure.material}-hop{hop.index}-{slug(model.name)}", asked)
     if (result := run.result) is not None:
         return run, result
     parity = ensure_parity(model, structure.atoms, say=say)
-    start = time.monotonic()
+    run.begin()
 
-    settings = {
-        "force_tolerance": specification.force_tolerance_eV_per_A,
-        "max_iterations": specification.max_iterations,
-        "say": say,
-    }
-    bulk = structure.atoms
-    if specification.relax_bulk:
-        (relaxed,) = relax({"bulk": bulk}, model, run.path / "bulk", relax_cell=True, **settings)
-        bulk = relaxed.atoms
-    moved = hop.on(bulk)
-    repeats = specification.repeats
-    if repeats is None:
-        smallest = choose_repeats(bulk.cell, specification.min_height_A)
-        repeats = sufficient_repeats(bulk, moved, smallest)
-    initial, final = vacancy_endpoints(bulk, moved, repeats)
-    ends = relax({"initial": initial, "final": final}, model, run.path / "ends", relax_cell=False, **settings)
-    drift = max(
-        float(np.linalg.norm(end.atoms.positions[-1] - before.positions[-1]))
-        for end, before in zip(ends, (initial, final), strict=True)
-    )
-    result = _band([end.atoms for end in ends], model, specification, run, say=say, wall_start=start)
-    result |= {
+    def hop_band() -> dict[str, Any]:
+        bulk = structure.atoms
+        if specification.relax_bulk:
+            (relaxed,) = relax(
+                {"bulk": bulk},
+                model,
+                run.path / "bulk",
+                relax_cell=True,
+                force_tolerance=specification.force_tolerance_eV_per_A,
+                max_iterations=specification.max_iterations,
+                say=say,
+            )
+            bulk = relaxed.atoms
+        moved = hop.on(bulk)
+        repeats = specification.repeats
+        if repeats is None:
+            smallest = choose_repeats(bulk.cell, specification.min_height_A)
+            repeats = sufficient_repeats(bulk, moved, smallest)
+        ends = vacancy_endpoints(bulk, moved, repeats)
+        band = _relaxed_band(ends, -1, model, specification, run, say=say)
+        return band | {"path_length_A": moved.length_A, "repeats": list(repeats)}
+
+    result = {
         "material": structure.material,
         "mechanism": specification.mechanism,
         "hop": hop.label,
         "hop_index": hop.index,
-        "path_length_A": moved.length_A,
-        "repeats": list(repeats),
-        "end_drift_A": drift,
+        "path_length_A": hop.length_A,
         "parity": parity,
     }
-    if result["failure"] is None and drift > _DRIFT_FRACTION * moved.length_A:
-        result["failure"] = "endpoint_drift"
-    return run, run.finish(result)
+    return run, run.finish(result | _outcome(hop_band, model, specification))
 
 
 def run_neb(
@@ -149,13 +149,75 @@ def run_neb(
         "model_sha256": model.sha256,
         "specification": specification.model_dump(mode="json"),
     }
-    run = open_run(root, f"{initial.material}-neb-{slug(model.name)}", asked)
+    run = find_run(root, f"{initial.material}-neb-{slug(model.name)}", asked)
     if (result := run.result) is not None:
         return run, result
     parity = ensure_parity(model, initial.atoms, say=say)
+    run.begin()
+    moved = np.linalg.norm(paths.displacements(initial.atoms, final.atoms), axis=1)
+    moved[initial.atoms.numbers != atomic_numbers[specification.ion]] = 0.0
+    ion = int(np.argmax(moved))
+    result = {
+        "material": initial.material,
+        "mechanism": "given ends",
+        "hop": f"{initial.material} -> {final.material}",
+        "path_length_A": float(moved[ion]),
+        "parity": parity,
+    }
+    ends = initial.atoms, final.atoms
+    return run, run.finish(
+        result
+        | _outcome(lambda: _relaxed_band(ends, ion, model, specification, run, say=say), model, specification)
+    )
+
+
+def _outcome(
+    band: Callable[[], dict[str, Any]], model: Model, specification: BandSpecification
+) -> dict[str, Any]:
+    """Calculate a band; a numerical divergence on the way is an outcome too."""
     start = time.monotonic()
-    ends = relax(
-        {"initial": initial.atoms, "final": final.atoms},
+    result: dict[str, Any] = {
+        "ion": specification.ion,
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "route": model.route,
+        "n_atoms": None,
+        "images": specification.images,
+        "lammps_version": engine.lammps_version(),
+    }
+    try:
+        result |= band()
+    except DivergenceError as error:
+        _logger.warning("%s", error)
+        result |= _no_band("type_I_divergence")
+    return result | {"wall_s": time.monotonic() - start}
+
+
+def _no_band(failure: str) -> dict[str, Any]:
+    """Fields of a result without a band."""
+    missing = ("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "max_atom_force_eV_per_A")
+    return {
+        "energies_eV": [],
+        "reaction_coordinate": [],
+        **dict.fromkeys(missing),
+        "converged": False,
+        "failure": failure,
+        "force_evaluations": None,
+    }
+
+
+def _relaxed_band(
+    ends: tuple[Atoms, Atoms],
+    ion: int,
+    model: Model,
+    specification: BandSpecification,
+    run: RunDirectory,
+    *,
+    say: Say,
+) -> dict[str, Any]:
+    """Relax both ends, and run the band between them; `ion` is the index of the atom that hops."""
+    initial, final = relax(
+        dict(zip(("initial", "final"), ends, strict=True)),
         model,
         run.path / "ends",
         relax_cell=False,
@@ -163,30 +225,29 @@ def run_neb(
         max_iterations=specification.max_iterations,
         say=say,
     )
-    result = _band([end.atoms for end in ends], model, specification, run, say=say, wall_start=start)
-    displacement = paths.displacements(initial.atoms, final.atoms)
-    ions = [n for n, symbol in enumerate(initial.atoms.symbols) if symbol == specification.ion]
-    result |= {
-        "material": initial.material,
-        "mechanism": "given ends",
-        "hop": f"{initial.material} -> {final.material}",
-        "path_length_A": float(np.linalg.norm(displacement[ions], axis=1).max()),
-        "parity": parity,
-    }
-    return run, run.finish(result)
+    length = float(np.linalg.norm(paths.displacements(*ends)[ion]))
+    drift = max(
+        float(np.linalg.norm(paths.displacements(before, end.atoms)[ion]))
+        for before, end in zip(ends, (initial, final), strict=True)
+    )
+    band = (
+        _no_band("endpoint_drift")
+        if drift > _DRIFT_FRACTION * length
+        else _band((initial, final), model, specification, run, say=say)
+    )
+    return {"n_atoms": len(ends[0]), "end_drift_A": drift, **band}
 
 
 def _band(
-    ends: Sequence[Atoms],
+    ends: tuple[Relaxed, Relaxed],
     model: Model,
     specification: BandSpecification,
     run: RunDirectory,
     *,
     say: Say,
-    wall_start: float,
 ) -> dict[str, Any]:
     """Run `neb.in` between relaxed ends; the part of the result that comes from the band."""
-    images = paths.interpolate(ends[0], ends[1], specification.images)
+    images = paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
     n_replicas = len(images)
     elements = decks.elements_of(images[0])
     for number, image in enumerate(images):
@@ -200,53 +261,29 @@ def _band(
         pair_coeff=model.pair_coeff(),
         force_tolerance=specification.force_tolerance_eV_per_A,
         plain_iterations=_PLAIN_ITERATIONS,
-        climbing_iterations=specification.max_iterations,
+        climbing_iterations=math.ceil(specification.max_iterations / _REPORT_EVERY) * _REPORT_EVERY,
         report_every=_REPORT_EVERY,
         spring_constant=_SPRING_EV_PER_A2,
         timestep_ps=_TIMESTEP_PS,
     )
     (run.path / "neb.in").write_text(deck)
     say("band: starting")
-    common: dict[str, Any] = {
-        "ion": specification.ion,
-        "model": model.name,
-        "model_sha256": model.sha256,
-        "route": model.route,
-        "n_atoms": len(ends[0]),
-        "images": specification.images,
-        "lammps_version": engine.lammps_version(),
-    }
-    try:
-        engine.run_deck(
-            run.path,
-            "neb.in",
-            replicas=n_replicas,
-            threads=threads_per_replica(specification.images),
-            on_poll=lambda: _say_band(run.path / "log.lammps", say),
-        )
-    except LammpsError as error:
-        if not DIVERGED.search(str(error)):
-            raise
-        _logger.warning("%s", error)
-        return common | {
-            **dict.fromkeys(("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV")),
-            "energies_eV": [],
-            "reaction_coordinate": [],
-            "converged": False,
-            "max_atom_force_eV_per_A": None,
-            "failure": "type_I_divergence",
-            "force_evaluations": None,
-            "wall_s": time.monotonic() - wall_start,
-        }
-
+    engine.run_deck(
+        run.path,
+        "neb.in",
+        replicas=n_replicas,
+        threads=threads_per_replica(specification.images),
+        on_poll=lambda: _say_band(run.path / "log.lammps", say),
+    )
     replicas: list[Relaxed] = [read_relaxed(run.path, f"image_{n}") for n in range(n_replicas)]
     band = [decks.read_state(run.path / f"image_{n}.band.dump") for n in range(n_replicas)]
     energies = [replica.energy_eV for replica in replicas]
-    largest = max_force(band)
+    # the forces of the band are zero on its ends, which do not move
+    largest = max_force([*band, *(end.atoms for end in ends)])
     converged = largest <= specification.force_tolerance_eV_per_A * (1 + 1e-6)
     failure = paths.classify(energies)
     barriers = paths.barrier(energies) if failure != "type_I_divergence" else None
-    return common | {
+    return {
         "energies_eV": energies,
         "reaction_coordinate": paths.reaction_coordinate([r.atoms for r in replicas]).tolist(),
         "barrier_eV": barriers and barriers.barrier_eV,
@@ -256,14 +293,13 @@ def _band(
         "max_atom_force_eV_per_A": largest,
         "failure": failure or (None if converged else "not_converged"),
         "force_evaluations": specification.images * _iterations(run.path / "log.lammps"),
-        "wall_s": time.monotonic() - wall_start,
     }
 
 
 def _table(log: Path) -> list[list[float]]:
     """Rows of the table that LAMMPS `neb` writes to the log of the universe.
 
-    Step, largest 3N force norm of a replica [eV/A], and others, of which column 6 is the forward barrier [eV].
+    Step, largest 3N force norm of a replica [eV/A], and others; column 6 is the forward barrier [eV].
     """
     rows = []
     for line in log.read_text().splitlines() if log.is_file() else ():

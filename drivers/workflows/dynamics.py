@@ -1,5 +1,6 @@
 """Molecular dynamics in LAMMPS: relaxed, NVT, taken up again from restart files."""
 
+import logging
 import math
 import re
 import time
@@ -9,14 +10,13 @@ from typing import Any
 import numpy as np
 import yaml
 from hopkin.drivers import decks, engine
-from hopkin.drivers.errors import LammpsError, SpecificationError
+from hopkin.drivers.errors import DivergenceError, SpecificationError
 from hopkin.drivers.models import Model
 from hopkin.drivers.parity import ensure_parity
-from hopkin.drivers.rundirectory import RunDirectory, open_run
+from hopkin.drivers.rundirectory import RunDirectory, find_run
 from hopkin.drivers.specification import MDSpecification
 from hopkin.drivers.structures import Structure, require_ion, supercell
 from hopkin.drivers.workflows.relaxation import (
-    DIVERGED,
     Say,
     fingerprint,
     relax,
@@ -28,6 +28,10 @@ _THERMOSTAT_DAMPING_STEPS = 50  # LAMMPS `fix nvt`: about 100 time steps; 0.1 ps
 _FRAMES_PER_RESTART = 10
 _THERMO_PER_FRAME = 2
 _FRAME = b"ITEM: TIME\n"  # first line of each frame that md.in writes
+_STEP_LINE, _N_ATOMS_LINE, _FRAME_HEADER_LINES = 2, 4, 10  # after that one
+_RESTART_END = b"LammpS RestartT\0"  # of every whole restart file of LAMMPS
+
+_logger = logging.getLogger(__name__)
 
 
 def run_md(
@@ -55,17 +59,57 @@ def run_md(
         "specification": specification.model_dump(mode="json"),
     }
     name = f"{structure.material}-{specification.temperature_K:g}K-{slug(model.name)}"
-    run = open_run(root, name, asked)
+    run = find_run(root, name, asked)
     if (result := run.result) is not None:
         return run, result
     parity = ensure_parity(model, structure.atoms, say=say)
+    run.begin()
+    start = time.monotonic()
+    n_atoms = len(structure.atoms) * math.prod(specification.repeats)
+    result = {
+        "material": structure.material,
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "route": model.route,
+        "temperature_K": specification.temperature_K,
+        "seed": specification.seed,
+        "ensemble": specification.ensemble,
+        "timestep_fs": specification.timestep_fs,
+        "ion": specification.ion,
+        "n_atoms": n_atoms,
+        "lammps_version": engine.lammps_version(),
+        "parity": parity,
+        "failure": None,
+        "resumed_at_step": None,
+        "ns_per_day": None,
+    }
+    try:
+        result |= _simulate(structure, model, specification, schedule, run.path, say=say)
+        say("analysing the trajectory")
+        result |= _transport(run.path, specification)
+    except DivergenceError as error:
+        _logger.warning("%s", error)
+        result["failure"] = "type_I_divergence"
+    result |= _thermodynamics(read_thermo(run.path), n_atoms)
+    return run, run.finish(result | {"wall_s": time.monotonic() - start})
 
+
+def _simulate(
+    structure: Structure,
+    model: Model,
+    specification: MDSpecification,
+    schedule: dict[str, int],
+    directory: Path,
+    *,
+    say: Say,
+) -> dict[str, Any]:
+    """Relax the crystal and run `md.in`, or go on with it where a killed run left it."""
     atoms = structure.atoms
     if specification.relax:
         (relaxed,) = relax(
             {"bulk": atoms},
             model,
-            run.path / "bulk",
+            directory / "bulk",
             relax_cell=True,
             force_tolerance=specification.force_tolerance_eV_per_A,
             max_iterations=specification.max_iterations,
@@ -74,7 +118,7 @@ def run_md(
         atoms = relaxed.atoms
     atoms = supercell(atoms, specification.repeats)
     elements = decks.elements_of(atoms)
-    decks.write_structure(run.path / "start.data", atoms, elements)
+    decks.write_structure(directory / "start.data", atoms, elements)
     deck = decks.render(
         "md",
         title=f"{structure.material} at {specification.temperature_K:g} K with {model.name}",
@@ -89,58 +133,25 @@ def run_md(
         damping_ps=_THERMOSTAT_DAMPING_STEPS * specification.timestep_fs / 1000,
         **schedule,
     )
-    (run.path / "md.in").write_text(deck)
+    (directory / "md.in").write_text(deck)
 
     say("molecular dynamics: starting")
-    start = time.monotonic()
     first_step = 0
-    failure = None
-    try:
-        restart = last_restart(run.path)
-        variables = {}
-        if restart is not None:
-            first_step = _step_of(restart)
-            truncate_trajectory(run.path / "trajectory.dump", before_step=first_step)
-            variables["restart"] = restart.name
-        _set_log_aside(run.path)
-        engine.run_deck(
-            run.path,
-            "md.in",
-            threads=threads_per_replica(1),
-            variables=variables,
-            on_poll=lambda: _say_progress(run.path, specification, say),
-        )
-    except LammpsError as error:
-        if not DIVERGED.search(str(error)):
-            raise
-        failure = "type_I_divergence"
-    wall_s = time.monotonic() - start
-
-    thermo = read_thermo(run.path)
+    variables = {}
+    if (restart := last_restart(directory, schedule["frame_every"])) is not None:
+        first_step = _step_of(restart)
+        truncate_trajectory(directory / "trajectory.dump", before_step=first_step)
+        variables["restart"] = str(first_step)
+    _set_log_aside(directory)
+    wall_s = engine.run_deck(
+        directory,
+        "md.in",
+        threads=threads_per_replica(1),
+        variables=variables,
+        on_poll=lambda: _say_progress(directory, specification, say),
+    )
     simulated_ns = (schedule["n_steps"] - first_step) * specification.timestep_fs * 1e-6
-    result = {
-        "material": structure.material,
-        "model": model.name,
-        "model_sha256": model.sha256,
-        "route": model.route,
-        "temperature_K": specification.temperature_K,
-        "seed": specification.seed,
-        "ensemble": specification.ensemble,
-        "timestep_fs": specification.timestep_fs,
-        "ion": specification.ion,
-        "n_atoms": len(atoms),
-        "lammps_version": engine.lammps_version(),
-        "parity": parity,
-        "wall_s": wall_s,
-        "ns_per_day": simulated_ns / wall_s * 86400 if failure is None else None,
-        "resumed_at_step": first_step or None,
-        "failure": failure,
-        **_thermodynamics(thermo, len(atoms)),
-    }
-    if failure is None:
-        say("analysing the trajectory")
-        result |= _transport(run.path, specification)
-    return run, run.finish(result)
+    return {"resumed_at_step": first_step or None, "ns_per_day": simulated_ns / wall_s * 86400}
 
 
 def _schedule(specification: MDSpecification) -> dict[str, int]:
@@ -177,25 +188,32 @@ def _step_of(restart: Path) -> int:
     return int(restart.name.split(".")[1])
 
 
-def last_restart(directory: Path) -> Path | None:
-    """Return the newest whole restart file `md.STEP.restart`; one shorter than its predecessor is torn."""
-    files = sorted(directory.glob("md.*.restart"), key=_step_of)
-    if len(files) > 1 and files[-1].stat().st_size < files[-2].stat().st_size:
-        return files[-2]
-    return files[-1] if files and files[-1].stat().st_size > 0 else None
+def last_restart(directory: Path, frame_every: int) -> Path | None:
+    """Return the newest whole restart file `md.STEP.restart` up to which the trajectory holds every frame."""
+    trajectory = directory / "trajectory.dump"
+    frames = _whole_frames(trajectory) if trajectory.is_file() else {}
+    for file in sorted(directory.glob("md.*.restart"), key=_step_of, reverse=True):
+        whole = file.read_bytes().endswith(_RESTART_END)
+        if whole and frames.keys() >= set(range(0, _step_of(file), frame_every)):
+            return file
+    return None
 
 
 def truncate_trajectory(path: Path, *, before_step: int) -> None:
     """Cut a LAMMPS dump before the first frame of `before_step` or later, which the next run writes anew."""
-    first, *frames = path.read_bytes().split(_FRAME)
-    kept = [frame for frame in frames if _frame_step(frame) < before_step]
-    path.write_bytes(_FRAME.join([first, *kept]))
+    path.write_bytes(b"".join(frame for step, frame in _whole_frames(path).items() if step < before_step))
 
 
-def _frame_step(frame: bytes) -> float:
-    """Step of a frame of a dump; infinite for one that is torn before its step."""
-    words = frame.split(maxsplit=4)  # TIME, "ITEM:", "TIMESTEP", STEP, the rest
-    return int(words[3]) if len(words) > 4 else math.inf
+def _whole_frames(trajectory: Path) -> dict[int, bytes]:
+    """Frames of a dump by step; without the last one where it is torn."""
+    frames = {}
+    for content in trajectory.read_bytes().split(_FRAME)[1:]:
+        lines = content.splitlines(keepends=True)
+        if len(lines) > _N_ATOMS_LINE:
+            end = _FRAME_HEADER_LINES + int(lines[_N_ATOMS_LINE])
+            if len(lines) >= end and lines[end - 1].endswith(b"\n"):
+                frames[int(lines[_STEP_LINE])] = _FRAME + b"".join(lines[:end])
+    return frames
 
 
 # Thermodynamic output
@@ -213,22 +231,21 @@ def read_thermo(directory: Path) -> dict[str, np.ndarray]:
     """Thermo columns of a run by keyword, one row per step, over all logs of a resumed run."""
     rows: dict[int, list[float]] = {}
     keywords: list[str] = []
-    logs = [*sorted(directory.glob("log.lammps.before*")), directory / "log.lammps"]
-    for log in logs:
-        for block in re.findall(r"^---\n(keywords:.*?)^\.\.\.", _closed(log), re.M | re.S):
-            content = yaml.safe_load(block)
-            keywords = content["keywords"]
-            rows |= {int(row[0]): row for row in content["data"]}
+    for log in [*sorted(directory.glob("log.lammps.before*")), directory / "log.lammps"]:
+        lines = log.read_text().splitlines() if log.is_file() else []
+        for line in lines:  # by the line, because a killed run leaves the last YAML block open
+            if line.startswith("keywords: [") and line.endswith("]"):
+                keywords = yaml.safe_load(line)["keywords"]
+            elif row := _row(line):
+                rows[int(row[0])] = row
     table = np.array([rows[step] for step in sorted(rows)], dtype=np.float64)
-    return {keyword: table[:, n] for n, keyword in enumerate(keywords)}
+    return {keyword: table[:, n] for n, keyword in enumerate(keywords)} if rows else {}
 
 
-def _closed(log: Path) -> str:
-    """Text of a log whose last YAML block is closed, as it is not when the run was killed."""
-    lines = log.read_text().splitlines() if log.is_file() else []
-    while lines and lines[-1].startswith("  - [") and not lines[-1].endswith("]"):
-        lines.pop()
-    return "\n".join([*lines, "...", ""])
+def _row(line: str) -> list[float]:
+    """Numbers of a whole line of YAML thermo output; none of any other line."""
+    found = re.fullmatch(r"  - \[(.*?),? *\]", line)
+    return [float(word) for word in found[1].split(",")] if found else []
 
 
 def _thermodynamics(thermo: dict[str, np.ndarray], n_atoms: int) -> dict[str, float | None]:
@@ -245,10 +262,9 @@ def _thermodynamics(thermo: dict[str, np.ndarray], n_atoms: int) -> dict[str, fl
 
 def _say_progress(directory: Path, specification: MDSpecification, say: Say) -> None:
     log = directory / "log.lammps"
-    lines = log.read_text().splitlines() if log.is_file() else []
-    rows = [line for line in lines if line.startswith("  - [") and line.endswith("]")]
+    rows = [row for line in log.read_text().splitlines() if (row := _row(line))] if log.is_file() else []
     if rows:
-        _, time_ps, temperature, *_ = yaml.safe_load(rows[-1])[0]
+        _, time_ps, temperature, *_ = rows[-1]
         say(
             f"molecular dynamics: {time_ps:.2f} of {specification.time_ps:g} ps,"
             f" {temperature:.0f} K of {specification.temperature_K:g} K"

@@ -1,5 +1,6 @@
 """Relaxation of one or several structures in LAMMPS."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 import yaml
 from ase import Atoms
 from hopkin.drivers import decks, engine
+from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model
 
 Say = Callable[[str], None]
@@ -87,10 +89,19 @@ def relax(
 
 
 def read_relaxed(directory: Path, name: str) -> Relaxed:
-    """Read `NAME.dump` and `NAME.yaml` that the fragment write_state.in.j2 writes."""
+    """Read `NAME.dump` and `NAME.yaml` that the fragment write_state.in.j2 writes.
+
+    Raises
+    ------
+    DivergenceError
+        when the energy or a force is not a number
+    """
     atoms = decks.read_state(directory / f"{name}.dump")
     state = read_yaml(directory / f"{name}.yaml")
-    return Relaxed(atoms=atoms, energy_eV=float(state["energy_eV"]), max_force_eV_per_A=max_force([atoms]))
+    energy, force = float(state["energy_eV"]), max_force([atoms])
+    if not (math.isfinite(energy) and math.isfinite(force)):
+        raise DivergenceError(f"{directory / name}.yaml: energy {energy} eV, force {force} eV/A")
+    return Relaxed(atoms=atoms, energy_eV=energy, max_force_eV_per_A=force)
 
 
 def read_yaml(path: Path) -> dict[str, float]:

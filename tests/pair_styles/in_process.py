@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from hopkin.drivers import decks
 from mpi4py import MPI  # noqa: F401  brings the MPI library that LAMMPS is linked to
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+
+# LAMMPS's own factor (nktv2p of units metal), a little off CODATA
+BAR_PER_EV_A3 = 1.6021765e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,11 @@ class LammpsInProcess:
         values: NDArray[Any] = self.lmp.numpy.extract_atom(name)
         return values[: self.lmp.extract_setting("nlocal")]
 
+    def own_compute(self, name: str) -> FloatArray:
+        """(n_atoms, ...) per-atom compute, in the order of the atom IDs."""
+        values: FloatArray = self.lmp.numpy.extract_compute(name, 1, 1)
+        return values[: self.lmp.extract_setting("nlocal")].ravel()[np.argsort(self._own("id"))]
+
     def state(self) -> State:
         ids = self._own("id").copy()
         order = np.argsort(ids)
@@ -117,7 +125,7 @@ class LammpsInProcess:
             forces=f,
             positions=x,
             velocities=v,
-            stress=-np.array(pressure) * 1e5 * units.Pascal,
+            stress=-np.array(pressure) / BAR_PER_EV_A3,
             images=image.ravel(),
             local_order=ids,
         )

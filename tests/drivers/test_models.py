@@ -1,0 +1,218 @@
+"""The registry, the files behind it, and checkpoints that users bring."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+from ase.data import chemical_symbols
+from hopkin.drivers import models
+from hopkin.drivers.adapters.ase import ASEAdapter
+from hopkin.drivers.errors import ModelError
+from hopkin.drivers.models import Model, State, fetch, find_model, registry, sha256_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+NAMES = ("sevennet-0", "chgnet-0.3.0")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache directory of one's own."""
+    monkeypatch.setattr(models, "cache_directory", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+def test_registry_holds_the_models_that_the_documentation_names() -> None:
+    assert set(NAMES) <= set(registry())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_entry_is_complete(name: str) -> None:
+    model = registry()[name]
+    assert model.name == name
+    assert len(model.elements) == 89
+    assert len(set(model.elements)) == 89
+    assert set(model.elements) <= set(chemical_symbols[1:])
+    assert {"Li", "Na", "K"} <= set(model.elements)
+    assert not {"Po", "At", "Rn", "Fr", "Ra", "Am"} & set(model.elements)
+    assert model.cutoff_A is not None
+    assert 3.0 < model.cutoff_A < 12.0
+    assert model.golden_energy_eV_per_atom is not None
+    assert len(model.sha256) == 64
+    assert model.licence
+    assert "doi" in model.reference
+    assert model.pair_style == {"native": "e3gnn", "bridge": "hopkin"}[model.route]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_installed_weights_are_those_of_the_registry(name: str) -> None:
+    model = registry()[name]
+    assert model.checkpoint_sha256() == model.sha256
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_weights_are_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = tmp_path / "weights"
+    content = bytearray(registry()[name].checkpoint().read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    monkeypatch.setattr(models, "_member", lambda *_: damaged)
+    with pytest.raises(ModelError, match=rf"{name}: .*damaged or another file.*the registry says"):
+        fetch(registry()[name])
+
+
+def test_weights_whose_package_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_member", lambda *_: None)
+    model = registry()["sevennet-0"]
+    assert model.state() == State.NEEDS_INSTALL
+    with pytest.raises(ModelError, match=r"package 'sevenn', which is not installed"):
+        fetch(model)
+
+
+def test_torch_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.pth").write_bytes(b"weights")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModelError, match=r"cannot be read as a checkpoint: .*torch"):
+        find_model(f"sevennet:{tmp_path / 'x.pth'}")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("sevenet", "did you mean sevennet-0"), ("CHGNet", "did you mean chgnet-0.3.0"), ("gap", "known are")],
+)
+def test_unknown_name(name: str, hint: str) -> None:
+    with pytest.raises(ModelError, match=rf"unknown model '{name}'.*{hint}.*FAMILY:/path/to/checkpoint"):
+        find_model(name)
+
+
+def test_name_of_the_registry_gives_its_entry() -> None:
+    assert find_model("chgnet-0.3.0") is registry()["chgnet-0.3.0"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_facts_of_a_users_checkpoint_come_from_the_file(name: str, tmp_path: Path, cache: Path) -> None:
+    known = registry()[name]
+    mine = tmp_path / "mine.pth.tar"
+    shutil.copy(known.checkpoint(), mine)
+    model = find_model(f"{known.family}:{mine}")
+    assert model.path == mine
+    assert model.sha256 == known.sha256
+    assert set(model.elements) == set(known.elements)
+    assert (model.cutoff_A, model.layers) == (known.cutoff_A, known.layers)
+    assert model.golden_energy_eV_per_atom is None  # nothing is published of a user's weights
+    assert (model.training_set, model.licence) == ("unknown", "unknown")
+    assert model.pair_style == known.pair_style
+
+
+def test_facts_are_not_those_of_the_registry(tmp_path: Path) -> None:
+    """A checkpoint that says otherwise than the registry's model of its family."""
+    import torch
+
+    known = registry()["sevennet-0"]
+    content = torch.load(known.checkpoint(), map_location="cpu", weights_only=False)
+    content["config"]["cutoff"] = 4.5
+    content["config"]["_type_map"] = {3: 0, 8: 1}
+    content["config"]["num_convolution_layer"] = 2
+    torch.save(content, tmp_path / "small.pth")
+    model = find_model(f"sevennet:{tmp_path / 'small.pth'}")
+    assert (model.elements, model.cutoff_A, model.layers) == (("Li", "O"), 4.5, 2)
+    with pytest.raises(ModelError, match=r"does not cover F; it covers 2 elements: Li O"):
+        model.require_elements(["Li", "F"])
+
+
+def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ModelError, match=rf"no such file: {tmp_path}/mine.pth"):
+        find_model("chgnet:~/mine.pth")
+
+
+def test_fetch_makes_the_file_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = registry()["sevennet-0"]
+    made = []
+
+    def export(model: Model, path: Path) -> None:
+        made.append(path)
+        path.write_bytes(b"exported")
+
+    monkeypatch.setattr(model.module, "export", export)
+    assert model.state() == State.NEEDS_FETCH
+    path = fetch(model)
+    assert path is not None
+    before = path.stat().st_mtime_ns
+    assert model.state() == State.READY
+    assert fetch(model) == path
+    assert path.stat().st_mtime_ns == before
+    assert len(made) == 1
+    assert [file.name for file in cache.iterdir()] == [path.name]
+
+
+def test_an_export_that_fails_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = registry()["sevennet-0"]
+
+    def export(model: Model, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(model.module, "export", export)
+    with pytest.raises(RuntimeError):
+        fetch(model)
+    assert list(cache.iterdir()) == []
+
+
+def test_exports_of_different_weights_have_different_names(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    files = [tmp_path / folder / "mine.pth" for folder in "ab"]
+    for number, file in enumerate(files):
+        file.write_bytes(bytes([number]))
+    known = registry()["sevennet-0"]
+    exported = [
+        known.model_copy(update={"path": file, "sha256": sha256_of(file)}).exported() for file in files
+    ]
+    assert exported[0] != exported[1]
+
+
+def test_a_model_that_goes_through_the_bridge_is_its_checkpoint(cache: Path) -> None:
+    model = registry()["chgnet-0.3.0"]
+    assert fetch(model) == model.checkpoint()
+    assert model.pair_coeff() == "chgnet-0.3.0"
+    assert not cache.exists()
+
+
+# ASE calculators
+
+
+def test_ase_model_of_a_file(emt: str) -> None:
+    model = find_model(emt)
+    assert (model.name, model.pair_style, model.family) == (emt, "hopkin", "ase")
+    assert model.sha256 == sha256_of(Path(emt.split(":")[1]))
+    assert fetch(model) == model.path
+
+
+def test_ase_model_of_a_module() -> None:
+    model = find_model("ase:ase.calculators.emt:EMT")
+    assert fetch(model) is None
+    assert model.state() == State.READY
+    copper = bulk("Cu", cubic=True)
+    copper.rattle(0.05, seed=1)
+    copper.calc = model.module.calculator(model, device="cpu")
+    adapter = model.module.adapter(model, device="cpu")
+    said = adapter.evaluate(
+        positions=copper.positions, cell=copper.cell.array, numbers=copper.numbers.astype("int64")
+    )
+    assert said.energy == pytest.approx(copper.get_potential_energy())
+    assert said.forces == pytest.approx(copper.get_forces())
+    assert said.virial.trace() == pytest.approx(-copper.get_stress()[:3].sum() * copper.get_volume())
+
+
+def test_ase_calculator_without_stress(tmp_path: Path) -> None:
+    path = tmp_path / "bare.py"
+    path.write_text(
+        "from ase.calculators.calculator import Calculator\n\n\n"
+        "class Bare(Calculator):\n    implemented_properties = ['energy', 'forces']\n"
+    )
+    model = find_model(f"ase:{path}:Bare")
+    with pytest.raises(ModelError, match=r"its calculator gives no stress"):
+        ASEAdapter(model.module.calculator(model, device="cpu"), model.name)

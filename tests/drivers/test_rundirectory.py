@@ -1,0 +1,130 @@
+"""Laws of run directories: addressed by content, written whole or not at all, never run again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hopkin.drivers import rundirectory
+from hopkin.drivers.errors import MachineError
+from hopkin.drivers.rundirectory import find_run, write_json
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ASKED: dict[str, Any] = {"kind": "md", "temperature_K": 800.0, "repeats": [1, 2, 1], "model": {"name": "x"}}
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(asked=st.dictionaries(st.text(), values, max_size=5))
+@settings(max_examples=30, deadline=None)
+def test_address_does_not_depend_on_the_order_of_what_is_asked(
+    tmp_path_factory: pytest.TempPathFactory, asked: dict[str, Any]
+) -> None:
+    root = tmp_path_factory.getbasetemp()
+    backwards = dict(reversed(asked.items()))
+    assert find_run(root, "x", asked).path == find_run(root, "x", backwards).path
+
+
+def test_address_is_the_same_tomorrow(tmp_path: Path) -> None:
+    """A result that was paid for is found again by later versions: this name must not change."""
+    assert find_run(tmp_path, "LiF-800K", ASKED).path == tmp_path / "LiF-800K-c449a6399e"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature_K": 800.1},
+        {"repeats": [2, 1, 1]},
+        {"model": {"name": "y"}},
+        {"seed": 1},
+        {"kind": "neb"},
+    ],
+)
+def test_address_changes_with_what_is_asked(tmp_path: Path, change: dict[str, Any]) -> None:
+    assert find_run(tmp_path, "x", ASKED).path != find_run(tmp_path, "x", {**ASKED, **change}).path
+
+
+def test_finding_writes_nothing(tmp_path: Path) -> None:
+    find_run(tmp_path, "x", ASKED)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_asked_is_in_the_directory(tmp_path: Path) -> None:
+    run = find_run(tmp_path / "deep" / "runs", "x", ASKED)
+    run.begin()
+    content = json.loads((run.path / "run.json").read_text())
+    assert {key: content[key] for key in ASKED} == ASKED
+    assert content["hopkin_version"]
+    assert run.result is None
+
+
+def test_beginning_twice_changes_nothing(tmp_path: Path) -> None:
+    first = find_run(tmp_path, "x", ASKED)
+    first.begin()
+    (first.path / "stage").write_text("done")
+    before = (first.path / "run.json").stat()
+    second = find_run(tmp_path, "x", ASKED)
+    second.begin()
+    assert second.path == first.path
+    assert (second.path / "run.json").stat().st_mtime_ns == before.st_mtime_ns
+    assert (second.path / "stage").read_text() == "done"
+
+
+def test_result_is_read_back(tmp_path: Path) -> None:
+    run = find_run(tmp_path, "x", ASKED)
+    run.begin()
+    said = run.finish({"barrier_eV": 0.25, "failure": None})
+    assert said == {"barrier_eV": 0.25, "failure": None}
+    assert find_run(tmp_path, "x", ASKED).result == said
+
+
+def test_what_is_not_a_number_is_null(tmp_path: Path) -> None:
+    """NaN is no JSON: another reader would refuse the file."""
+    run = find_run(tmp_path, "x", ASKED)
+    run.begin()
+    said = run.finish({"energies_eV": [1.0, float("nan"), float("inf")]})
+    assert said == {"energies_eV": [1.0, None, None]}
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    assert json.loads((run.path / "result.json").read_text(), parse_constant=refuse) == said
+
+
+def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "x.json", {"a": object()})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_full_disk_while_writing_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_json(tmp_path / "x.json", {"a": 1})
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(MachineError, match=r"cannot write .*x\.json: No space left on device"):
+        write_json(tmp_path / "x.json", {"a": 2})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_finished_run_is_read_even_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = find_run(tmp_path, "x", ASKED)
+    run.begin()
+    run.finish({"barrier_eV": 0.25})
+    monkeypatch.setattr(rundirectory, "_LEAST_FREE_BYTES", float("inf"))
+    assert find_run(tmp_path, "x", ASKED).result == {"barrier_eV": 0.25}
+    with pytest.raises(MachineError, match=r"the disk of .* is full"):
+        find_run(tmp_path, "y", ASKED)

@@ -1,0 +1,115 @@
+"""Analytic potentials as ASE calculators, whose answers are known: `ase:.../landscapes.py:NAME`."""
+
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+WELL_EV = 0.4
+"""Half the difference between top and bottom of a symmetric `TwoWells`."""
+TILT_EV = 0.3
+"""How much the second well lies above the first."""
+SPRING_EV_PER_A2 = 2.0
+
+
+class Landscape(Calculator):
+    """Energy of each atom by its place in the box alone; no stress."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "energies", "forces", "stress"]
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        energies, forces = self.evaluate(self.atoms)
+        self.results = {
+            "energy": float(energies.sum()),
+            "energies": energies,
+            "forces": forces,
+            "stress": np.zeros(6),
+        }
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        """(n_atoms,) energies [eV] and (n_atoms, 3) forces [eV/A]."""
+        raise NotImplementedError
+
+
+class TwoWells(Landscape):
+    """Lithium in two wells along x, at 0 and at half the box, the second higher; harmonic across.
+
+    V(s) = A (1 - cos 4 pi s) + B (1 - cos 2 pi s)/2 at s = x/L. Other elements feel nothing.
+    """
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = np.zeros(len(atoms)), np.zeros((len(atoms), 3))
+        length = atoms.cell[0, 0]
+        ions = atoms.symbols == "Li"
+        angle = 2 * np.pi * atoms.positions[ions, 0] / length
+        across = atoms.positions[ions, 1:] - atoms.cell.array.diagonal()[1:] / 2
+        energies[ions] = (
+            WELL_EV * (1 - np.cos(2 * angle))
+            + TILT_EV * (1 - np.cos(angle)) / 2
+            + SPRING_EV_PER_A2 / 2 * (across**2).sum(axis=1)
+        )
+        forces[ions, 0] = (
+            -2 * np.pi / length * (2 * WELL_EV * np.sin(2 * angle) + TILT_EV / 2 * np.sin(angle))
+        )
+        forces[ions, 1:] = -SPRING_EV_PER_A2 * across
+        return energies, forces
+
+
+SADDLE = float(np.arccos(-TILT_EV / (8 * WELL_EV)) / (2 * np.pi))
+"""Where the saddle of `TwoWells` lies, as a fraction of the box: V'(s) = 0."""
+FORWARD_EV = float(
+    WELL_EV * (1 - np.cos(4 * np.pi * SADDLE)) + TILT_EV * (1 - np.cos(2 * np.pi * SADDLE)) / 2
+)
+"""Its barrier seen from the first well."""
+
+
+class Abyss(TwoWells):
+    """The same with no number on the way from one well to the other."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        fraction = atoms.positions[:, 0] / atoms.cell[0, 0] % 1.0
+        lost = (atoms.symbols == "Li") & (fraction > 0.1) & (fraction < 0.4)
+        energies[lost] = forces[lost] = np.nan
+        return energies, forces
+
+
+class Pit(TwoWells):
+    """The same with no number at the bottom of the second well."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        fraction = atoms.positions[:, 0] / atoms.cell[0, 0] % 1.0
+        lost = (atoms.symbols == "Li") & (fraction > 0.45) & (fraction < 0.55)
+        energies[lost] = forces[lost] = np.nan
+        return energies, forces
+
+
+class Refusal(TwoWells):
+    """Cannot say anything once the lithium is on its way."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        if 1.5 < atoms.positions[atoms.symbols == "Li", 0].max() < 2.5:
+            raise RuntimeError("out of memory on the accelerator")
+        return energies, forces
+
+
+class EggBox(Landscape):
+    """Every atom in its own well of depth 2 A around the sites of a cubic lattice of constant 3 A."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        wave = 2 * np.pi / 3.0
+        depth = 1.0
+        energies = depth * (1 - np.cos(wave * atoms.positions)).sum(axis=1)
+        return energies, -depth * wave * np.sin(wave * atoms.positions)
+
+
+class SlowEggBox(EggBox):
+    """The same, slow enough to be interrupted."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        time.sleep(0.01)
+        return super().evaluate(atoms)

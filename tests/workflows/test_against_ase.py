@@ -1,0 +1,87 @@
+"""The lithium channel hop of LiFePO4 in LAMMPS against ASE's own climbing-image band."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ase.mep.neb import NEB
+from ase.optimize import FIRE
+from bands import Outcome, silent
+from hopkin.drivers import engine, paths
+from hopkin.drivers.models import find_model
+from hopkin.drivers.specification import BarrierSpecification
+from hopkin.drivers.structures import load_structure
+from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+from hopkin.drivers.workflows.relaxation import read_relaxed
+
+FORCE_TOLERANCE_EV_PER_A = 0.05
+BARRIER_TOLERANCE_EV = 0.005
+# single precision of a total energy near -400 eV, and threads that add in another order
+ENERGY_TOLERANCE_EV = 1e-4
+
+CHGNET = "chgnet-0.3.0"
+SEVENNET = pytest.param("sevennet-0", marks=pytest.mark.slow)
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def channel_hop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
+    """Barrier of the shortest hop of LiFePO4 in a 1x2x1 supercell, by 3 images; one that ran before is read."""
+    root = tmp_path_factory.mktemp("channel")
+
+    def channel_hop(name: str) -> Outcome:
+        structure, model = load_structure("LiFePO4-olivine"), find_model(name)
+        (hop,) = select_hops(structure, "Li", 5.0, "0")
+        asked = BarrierSpecification(
+            model=name, images=3, repeats=(1, 2, 1), force_tolerance_eV_per_A=FORCE_TOLERANCE_EV_PER_A
+        )
+        return run_barrier(structure, hop, model, asked, root, say=silent)
+
+    return channel_hop
+
+
+@pytest.mark.parametrize("name", [CHGNET, SEVENNET])
+def test_barrier_is_that_of_ase(channel_hop: Callable[[str], Outcome], name: str) -> None:
+    """The same ends, the same first path, the same tangent and springs, the model's own calculator."""
+    run, result = channel_hop(name)
+    assert result["failure"] is None
+    assert result["max_atom_force_eV_per_A"] <= FORCE_TOLERANCE_EV_PER_A * 1.000001
+    model = find_model(name)
+    ends = [read_relaxed(run.path / "ends", end).atoms for end in ("initial", "final")]
+    images = paths.interpolate(ends[0], ends[1], 3)
+    calculator = model.module.calculator(model, device="cpu")
+    for image in images:
+        image.calc = calculator
+    band = NEB(images, method="improvedtangent", climb=True, k=1.0, allow_shared_calculator=True)
+    optimizer = FIRE(band, logfile=None)
+    assert optimizer.run(fmax=FORCE_TOLERANCE_EV_PER_A, steps=300)
+    energies = [float(image.get_potential_energy()) for image in images]
+    theirs = paths.barrier(energies)
+    print(f"{name}: LAMMPS {result['barrier_eV']:.4f} eV, ASE {theirs.barrier_eV:.4f} eV")
+    assert result["barrier_eV"] == pytest.approx(theirs.barrier_eV, abs=BARRIER_TOLERANCE_EV)
+    assert result["forward_barrier_eV"] == pytest.approx(theirs.forward_barrier_eV, abs=BARRIER_TOLERANCE_EV)
+    # the ends are equivalent sites
+    assert result["forward_barrier_eV"] == pytest.approx(result["reverse_barrier_eV"], abs=0.01)
+
+
+@pytest.mark.parametrize("name", [CHGNET, SEVENNET])
+def test_deck_stands_alone(channel_hop: Callable[[str], Outcome], tmp_path: Path, name: str) -> None:
+    """Only the deck, the images and the exported model, elsewhere, and no hopkin process."""
+    run, result = channel_hop(name)
+    model = find_model(name)
+    deck = (run.path / "neb.in").read_text()
+    if model.route == "native":
+        shutil.copy(model.exported(), tmp_path / "model.pt")
+        deck = deck.replace(str(model.exported()), "model.pt")
+    (tmp_path / "neb.in").write_text(deck)
+    for n in range(5):
+        shutil.copy(run.path / f"image_{n}.data", tmp_path)
+    argv = [engine.executable("mpirun"), "-np", "5", engine.executable("lmp"), "-partition", "5x1"]
+    subprocess.run([*argv, "-in", "neb.in"], cwd=tmp_path, check=True, capture_output=True, timeout=3000)
+    energies = [read_relaxed(tmp_path, f"image_{n}").energy_eV for n in range(5)]
+    assert energies == pytest.approx(result["energies_eV"], abs=ENERGY_TOLERANCE_EV)

@@ -1,0 +1,92 @@
+"""The whole way from a crystal to a barrier: the vacancy of copper in effective medium theory."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.mep.neb import NEB
+from ase.optimize import FIRE
+from bands import Outcome, silent
+from hopkin.drivers import engine, paths
+from hopkin.drivers.models import find_model
+from hopkin.drivers.specification import BarrierSpecification
+from hopkin.drivers.structures import Structure
+from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+from hopkin.drivers.workflows.relaxation import read_relaxed
+
+Barrier = Callable[[], Outcome]
+
+
+@pytest.fixture(scope="module")
+def barrier(tmp_path_factory: pytest.TempPathFactory, private_cache: Path) -> Barrier:
+    """Barrier of the nearest-neighbour hop of copper in a 2x2x2 supercell, by 3 images."""
+    root = tmp_path_factory.mktemp("copper")
+    model = find_model("ase:ase.calculators.emt:EMT")
+    structure = Structure(atoms=bulk("Cu", cubic=True), material="Cu", source="test")
+    (hop,) = select_hops(structure, "Cu", 3.0, "0")
+    asked = BarrierSpecification(
+        model=model.name, ion="Cu", images=3, repeats=(2, 2, 2), force_tolerance_eV_per_A=0.02
+    )
+    return lambda: run_barrier(structure, hop, model, asked, root, say=silent)
+
+
+def test_barrier_is_that_of_ase(barrier: Barrier) -> None:
+    """The same ends, the same first path, the same tangent and springs."""
+    run, result = barrier()
+    assert result["failure"] is None
+    ends = [read_relaxed(run.path / "ends", name).atoms for name in ("initial", "final")]
+    images = paths.interpolate(ends[0], ends[1], 3)
+    for image in images:
+        image.calc = EMT()
+    band = NEB(images, method="improvedtangent", climb=True, k=1.0)
+    assert FIRE(band, logfile=None).run(fmax=0.02, steps=300)
+    theirs = paths.barrier([image.get_potential_energy() for image in images])
+    assert result["barrier_eV"] == pytest.approx(theirs.barrier_eV, abs=0.002)
+    assert result["forward_barrier_eV"] == pytest.approx(result["reverse_barrier_eV"], abs=0.002)
+    assert result["hop"].startswith("Cu0(a) -> Cu")
+    assert result["n_atoms"] == 31
+
+
+def test_bulk_is_relaxed_to_no_pressure(barrier: Barrier) -> None:
+    """Lattice constant of copper where EMT has its minimum, 3.59 A; read from its own equation of state."""
+    run, _ = barrier()
+    relaxed = read_relaxed(run.path / "bulk", "bulk").atoms
+    relaxed.calc = EMT()
+    assert relaxed.get_stress() == pytest.approx(0.0, abs=2e-3)
+    assert relaxed.cell.lengths() == pytest.approx(3.59, abs=0.01)
+
+
+def test_a_torn_run_is_taken_up_at_its_stage(barrier: Barrier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bulk and ends that were relaxed are read, the band is run again; then the whole is read."""
+    run, result = barrier()
+    decks: list[str] = []
+    run_deck = engine.run_deck
+
+    def counted(directory: Path, deck: str, **settings: object) -> float:
+        decks.append(f"{directory.name}/{deck}")
+        return run_deck(directory, deck, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "run_deck", counted)
+    (run.path / "result.json").unlink()
+    (run.path / "image_3.band.dump").unlink()
+    (run.path / "neb.in").write_text("torn")
+    _, again = barrier()
+    assert decks == [f"{run.path.name}/neb.in"]
+    assert again["energies_eV"] == pytest.approx(result["energies_eV"], abs=1e-9)
+
+    decks.clear()
+    (run.path / "result.json").unlink()
+    (run.path / "ends" / "initial.yaml").unlink()
+    _, again = barrier()
+    assert decks == ["ends/relax.in", f"{run.path.name}/neb.in"]
+    assert again["energies_eV"] == pytest.approx(result["energies_eV"], abs=1e-9)
+
+    decks.clear()
+    before = (run.path / "result.json").stat().st_mtime_ns
+    _, last = barrier()
+    assert decks == []
+    assert last == again == json.loads((run.path / "result.json").read_text())
+    assert (run.path / "result.json").stat().st_mtime_ns == before
