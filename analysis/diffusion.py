@@ -10,6 +10,7 @@ doi:10.1038/s41524-018-0074-y.
 from dataclasses import dataclass
 
 import numpy as np
+
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
 

@@ -17,8 +17,9 @@ lag *m*, in frames            first axis of the result
 """
 
 import numpy as np
-from hopkin.analysis.arrays import FloatArray, frozen
 from numpy.typing import NDArray
+
+from hopkin.analysis.arrays import FloatArray, frozen
 
 
 def remove_drift(positions: FloatArray, masses: FloatArray, framework: NDArray[np.bool_]) -> FloatArray:

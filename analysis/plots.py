@@ -9,10 +9,11 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from hopkin.analysis.arrays import FloatArray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+
+from hopkin.analysis.arrays import FloatArray
 
 # Okabe and Ito (2008): eight colours that stay apart for colour-blind readers; black comes last.
 COLOURS = (

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import vesin  # type: ignore[import-untyped]
+
 from hopkin.analysis.arrays import FloatArray, frozen
 
 

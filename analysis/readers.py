@@ -18,9 +18,10 @@ from xml.etree import ElementTree
 
 import ase.io
 import numpy as np
+from numpy.typing import NDArray
+
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
-from numpy.typing import NDArray
 
 PS_PER_TIME_UNIT = {"metal": 1.0, "real": 1.0e-3}  # LAMMPS unit styles with lengths in A
 

@@ -11,6 +11,9 @@ from typing import Any
 import jinja2
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
 from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.plots import (
     STYLE,
@@ -21,8 +24,6 @@ from hopkin.analysis.plots import (
     plot_rdf,
 )
 from hopkin.analysis.results import Run, find_runs, read_table
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
 MISSING = "–"  # noqa: RUF001 - the dash of a table
 NOT_DRAWN = "type_I_divergence"  # energies without meaning, of any size

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import ResultsError
 

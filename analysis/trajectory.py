@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.readers import Frame, TornFrameError, read_frames
-from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from MDAnalysis import Universe  # type: ignore[import-untyped]

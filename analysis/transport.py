@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.diffusion import (
     HOP_LENGTH_A,

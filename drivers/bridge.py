@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase.data import atomic_numbers
+
 from hopkin.drivers.adapters import Adapter
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import find_model
@@ -71,7 +72,7 @@ class Bridge:
         return said.energy
 
 
-def load(model: str, elements: Sequence[str], threads: int, local_rank: int) -> Bridge:
+def load(model: str, elements: Sequence[str], threads: int, rank: int) -> Bridge:
     """Load a model.
 
     Parameters
@@ -82,8 +83,8 @@ def load(model: str, elements: Sequence[str], threads: int, local_rank: int) -> 
         chemical symbols of the pair_coeff line
     threads
         threads within the model
-    local_rank
-        rank of this process: chooses the accelerator where there are several
+    rank
+        rank of this process in the run; modulo the accelerators of a node, its accelerator
 
     Raises
     ------
@@ -99,5 +100,5 @@ def load(model: str, elements: Sequence[str], threads: int, local_rank: int) -> 
     import torch
 
     torch.set_num_threads(threads)
-    device = f"cuda:{local_rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+    device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
     return Bridge(found.module.adapter(found, device=device), model, elements)

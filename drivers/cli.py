@@ -4,9 +4,12 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from hopkin.drivers.errors import LammpsError
 
 app = typer.Typer(
     name="hopkin",
@@ -27,9 +30,7 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run direct
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 MaxLengthOption = Annotated[float, typer.Option("--max-length", help="Longest hop [A].")]
 ImagesOption = Annotated[int, typer.Option("--images", help="Images between the two ends.")]
-PresetOption = Annotated[
-    Literal["quick", "paper"], typer.Option("--preset", help="Size of the supercell and force tolerance.")
-]
+PresetOption = Annotated[Literal["quick", "paper"], typer.Option("--preset", help="Size of the supercell.")]
 RepeatsOption = Annotated[
     tuple[int, int, int] | None,
     typer.Option(
@@ -148,13 +149,14 @@ def barrier(
 ) -> None:
     """Migration barrier of a vacancy hop: relaxed ends, climbing-image NEB in LAMMPS."""
     from hopkin.drivers import terminal
+    from hopkin.drivers.errors import LammpsError
     from hopkin.drivers.models import find_model
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 
     found, loaded = find_model(model), load_structure(structure)
-    runs = []
+    runs, errors = [], []
     for selected in select_hops(loaded, ion, max_length, hop):
         specification = specify(
             BarrierSpecification,
@@ -168,8 +170,12 @@ def barrier(
             **preset_fields(preset),
         )
         with terminal.progress(f"{loaded.material} hop {selected.index}, {model}") as say:
-            runs.append(run_barrier(loaded, selected, found, specification, out, say=say))
+            try:
+                runs.append(run_barrier(loaded, selected, found, specification, out, say=say))
+            except LammpsError as error:
+                errors.append(error)  # the other hops may do
     terminal.show_barriers(runs, as_json=json)
+    _raise_together(errors)
 
 
 @app.command()
@@ -179,25 +185,22 @@ def neb(
     model: ModelOption,
     ion: IonOption = "Li",
     images: ImagesOption = 5,
-    preset: PresetOption = "quick",
     out: OutOption = Path("runs"),
     json: JsonOption = False,
 ) -> None:
     """Climbing-image NEB between two given ends, which are relaxed first."""
     from hopkin.drivers import terminal
     from hopkin.drivers.models import find_model
-    from hopkin.drivers.specification import BandSpecification, preset_fields, specify
+    from hopkin.drivers.specification import BandSpecification, specify
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_neb
 
     found = find_model(model)
-    tolerance = preset_fields(preset)["force_tolerance_eV_per_A"]
     specification = specify(
         BandSpecification,
         model=found.name,
         ion=ion,
         images=images,
-        force_tolerance_eV_per_A=tolerance,
     )
     ends = load_structure(initial), load_structure(final)
     with terminal.progress(f"{initial} to {final}, {model}") as say:
@@ -224,6 +227,7 @@ def md(
 ) -> None:
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
     from hopkin.drivers import terminal
+    from hopkin.drivers.errors import LammpsError
     from hopkin.drivers.models import find_model
     from hopkin.drivers.specification import MDSpecification, specify
     from hopkin.drivers.structures import load_structure
@@ -246,11 +250,15 @@ def md(
         for kelvin in temperature
         for seed in range(1, seeds + 1)
     ]
-    runs = []
+    runs, errors = [], []
     for specification in specifications:
         with terminal.progress(f"{loaded.material} at {specification.temperature_K:g} K, {model}") as say:
-            runs.append(run_md(loaded, found, specification, out, say=say))
+            try:
+                runs.append(run_md(loaded, found, specification, out, say=say))
+            except LammpsError as error:
+                errors.append(error)  # the other temperatures may do
     terminal.show_dynamics(runs, as_json=json)
+    _raise_together(errors)
 
 
 @app.command()
@@ -301,6 +309,12 @@ def report(
     with writing_to(output):
         write_report(results, output)
     typer.echo(output)
+
+
+def _raise_together(errors: "list[LammpsError]") -> None:
+    """Report the runs that failed, after the table of those that did not."""
+    if errors:
+        raise type(errors[0])("; ".join(map(str, errors)))
 
 
 def main() -> None:

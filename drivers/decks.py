@@ -8,8 +8,9 @@ import jinja2
 import numpy as np
 from ase import Atoms
 from ase.io.lammpsdata import write_lammps_data
-from hopkin.drivers.errors import DeckError
 from numpy.typing import NDArray
+
+from hopkin.drivers.errors import DeckError
 
 
 @cache

@@ -23,7 +23,11 @@ _MPI_ENVIRONMENT = {"MPIR_CVAR_POLLS_BEFORE_YIELD": "0"}
 _POLL_S = 0.5
 _TAIL_LINES = 12
 _FULL_DISK_BYTES = 1_000_000  # below this, files of LAMMPS are taken to be torn
-_DIVERGED = re.compile(r"Lost atoms|Non-numeric|Out of range atoms", re.IGNORECASE)
+_DIVERGED = re.compile(
+    r"Lost atoms|Non-numeric|Out of range atoms|negative box|Illegal .*box|Neighbor list overflow",
+    re.IGNORECASE,
+)
+_LIBC = ctypes.CDLL(None)  # loaded here, because nothing may be between fork and exec
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
@@ -49,7 +53,7 @@ def executable(name: str) -> str:
 def lammps_version() -> str:
     """Version of the LAMMPS that hopkin starts, such as `22 Jul 2025 - Update 4`."""
     argv = [executable("mpirun"), "-np", "1", executable("lmp"), "-h"]
-    said = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False).stdout
+    said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
     line = next((line for line in said.splitlines() if "Simulator - " in line), "")
     if not line:
         raise MachineError(f"LAMMPS does not start ({' '.join(argv)}): run `hopkin doctor`")
@@ -106,6 +110,8 @@ def run_deck(
         when LAMMPS or MPI cannot be started, or the disk is full
     """
     argv = command(deck, replicas=replicas, variables=variables)
+    for stale in _logs(directory):
+        stale.unlink()
     _logger.info("%s: %s", directory, " ".join(argv))
     environment = {**os.environ, **_MPI_ENVIRONMENT, "OMP_NUM_THREADS": str(threads)}
     start = time.monotonic()
@@ -149,7 +155,7 @@ def _wait(
 
 def _end_with_parent() -> None:
     """Have the kernel end mpirun, and mpirun its ranks, when hopkin itself is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -163,9 +169,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
+def _logs(directory: Path) -> list[Path]:
+    """Find the logs of a run: of the universe, and of each replica (`log.lammps.3`)."""
+    return sorted({*directory.glob("log.lammps"), *directory.glob("log.lammps.[0-9]*")})
+
+
 def _failure(directory: Path, deck: str, code: int) -> LammpsError | MachineError:
     lines = (directory / "lammps.out").read_text(errors="replace").splitlines()
-    for log in sorted(directory.glob("log.lammps*")):
+    for log in _logs(directory):
         lines += log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
     joined = "\n".join(lines)
     if "not enough slots" in joined:

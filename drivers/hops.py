@@ -10,9 +10,10 @@ import ase
 import numpy as np
 import spglib
 from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
+
 from hopkin.drivers.errors import SpecificationError, StructureError
 from hopkin.drivers.structures import perpendicular_heights, require_ion, supercell
-from numpy.typing import NDArray
 
 COLLINEAR_TOLERANCE_A = 0.1
 """An ion site nearer than this to the straight path between two others cuts the hop in two [A]."""

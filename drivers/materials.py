@@ -10,6 +10,7 @@ from typing import Any
 
 import ase
 from ase.spacegroup import crystal
+
 from hopkin.drivers.errors import StructureError
 
 

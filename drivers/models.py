@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable
@@ -16,8 +17,9 @@ from typing import Literal
 
 import platformdirs
 from ase.data import atomic_numbers
-from hopkin.drivers.errors import MachineError, ModelError
 from pydantic import BaseModel, ConfigDict, Field
+
+from hopkin.drivers.errors import MachineError, ModelError
 
 Family = Literal["sevennet", "chgnet", "ase"]
 Route = Literal["native", "bridge"]
@@ -32,6 +34,7 @@ class State(StrEnum):
     READY = "ready"
     NEEDS_FETCH = "needs fetch"
     NEEDS_INSTALL = "needs install"
+    DAMAGED = "damaged"
 
 
 class Model(BaseModel):
@@ -97,6 +100,12 @@ class Model(BaseModel):
         """Tell what it still needs on this machine."""
         if self.family != "ase" and self.path is None and _member(self.distribution, self.member) is None:
             return State.NEEDS_INSTALL
+        if self.family == "ase":
+            return State.READY
+        try:
+            self.checkpoint()
+        except ModelError:
+            return State.DAMAGED
         if self.route == "native" and not self.exported().is_file():
             return State.NEEDS_FETCH
         return State.READY
@@ -178,6 +187,7 @@ def _ase_model(specification: str) -> Model:
     path = Path(module).expanduser().resolve() if module.endswith(".py") else None
     if path is not None and not path.is_file():
         raise ModelError(f"model ase:{specification}: no such file: {path}")
+    source = path or _source_of(module)
     return Model(
         name=f"ase:{path or module}:{factory}",
         family="ase",
@@ -192,8 +202,16 @@ def _ase_model(specification: str) -> Model:
         licence="unknown",
         reference="",
         path=path,
-        sha256=sha256_of(path) if path else "",
+        sha256=sha256_of(source) if source else "",
     )
+
+
+def _source_of(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).is_file() else None
 
 
 def _families() -> dict[str, Model]:
@@ -208,6 +226,8 @@ def _user_model(family: str, path: Path, name: str) -> Model:
         )
     if not path.is_file():
         raise ModelError(f"model {name}: no such file: {path}")
+    path = path.resolve()
+    name = f"{family}:{path}"
     known = {model.sha256: model for model in registry().values()}.get(sha256_of(path))
     if known is not None and known.family != family:
         raise ModelError(
@@ -224,7 +244,7 @@ def _user_model(family: str, path: Path, name: str) -> Model:
             "reference": "",
             "distribution": "",
             "member": "",
-            "path": path.resolve(),
+            "path": path,
             "sha256": sha256_of(path),
             "golden_energy_eV_per_atom": None,
             **facts,
@@ -237,7 +257,8 @@ def _read_checkpoint(family: str, path: Path, name: str) -> dict[str, object]:
     try:
         import torch
 
-        content = torch.load(path, map_location="cpu", weights_only=False)
+        # a SevenNet checkpoint holds its configuration as objects of Python, and runs their code
+        content = torch.load(path, map_location="cpu", weights_only=family != "sevennet")
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"model {name}: {path} cannot be read as a checkpoint: {reason}") from error
@@ -251,7 +272,8 @@ def _read_checkpoint(family: str, path: Path, name: str) -> dict[str, object]:
             "layers": config["num_convolution_layer"],
         }
     if family == "chgnet" and "model" in keys:
-        return {}
+        arguments = content["model"]["model_args"]
+        return {"cutoff_A": float(arguments["atom_graph_cutoff"]), "layers": arguments["n_conv"]}
     raise ModelError(
         f"model {name}: {path} is not a checkpoint of family {family} (it holds"
         f" {', '.join(sorted(map(str, keys))[:5]) or type(content).__name__})"

@@ -10,13 +10,14 @@ import numpy as np
 import yaml
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
 from hopkin.drivers import decks, engine, lammps_plugins
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.models import Model, cache_directory, fetch, sha256_of
 from hopkin.drivers.rundirectory import write_json, writing_to
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 # Single precision of an energy near -1000 eV and of forces near 10 eV/A; double is far below.
 ENERGY_TOLERANCE_EV_PER_ATOM = 1e-5
@@ -46,10 +47,12 @@ class Parity(BaseModel):
     def passed(self) -> bool:
         """Whether every difference is within its tolerance; NaN is not."""
         golden = self.golden_difference_eV_per_atom
+        atomic = self.atomic_energy_sum_difference_eV
         return (
             self.energy_difference_eV_per_atom <= ENERGY_TOLERANCE_EV_PER_ATOM
             and self.force_difference_eV_per_A <= FORCE_TOLERANCE_EV_PER_A
             and self.stress_difference_GPa <= STRESS_TOLERANCE_GPA
+            and (atomic is None or atomic <= ENERGY_TOLERANCE_EV_PER_ATOM)
             and (golden is None or golden <= GOLDEN_TOLERANCE_EV_PER_ATOM)
         )
 

@@ -9,8 +9,9 @@ import ase
 import numpy as np
 from ase.geometry import find_mic
 from ase.mep.neb import NEB, idpp_interpolate
-from hopkin.drivers.errors import SpecificationError, StructureError
 from numpy.typing import ArrayLike, NDArray
+
+from hopkin.drivers.errors import SpecificationError, StructureError
 
 CELL_TOLERANCE_A = 1e-4
 """Largest difference between the cell vectors of the two ends [A]."""

@@ -81,7 +81,7 @@ def find_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file so that it is there whole or not at all."""
-    temporary = path.with_suffix(path.suffix + ".part")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     with writing_to(path):
         try:
             with temporary.open("w") as file:

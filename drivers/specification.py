@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from hopkin.drivers.errors import SpecificationError
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from hopkin.drivers.errors import SpecificationError
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -11,8 +12,8 @@ Preset = Literal["quick", "paper"]
 Mechanism = Literal["vacancy"]
 Repeats = tuple[PositiveInt, PositiveInt, PositiveInt]
 
-# Least distance between opposite faces of the supercell [A]; force tolerance [eV/A] (Guo, Gui, Wang: 0.05)
-_PRESETS: dict[Preset, tuple[float, float]] = {"quick": (6.0, 0.1), "paper": (9.0, 0.05)}
+# Least distance between opposite faces of the supercell [A]
+_PRESETS: dict[Preset, float] = {"quick": 6.0, "paper": 9.0}
 
 
 class Specification(BaseModel):
@@ -44,7 +45,7 @@ class BarrierSpecification(BandSpecification):
         default=None, description="supercell; None: the smallest that keeps min_height_A"
     )
     min_height_A: float = Field(
-        default=_PRESETS["quick"][0], gt=0, description="distance between opposite faces [A]"
+        default=_PRESETS["quick"], gt=0, description="distance between opposite faces [A]"
     )
     relax_bulk: bool = Field(default=True, description="relax cell and atoms of the crystal first")
 
@@ -66,8 +67,7 @@ class MDSpecification(Specification):
 
 def preset_fields(name: Preset) -> dict[str, float]:
     """Fields of a BarrierSpecification that a preset stands for."""
-    height, tolerance = _PRESETS[name]
-    return {"min_height_A": height, "force_tolerance_eV_per_A": tolerance}
+    return {"min_height_A": _PRESETS[name]}
 
 
 def specify(kind: type[S], **fields: object) -> S:

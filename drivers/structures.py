@@ -12,9 +12,10 @@ import numpy as np
 from ase.cell import Cell
 from ase.data import atomic_numbers, covalent_radii
 from ase.neighborlist import neighbor_list
+from numpy.typing import ArrayLike, NDArray
+
 from hopkin.drivers.errors import SpecificationError, StructureError
 from hopkin.drivers.materials import build_material, find_material, is_material
-from numpy.typing import ArrayLike, NDArray
 
 OVERLAP_FRACTION = 0.5
 """Two atoms overlap when closer than this fraction of the sum of their covalent radii.

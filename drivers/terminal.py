@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
 from hopkin.drivers.doctor import Check
 from hopkin.drivers.hops import Hop
 from hopkin.drivers.models import Model
@@ -19,8 +23,6 @@ from hopkin.drivers.parity import (
     Parity,
 )
 from hopkin.drivers.rundirectory import RunDirectory
-from rich.console import Console
-from rich.table import Table
 
 _console = Console()
 _progress_console = Console(stderr=True)
@@ -54,7 +56,7 @@ def _print_json(content: object) -> None:
 
 
 def _table(*columns: str) -> Table:
-    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+    return Table(*map(escape, columns), box=None, pad_edge=False, header_style="bold")
 
 
 def _shown(value: object, digits: int = 3) -> str:
@@ -110,10 +112,14 @@ def show_parity(model: Model, parity: Parity, *, as_json: bool) -> None:
         return
     table = _table(f"{model.name} on {parity.formula}", "difference", "tolerance")
     rows = (
-        ("energy [eV/atom]", parity.energy_difference_eV_per_atom, ENERGY_TOLERANCE_EV_PER_ATOM),
-        ("forces [eV/A]", parity.force_difference_eV_per_A, FORCE_TOLERANCE_EV_PER_A),
-        ("stress [GPa]", parity.stress_difference_GPa, STRESS_TOLERANCE_GPA),
-        ("golden energy [eV/atom]", parity.golden_difference_eV_per_atom, GOLDEN_TOLERANCE_EV_PER_ATOM),
+        (escape("energy [eV/atom]"), parity.energy_difference_eV_per_atom, ENERGY_TOLERANCE_EV_PER_ATOM),
+        (escape("forces [eV/A]"), parity.force_difference_eV_per_A, FORCE_TOLERANCE_EV_PER_A),
+        (escape("stress [GPa]"), parity.stress_difference_GPa, STRESS_TOLERANCE_GPA),
+        (
+            escape("golden energy [eV/atom]"),
+            parity.golden_difference_eV_per_atom,
+            GOLDEN_TOLERANCE_EV_PER_ATOM,
+        ),
     )
     for name, difference, tolerance in rows:
         table.add_row(name, "-" if difference is None else f"{difference:.1e}", f"{tolerance:.0e}")

@@ -28,7 +28,7 @@ class E3gnnEvaluator final : public hopkin::Evaluator {
       throw std::runtime_error("no model file '" + model_file_ + "'");
     at::set_num_threads(request.threads);
     if (torch::cuda::device_count() > 0)
-      device_ = torch::Device(torch::kCUDA, request.local_rank % torch::cuda::device_count());
+      device_ = torch::Device(torch::kCUDA, request.rank % torch::cuda::device_count());
 
     Metadata metadata{{"chemical_symbols_to_index", ""},
                       {"cutoff", ""},

@@ -62,8 +62,8 @@ struct EvaluatorRequest {
   std::string model;                    ///< file or name, as given to pair_coeff
   std::vector<std::string> elements;    ///< chemical symbols that `species` indexes
   int threads = 1;                      ///< threads within the model
-  int local_rank = 0;                   ///< rank on this node: chooses the accelerator
-  std::string library_directory;        ///< where hopkin's shared libraries are installed
+  int rank = 0;                     ///< rank in the whole run; modulo the GPUs of a node, its GPU
+  std::string library_directory;    ///< where hopkin's shared libraries are installed
 };
 
 /// The one symbol that an evaluator library exports, under the name "hopkin_make_evaluator".

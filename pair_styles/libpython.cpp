@@ -31,8 +31,13 @@ static fs::path base_prefix(const fs::path &executable)
 
 void hopkin::load_libpython(const std::string &library_directory)
 {
-  if (dlsym(RTLD_DEFAULT, "Py_IsInitialized"))
-    return;    // this process is Python, or has it already
+  if (auto *symbol = dlsym(RTLD_DEFAULT, "Py_GetVersion")) {    // this process has a Python already
+    const std::string version = reinterpret_cast<const char *(*)()>(symbol)();
+    if (version.rfind(HOPKIN_PYTHON_VERSION ".", 0) != 0)
+      throw std::runtime_error(
+          "built for Python " HOPKIN_PYTHON_VERSION " but this process runs Python " + version);
+    return;
+  }
   const auto executable = python_executable(library_directory);
   const std::vector<std::string> candidates = {
       base_prefix(executable) / "lib" / HOPKIN_LIBPYTHON,

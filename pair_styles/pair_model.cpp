@@ -29,8 +29,8 @@ static constexpr double UNMOVED = 1e-12;
 static bool unmoved(const hopkin::Configuration &a, const hopkin::Configuration &b)
 {
   return a.species == b.species && a.cell == b.cell && a.pbc == b.pbc &&
-      std::equal(a.positions.begin(), a.positions.end(), b.positions.begin(), b.positions.end(),
-                 [](double x, double y) { return std::abs(x - y) < UNMOVED; });
+         std::equal(a.positions.begin(), a.positions.end(), b.positions.begin(), b.positions.end(),
+                    [](double x, double y) { return std::abs(x - y) < UNMOVED; });
 }
 
 PairModel::PairModel(LAMMPS *lmp, std::string style) : Pair(lmp), style_(std::move(style))
@@ -77,7 +77,7 @@ void PairModel::coeff(int narg, char **arg)
   request.model = arg[2];
   request.elements.assign(elements, elements + nelements);
   request.threads = comm->nthreads;
-  request.local_rank = universe->me;
+  request.rank = universe->me;
   std::string failure;
   try {
     request.library_directory = hopkin::library_directory();

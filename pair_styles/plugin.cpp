@@ -3,12 +3,26 @@
 #include "library.h"
 #include "lmptype.h"
 
+#include <mpi.h>
 #include <string>
 
 namespace {
 
 // Only the C library interface is used here: it alone is stable from one LAMMPS version to the
 // next.
+
+bool runs_with_other_mpi()
+{
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  const bool open_mpi = std::string(text).find("Open MPI") != std::string::npos;
+#ifdef OMPI_MAJOR_VERSION
+  return !open_mpi;
+#else
+  return open_mpi;
+#endif
+}
 
 std::string refusal(void *lmp)
 {
@@ -22,6 +36,10 @@ std::string refusal(void *lmp)
     return "hopkin's plugin was built for " + std::to_string(8 * sizeof(LAMMPS_NS::tagint)) +
            "-bit atom IDs but this LAMMPS uses " + std::to_string(8 * tagint_bytes) +
            "-bit ones: build the plugin against this LAMMPS (cmake -D LAMMPS_ROOT=...)";
+  if (runs_with_other_mpi())
+    return "hopkin's plugin was built with another MPI than this LAMMPS runs with: build the "
+           "plugin "
+           "against this LAMMPS (cmake -D LAMMPS_ROOT=...)";
   return {};
 }
 

@@ -105,7 +105,7 @@ class PythonEvaluator final : public hopkin::Evaluator {
       if (PyList_Append(elements.get(), checked(PyUnicode_FromString(element.c_str())).get()) < 0)
         throw_python_error();
     bridge_ = checked(PyObject_CallMethod(module.get(), "load", "sOii", request.model.c_str(),
-                                          elements.get(), request.threads, request.local_rank));
+                                          elements.get(), request.threads, request.rank));
     description_ = text_of(bridge_.get());
   }
 

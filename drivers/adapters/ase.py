@@ -7,10 +7,11 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.stress import voigt_6_to_full_3x3_stress
+from numpy.typing import NDArray
+
 from hopkin.drivers.adapters.interface import Evaluation, FloatArray
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
-from numpy.typing import NDArray
 
 
 class ASEAdapter:

@@ -12,11 +12,12 @@ from ase.data import chemical_symbols
 from chgnet.model.composition_model import AtomRef
 from chgnet.model.dynamics import CHGNetCalculator
 from chgnet.model.model import BatchedGraph, CHGNet
-from hopkin.drivers.adapters.interface import Evaluation, FloatArray
-from hopkin.drivers.models import Model
 from numpy.typing import NDArray
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
+
+from hopkin.drivers.adapters.interface import Evaluation, FloatArray
+from hopkin.drivers.models import Model
 
 # chgnet takes the volume of the cell from a tensor that carries a gradient, and does not need it
 warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True", module="chgnet")
@@ -90,5 +91,6 @@ def calculator(model: Model, *, device: str) -> Calculator:
 def _load(checkpoint: Path) -> CHGNet:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["model"]
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its size
-        # `CHGNet.load` gives version 0.2.0 alone an output bias
-        return CHGNet.from_dict(state, mlp_out_bias="0.2.0" in checkpoint.name)
+        # what `CHGNet.load` gives published weights; weights of one's own carry it in their arguments
+        missing = {"mlp_out_bias": False} if "mlp_out_bias" not in state["model_args"] else {}
+        return CHGNet.from_dict(state, **missing)

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 from ase.calculators.calculator import Calculator
+
 from hopkin.drivers.models import Model
 
 

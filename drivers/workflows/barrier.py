@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+
 from hopkin.drivers import decks, engine, paths
 from hopkin.drivers.errors import DivergenceError, SpecificationError
 from hopkin.drivers.hops import Hop, find_hops, sufficient_repeats, vacancy_endpoints
@@ -22,6 +24,7 @@ from hopkin.drivers.workflows.relaxation import (
     Relaxed,
     Say,
     fingerprint,
+    is_converged,
     max_force,
     read_relaxed,
     relax,
@@ -36,6 +39,7 @@ _PLAIN_ITERATIONS = 20
 _REPORT_EVERY = 5
 _TIMESTEP_PS = 0.002
 _SPRING_EV_PER_A2 = 1.0
+_MOST_CLIMBS = 3
 
 # An end that relaxes further than this part of the hop has left its site.
 _DRIFT_FRACTION = 0.5
@@ -106,6 +110,8 @@ def run_barrier(
                 max_iterations=specification.max_iterations,
                 say=say,
             )
+            if not is_converged(relaxed.max_force_eV_per_A, specification):
+                return {**_no_band("not_converged"), "max_atom_force_eV_per_A": relaxed.max_force_eV_per_A}
             bulk = relaxed.atoms
         moved = hop.on(bulk)
         repeats = specification.repeats
@@ -183,6 +189,7 @@ def _outcome(
         "route": model.route,
         "n_atoms": None,
         "images": specification.images,
+        "force_tolerance_eV_per_A": specification.force_tolerance_eV_per_A,
         "lammps_version": engine.lammps_version(),
     }
     try:
@@ -225,14 +232,17 @@ def _relaxed_band(
         max_iterations=specification.max_iterations,
         say=say,
     )
-    length = float(np.linalg.norm(paths.displacements(*ends)[ion]))
+    # Another ion that leaves its site, into the vacancy say, is as bad as the one that hops.
+    ions = ends[0].numbers == ends[0].numbers[ion]
     drift = max(
-        float(np.linalg.norm(paths.displacements(before, end.atoms)[ion]))
+        float(np.linalg.norm(paths.displacements(before, end.atoms)[ions], axis=1).max())
         for before, end in zip(ends, (initial, final), strict=True)
     )
+    least = _DRIFT_FRACTION * float(np.linalg.norm(paths.displacements(*ends)[ion]))
+    left = float(np.linalg.norm(paths.displacements(initial.atoms, final.atoms)[ion]))
     band = (
         _no_band("endpoint_drift")
-        if drift > _DRIFT_FRACTION * length
+        if drift > least or left < least
         else _band((initial, final), model, specification, run, say=say)
     )
     return {"n_atoms": len(ends[0]), "end_drift_A": drift, **band}
@@ -246,12 +256,14 @@ def _band(
     *,
     say: Say,
 ) -> dict[str, Any]:
-    """Run `neb.in` between relaxed ends; the part of the result that comes from the band."""
+    """Run `neb.in` between relaxed ends; the part of the result that comes from the band.
+
+    LAMMPS chooses the climbing image once, after the first iterations. Where another image ends up highest,
+    the band is run again from where it is.
+    """
     images = paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
     n_replicas = len(images)
     elements = decks.elements_of(images[0])
-    for number, image in enumerate(images):
-        decks.write_structure(run.path / f"image_{number}.data", image, elements)
     deck = decks.render(
         "neb",
         title=f"Band of {specification.images} images with {model.name}",
@@ -268,19 +280,29 @@ def _band(
     )
     (run.path / "neb.in").write_text(deck)
     say("band: starting")
-    engine.run_deck(
-        run.path,
-        "neb.in",
-        replicas=n_replicas,
-        threads=threads_per_replica(specification.images),
-        on_poll=lambda: _say_band(run.path / "log.lammps", say),
-    )
-    replicas: list[Relaxed] = [read_relaxed(run.path, f"image_{n}") for n in range(n_replicas)]
+    log = run.path / "log.lammps"
+    evaluations = 0
+    for _ in range(_MOST_CLIMBS):
+        for number, image in enumerate(images):
+            decks.write_structure(run.path / f"image_{number}.data", image, elements)
+        engine.run_deck(
+            run.path,
+            "neb.in",
+            replicas=n_replicas,
+            threads=threads_per_replica(specification.images),
+            on_poll=lambda: _say_band(log, say),
+        )
+        replicas = [read_relaxed(run.path, f"image_{n}") for n in range(n_replicas)]
+        evaluations += specification.images * (1 + _iterations(log))
+        climbed = _climbing_image(log) == 1 + np.argmax([r.energy_eV for r in replicas[1:-1]])
+        if climbed:
+            break
+        images = [replica.atoms for replica in replicas]
     band = [decks.read_state(run.path / f"image_{n}.band.dump") for n in range(n_replicas)]
     energies = [replica.energy_eV for replica in replicas]
     # the forces of the band are zero on its ends, which do not move
     largest = max_force([*band, *(end.atoms for end in ends)])
-    converged = largest <= specification.force_tolerance_eV_per_A * (1 + 1e-6)
+    converged = bool(climbed) and is_converged(largest, specification)
     failure = paths.classify(energies)
     barriers = paths.barrier(energies) if failure != "type_I_divergence" else None
     return {
@@ -292,7 +314,7 @@ def _band(
         "converged": converged,
         "max_atom_force_eV_per_A": largest,
         "failure": failure or (None if converged else "not_converged"),
-        "force_evaluations": specification.images * _iterations(run.path / "log.lammps"),
+        "force_evaluations": evaluations,
     }
 
 
@@ -307,6 +329,12 @@ def _table(log: Path) -> list[list[float]]:
         if words and words[0].isdecimal() and len(words) > 9:
             rows.append([float(word) for word in words])
     return rows
+
+
+def _climbing_image(log: Path) -> int | None:
+    """Image that LAMMPS had climb, counted from the initial end, which is 0; None where it had none."""
+    found = re.search(r"^Climbing replica = (\d+)", log.read_text(), re.MULTILINE)
+    return int(found[1]) - 1 if found else None
 
 
 def _iterations(log: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+
 from hopkin.drivers import decks, engine
 from hopkin.drivers.errors import DivergenceError, SpecificationError
 from hopkin.drivers.models import Model
@@ -19,12 +20,14 @@ from hopkin.drivers.structures import Structure, require_ion, supercell
 from hopkin.drivers.workflows.relaxation import (
     Say,
     fingerprint,
+    is_converged,
     relax,
     slug,
     threads_per_replica,
 )
 
 _THERMOSTAT_DAMPING_STEPS = 50  # LAMMPS `fix nvt`: about 100 time steps; 0.1 ps at 2 fs
+_HOT_FACTOR = 2.0  # thermal fluctuations of even a few atoms stay below it
 _FRAMES_PER_RESTART = 10
 _THERMO_PER_FRAME = 2
 _FRAME = b"ITEM: TIME\n"  # first line of each frame that md.in writes
@@ -91,6 +94,8 @@ def run_md(
         _logger.warning("%s", error)
         result["failure"] = "type_I_divergence"
     result |= _thermodynamics(read_thermo(run.path), n_atoms)
+    if specification.ensemble == "nvt" and _is_hot(result["temperature_mean_K"], specification.temperature_K):
+        result["failure"] = "type_I_divergence"
     return run, run.finish(result | {"wall_s": time.monotonic() - start})
 
 
@@ -116,6 +121,8 @@ def _simulate(
             say=say,
         )
         atoms = relaxed.atoms
+        if not is_converged(relaxed.max_force_eV_per_A, specification):
+            _logger.warning("%s: not relaxed: %.3f eV/A", directory, relaxed.max_force_eV_per_A)
     atoms = supercell(atoms, specification.repeats)
     elements = decks.elements_of(atoms)
     decks.write_structure(directory / "start.data", atoms, elements)
@@ -201,7 +208,10 @@ def last_restart(directory: Path, frame_every: int) -> Path | None:
 
 def truncate_trajectory(path: Path, *, before_step: int) -> None:
     """Cut a LAMMPS dump before the first frame of `before_step` or later, which the next run writes anew."""
-    path.write_bytes(b"".join(frame for step, frame in _whole_frames(path).items() if step < before_step))
+    kept = b"".join(frame for step, frame in _whole_frames(path).items() if step < before_step)
+    temporary = path.with_suffix(".part")
+    temporary.write_bytes(kept)
+    temporary.replace(path)
 
 
 def _whole_frames(trajectory: Path) -> dict[int, bytes]:
@@ -258,6 +268,11 @@ def _thermodynamics(thermo: dict[str, np.ndarray], n_atoms: int) -> dict[str, fl
         "temperature_mean_K": float(thermo["Temp"][half:].mean()),
         "energy_drift_eV_per_atom_per_ps": float(drift),
     }
+
+
+def _is_hot(mean_temperature: float | None, temperature: float) -> bool:
+    """Whether a thermostat has lost its atoms: in a periodic box, one that explodes ends without an error."""
+    return mean_temperature is not None and not mean_temperature < _HOT_FACTOR * temperature
 
 
 def _say_progress(directory: Path, specification: MDSpecification, say: Say) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import yaml
 from ase import Atoms
+
 from hopkin.drivers import decks, engine
 from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model
+from hopkin.drivers.specification import BandSpecification, MDSpecification
 
 Say = Callable[[str], None]
 """Receives what a calculation is doing, for the user to see."""
@@ -116,8 +118,15 @@ def max_force(structures: Sequence[Atoms]) -> float:
     return float(np.max([np.linalg.norm(atoms.arrays["forces"], axis=1).max() for atoms in structures]))
 
 
+def is_converged(max_force: float, specification: BandSpecification | MDSpecification) -> bool:
+    """Whether the largest force on an atom [eV/A] is within the tolerance; LAMMPS compares squares."""
+    return max_force <= specification.force_tolerance_eV_per_A * (1 + 1e-6)
+
+
 def threads_per_replica(replicas: int) -> int:
-    """OpenMP threads for each of several LAMMPS replicas on this machine."""
+    """OpenMP threads of each LAMMPS replica: OMP_NUM_THREADS, or the processors shared among the replicas."""
+    if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        return max(1, int(wanted))
     return max(1, len(os.sched_getaffinity(0)) // replicas)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hopkin.analysis.arrays import FloatArray, frozen
 
 ORTHOGONAL = np.diag([8.0, 9.5, 11.0])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.diffusion import (
     fit_paper_protocol,

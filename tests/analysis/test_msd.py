@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.msd import remove_drift, single_origin_msd, windowed_msd
 from hopkin.analysis.trajectory import Trajectory, to_universe, unwrap
-from numpy.testing import assert_allclose
 
 Walk = Callable[..., FloatArray]
 Kernel = Callable[[FloatArray], FloatArray]

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.rdf import radial_distribution
-from numpy.testing import assert_allclose
 
 CUBE = np.diag([8.0, 8.0, 8.0])
 SKEWED = np.array([[8.0, 0.0, 0.0], [3.0, 7.5, 0.0], [-2.0, 2.5, 7.0]])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.plots import (
     EnergyProfile,

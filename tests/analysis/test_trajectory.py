@@ -13,6 +13,10 @@ import ase
 import ase.io
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectory import (
@@ -22,9 +26,6 @@ from hopkin.analysis.trajectory import (
     to_universe,
     unwrap,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.testing import assert_allclose
 
 ORTHOGONAL = np.diag([8.0, 9.5, 11.0])
 TRICLINIC = np.array([[8.0, 0.0, 0.0], [2.5, 8.5, 0.0], [-1.5, 2.0, 9.0]])

@@ -11,6 +11,7 @@ import ase
 import pytest
 from ase.build import bulk
 from command_line import Run, Said
+
 from hopkin.drivers import cli
 
 

@@ -10,6 +10,7 @@ import ase.io
 import pytest
 from ase.build import bulk
 from command_line import Run
+
 from hopkin.drivers import engine
 from hopkin.drivers.models import registry
 

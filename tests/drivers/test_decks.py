@@ -7,10 +7,11 @@ import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
-from hopkin.drivers import decks
-from hopkin.drivers.errors import DeckError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from hopkin.drivers import decks
+from hopkin.drivers.errors import DeckError
 
 GOLDEN = Path(__file__).parent / "golden"
 

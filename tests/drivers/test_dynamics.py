@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from hopkin.drivers.errors import SpecificationError
 from hopkin.drivers.specification import MDSpecification
 from hopkin.drivers.workflows.dynamics import (
@@ -13,8 +16,6 @@ from hopkin.drivers.workflows.dynamics import (
     read_thermo,
     truncate_trajectory,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 EVERY = 50
 any_byte = settings(

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from hopkin.drivers import engine
 from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
 

@@ -7,13 +7,14 @@ import ase
 import ase.build
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
 from hopkin.drivers.errors import SpecificationError, StructureError
 from hopkin.drivers.hops import Hop, find_hops, sufficient_repeats, vacancy_endpoints
 from hopkin.drivers.materials import material_names
 from hopkin.drivers.structures import load_structure, supercell
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 REFERENCE_CELLS = Path(__file__).parents[2].parent / "shared" / "data" / "structures"
 MATERIALS = ("LiFePO4-olivine", "LiCoO2-layered", "Li6PS5Cl", "Li10GeP2S12", "Li7P3S11")

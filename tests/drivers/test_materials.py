@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import spglib
 from ase.formula import Formula
+
 from hopkin.drivers.errors import StructureError
 from hopkin.drivers.materials import build_material, find_material, is_material, material_names
 

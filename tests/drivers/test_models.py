@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ase.build import bulk
 from ase.data import chemical_symbols
+
 from hopkin.drivers import models
 from hopkin.drivers.adapters.ase import ASEAdapter
 from hopkin.drivers.errors import ModelError

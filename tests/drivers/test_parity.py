@@ -7,6 +7,7 @@ import ase
 import numpy as np
 import pytest
 from ase import units
+
 from hopkin.drivers import parity
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.materials import build_material

@@ -8,6 +8,10 @@ import ase
 import ase.io
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
 from hopkin.drivers.errors import SpecificationError, StructureError
 from hopkin.drivers.hops import find_hops, vacancy_endpoints
 from hopkin.drivers.paths import (
@@ -20,9 +24,6 @@ from hopkin.drivers.paths import (
     reaction_coordinate,
 )
 from hopkin.drivers.structures import load_structure
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 REFERENCE_BARRIERS = Path(__file__).parents[2].parent / "shared" / "data" / "barriers"
 TOLERANCE_A = 1e-8

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from hopkin.drivers import rundirectory
 from hopkin.drivers.errors import MachineError
 from hopkin.drivers.rundirectory import find_run, write_json
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ASKED: dict[str, Any] = {"kind": "md", "temperature_K": 800.0, "repeats": [1, 2, 1], "model": {"name": "x"}}
 

@@ -7,6 +7,10 @@ import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
 from hopkin.drivers.errors import SpecificationError, StructureError
 from hopkin.drivers.structures import (
     choose_repeats,
@@ -16,9 +20,6 @@ from hopkin.drivers.structures import (
     require_ion,
     supercell,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 REFERENCE_CELLS = Path(__file__).parents[2].parent / "shared" / "data" / "structures"
 LENGTH_TOLERANCE_A = 1e-8

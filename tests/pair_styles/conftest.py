@@ -9,11 +9,12 @@ import ase
 import numpy as np
 import pytest
 from ase.calculators.calculator import Calculator
+from in_process import LammpsInProcess, PairStyle, State
+
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.models import Model, fetch, find_model
 from hopkin.drivers.parity import rattled
 from hopkin.drivers.structures import lammps_orientation
-from in_process import LammpsInProcess, PairStyle, State
 
 PACKAGES = {"sevennet-0": "sevenn", "chgnet-0.3.0": "chgnet"}
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from hopkin.drivers import decks
 from mpi4py import MPI  # noqa: F401  brings the MPI library that LAMMPS is linked to
 from numpy.typing import NDArray
+
+from hopkin.drivers import decks
 
 FloatArray = NDArray[np.float64]
 

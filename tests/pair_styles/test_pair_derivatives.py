@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import tolerances
 from ase.stress import voigt_6_to_full_3x3_stress
-from hopkin.drivers.structures import lammps_orientation
 from in_process import BAR_PER_EV_A3, FloatArray, LammpsInProcess, PairStyle
 
-# Four-point central difference, error of order h^4. Its step trades that against rounding of the energy.
-WEIGHTS = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}
+from hopkin.drivers.structures import lammps_orientation
+
+# Central difference: its step trades an error of order h^2 against rounding of the energy.
+WEIGHTS = {-1: -1 / 2, 1: 1 / 2}
 
 
 def slope(lammps: LammpsInProcess, displaced: dict[int, ase.Atoms], step: float) -> float:
@@ -34,9 +35,7 @@ def strained(atoms: ase.Atoms, strain: FloatArray) -> ase.Atoms:
     return lammps_orientation(copy)
 
 
-def test_each_force_of_a_small_cell(
-    litis2: ase.Atoms, sharpest: PairStyle, lammps: LammpsInProcess
-) -> None:
+def test_each_force_of_a_small_cell(litis2: ase.Atoms, sharpest: PairStyle, lammps: LammpsInProcess) -> None:
     step = tolerances.DISPLACEMENT_A[sharpest.name]
     forces = lammps.evaluate(litis2, sharpest).forces
     differences = np.zeros_like(forces)
@@ -73,7 +72,7 @@ def test_virial_is_the_strain_derivative(
     assert stress[component] * sheared.cell.volume == pytest.approx(
         difference, rel=0, abs=tolerances.VIRIAL_EV[sharpest.name]
     )
-    assert abs(difference) > 20 * tolerances.VIRIAL_EV[sharpest.name]
+    assert abs(difference) > 15 * tolerances.VIRIAL_EV[sharpest.name]
 
 
 def test_virial_of_a_triclinic_cell(

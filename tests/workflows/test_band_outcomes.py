@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from bands import Outcome, lithium_at
+from landscapes import FORWARD_EV, SADDLE, TILT_EV
+
 from hopkin.drivers import engine
 from hopkin.drivers.errors import LammpsError
-from landscapes import FORWARD_EV, SADDLE, TILT_EV
 
 # f^2/2k at the tolerance of the force, where the curvature at the saddle is above 1 eV/A^2, is 1e-5 eV.
 BARRIER_TOLERANCE_EV = 1e-4

@@ -10,6 +10,7 @@ from ase.calculators.emt import EMT
 from ase.mep.neb import NEB
 from ase.optimize import FIRE
 from bands import Outcome, silent
+
 from hopkin.drivers import engine, paths
 from hopkin.drivers.models import find_model
 from hopkin.drivers.specification import BarrierSpecification

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from bands import Outcome, silent
+
 from hopkin.drivers import engine
 from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import MDSpecification
@@ -202,16 +203,16 @@ def test_a_killed_run_goes_on_where_it_was(
 
 
 def test_chgnet_conserves_energy_and_its_deck_stands_alone(tmp_path: Path) -> None:
-    """0.1 ps of LiCoO2 from its relaxed cell, 12 atoms, single precision, 1 fs."""
+    """0.08 ps of LiCoO2 from its published cell, 12 atoms, single precision, 1 fs."""
     model = find_model("chgnet-0.3.0")
     asked = MDSpecification(
         model=model.name,
         temperature_K=600,
-        time_ps=0.1,
+        time_ps=0.08,
         timestep_fs=1,
         frame_interval_fs=5,
         ensemble="nve",
-        force_tolerance_eV_per_A=0.1,
+        relax=False,
     )
     run, result = run_md(load_structure("LiCoO2-layered"), model, asked, tmp_path / "runs", say=silent)
     assert abs(result["energy_drift_eV_per_atom_per_ps"]) < 2e-3
