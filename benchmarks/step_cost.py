@@ -32,9 +32,7 @@ def main(names: list[str]) -> None:
     torch.set_num_threads(1)
     atoms = build_material("LiFePO4-olivine").repeat((1, 2, 2))
     elements = decks.elements_of(atoms)
-    print(
-        f"{'model':14} {'atoms':>5} {'LAMMPS [ms]':>12} {'Python [ms]':>12} {'ratio':>6} {'first/median step':>18}"
-    )
+    print(f"{'model':14} {'LAMMPS [ms]':>12} {'Python [ms]':>12} {'ratio':>6} {'second/median':>14}")
     for name in names:
         model = find_model(name)
         fetch(model)
