@@ -132,6 +132,7 @@ def verify(model: Model, atoms: Atoms) -> Parity:
     model.require_elements(atoms.get_chemical_symbols())
     calculator = model.module.calculator(model, device="cpu")
     shaken = rattled(atoms)
+    shaken.wrap(eps=0)  # as LAMMPS does: in single precision, the digits of a model depend on it
     with tempfile.TemporaryDirectory(prefix="hopkin-parity-") as directory:
         lammps = single_point(shaken, model, Path(directory))
     shaken.calc = calculator

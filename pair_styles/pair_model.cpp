@@ -72,6 +72,10 @@ void PairModel::coeff(int narg, char **arg)
   if (narg < 4)
     error->all(FLERR, "pair_coeff of {} wants: * * model element1 element2 ... (or NULL)", style_);
   map_element2type(narg - 3, arg + 3);
+  // Alone, a pair style has to answer for every type: NULL then marks types without atoms.
+  if (force->pair == this)
+    for (int i = 1; i <= atom->ntypes; ++i)
+      for (int j = i; j <= atom->ntypes; ++j) setflag[i][j] = 1;
 
   hopkin::EvaluatorRequest request;
   request.model = arg[2];
@@ -149,7 +153,13 @@ void PairModel::read_configuration()
   owners_.clear();
   tagint max_tag = 0;
   for (int i = 0; i < atom->nlocal; ++i) {
-    if (map[atom->type[i]] < 0) continue;
+    if (map[atom->type[i]] < 0) {
+      if (force->pair == this)
+        error->one(FLERR,
+                   "pair_style {}: there are atoms of type {}, which pair_coeff gives as NULL",
+                   style_, atom->type[i]);
+      continue;
+    }
     owners_.push_back(i);
     max_tag = std::max(max_tag, atom->tag[i]);
   }

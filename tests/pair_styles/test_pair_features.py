@@ -149,6 +149,19 @@ def test_null_type_is_left_to_another_style(
     np.testing.assert_array_equal(state.forces[4], 0.0)
 
 
+def test_null_type_without_atoms(litis2: ase.Atoms, pair: PairStyle, lammps: LammpsInProcess) -> None:
+    """A data file may have types that no atom is of; an atom of such a type is refused, not ignored."""
+    base = lammps.evaluate(litis2, pair)
+    lammps.load(litis2 + ase.Atoms("He", positions=[litis2.positions.mean(axis=0)]), None)
+    lammps.commands(f"pair_style {pair.name}\npair_coeff * * {pair.model} Li Ti S NULL")
+    with pytest.raises(Exception, match="there are atoms of type 4, which pair_coeff gives as NULL"):
+        lammps.run()
+    lammps.commands("group helium type 4\ndelete_atoms group helium compress no")
+    state = lammps.run()
+    assert state.energy == pytest.approx(base.energy, rel=0, abs=4 * tolerances.ENERGY_EV_PER_ATOM)
+    np.testing.assert_allclose(state.forces, base.forces, rtol=0, atol=tolerances.FORCE_EV_PER_A)
+
+
 def test_hybrid_overlay_adds(litis2: ase.Atoms, pair: PairStyle, lammps: LammpsInProcess) -> None:
     """Energy, forces and pressure of a model and of a pair potential add up."""
     lennard_jones = "pair_coeff * * {} 0.02 2.5"
