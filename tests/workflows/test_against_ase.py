@@ -5,12 +5,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase.mep.neb import NEB
-from ase.optimize import FIRE
 from bands import Outcome, silent
 
-from hopkin.drivers import engine, paths
+from hopkin.drivers import decks, engine, paths
 from hopkin.drivers.models import find_model
 from hopkin.drivers.specification import BarrierSpecification
 from hopkin.drivers.structures import load_structure
@@ -18,6 +18,7 @@ from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 from hopkin.drivers.workflows.relaxation import read_relaxed
 
 FORCE_TOLERANCE_EV_PER_A = 0.05
+BAND_FORCE_TOLERANCE_EV_PER_A = 1e-3
 BARRIER_TOLERANCE_EV = 0.005
 # single precision of a total energy near -400 eV, and threads that add in another order
 ENERGY_TOLERANCE_EV = 1e-4
@@ -51,26 +52,30 @@ def channel_hop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Out
 
 
 @pytest.mark.parametrize("name", [CHGNET, pytest.param(SEVENNET, marks=pytest.mark.slow)])
-def test_barrier_is_that_of_ase(
+def test_band_is_converged_for_ase_too(
     channel_hop: Callable[[str], Outcome], name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """The same ends, the same first path, the same tangent and springs, the model's own calculator."""
+    """On the band of LAMMPS, ASE's climbing image, tangent and springs give the same forces on every atom.
+
+    Bands that are run independently from the same start stop at different points of a soft landscape (here up
+    to 20 meV apart at 0.05 eV/A), which says nothing of either; the forces of one and the same band do.
+    """
     run, result = channel_hop(name)
     assert result["failure"] is None
     assert result["max_atom_force_eV_per_A"] <= FORCE_TOLERANCE_EV_PER_A * 1.000001
     model = find_model(name)
-    ends = [read_relaxed(run.path / "ends", end).atoms for end in ("initial", "final")]
-    images = paths.interpolate(ends[0], ends[1], 3)
+    images = [decks.read_state(run.path / f"image_{n}.band.dump") for n in range(5)]
+    lammps_forces = np.array([image.arrays["forces"] for image in images[1:-1]])
     calculator = model.module.calculator(model, device="cpu")
     for image in images:
         image.calc = calculator
     band = NEB(images, method="improvedtangent", climb=True, k=1.0, allow_shared_calculator=True)
-    optimizer = FIRE(band, logfile=None)
-    assert optimizer.run(fmax=FORCE_TOLERANCE_EV_PER_A, steps=300)
-    energies = [float(image.get_potential_energy()) for image in images]
-    theirs = paths.barrier(energies)
-    record_property("barrier_of_lammps_eV", result["barrier_eV"])
-    record_property("barrier_of_ase_eV", theirs.barrier_eV)
+    ase_forces = band.get_forces().reshape(lammps_forces.shape)
+    difference = float(np.abs(lammps_forces - ase_forces).max())
+    record_property("largest_difference_of_a_band_force_eV_per_A", difference)
+    assert difference < BAND_FORCE_TOLERANCE_EV_PER_A
+    assert np.linalg.norm(ase_forces, axis=2).max() < FORCE_TOLERANCE_EV_PER_A + BAND_FORCE_TOLERANCE_EV_PER_A
+    theirs = paths.barrier([float(image.get_potential_energy()) for image in images])
     assert result["barrier_eV"] == pytest.approx(theirs.barrier_eV, abs=BARRIER_TOLERANCE_EV)
     assert result["forward_barrier_eV"] == pytest.approx(theirs.forward_barrier_eV, abs=BARRIER_TOLERANCE_EV)
     # the ends are equivalent sites
