@@ -34,7 +34,7 @@ run: $(VENV)/.installed
 	$(BIN)/hopkin doctor
 	$(BIN)/hopkin barrier LiFePO4-olivine --model sevennet-0 --images 3 --supercell 1 2 1 --out $(RUNS)
 	$(BIN)/hopkin barrier LiFePO4-olivine --model chgnet-0.3.0 --images 3 --supercell 1 2 1 --out $(RUNS)
-	$(BIN)/hopkin md Li6PS5Cl --model chgnet-0.3.0 -T 800 --time-ps 2 --frame-interval-fs 20 --out $(RUNS)
+	$(BIN)/hopkin md Li6PS5Cl --model chgnet-0.3.0 -T 800 --time-ps 1 --frame-interval-fs 10 --out $(RUNS)
 	$(BIN)/hopkin report $(RUNS) -o $(RUNS)/report.html
 
 # make lint     format, style and types
