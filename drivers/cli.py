@@ -3,13 +3,17 @@
 import logging
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from hopkin.drivers.errors import LammpsError
+    from hopkin.drivers.workflows.calculation import Run, Say
 
 app = typer.Typer(
     name="hopkin",
@@ -149,15 +153,15 @@ def barrier(
 ) -> None:
     """Migration barrier of a vacancy hop: relaxed ends, climbing-image NEB in LAMMPS."""
     from hopkin.drivers import terminal
-    from hopkin.drivers.errors import LammpsError
+    from hopkin.drivers.hops import Hop
     from hopkin.drivers.models import find_model
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 
     found, loaded = find_model(model), load_structure(structure)
-    runs, errors = [], []
-    for selected in select_hops(loaded, ion, max_length, hop):
+
+    def run(selected: Hop, *, say: "Say") -> "Run":
         specification = specify(
             BarrierSpecification,
             model=found.name,
@@ -169,11 +173,12 @@ def barrier(
             max_length_A=max_length,
             **preset_fields(preset),
         )
-        with terminal.progress(f"{loaded.material} hop {selected.index}, {model}") as say:
-            try:
-                runs.append(run_barrier(loaded, selected, found, specification, out, say=say))
-            except LammpsError as error:
-                errors.append(error)  # the other hops may do
+        return run_barrier(loaded, selected, found, specification, out, say=say)
+
+    runs, errors = _each(
+        (f"{loaded.material} hop {selected.index}, {model}", partial(run, selected))
+        for selected in select_hops(loaded, ion, max_length, hop)
+    )
     terminal.show_barriers(runs, as_json=json)
     _raise_together(errors)
 
@@ -227,7 +232,6 @@ def md(
 ) -> None:
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
     from hopkin.drivers import terminal
-    from hopkin.drivers.errors import LammpsError
     from hopkin.drivers.models import find_model
     from hopkin.drivers.specification import MDSpecification, specify
     from hopkin.drivers.structures import load_structure
@@ -250,13 +254,13 @@ def md(
         for kelvin in temperature
         for seed in range(1, seeds + 1)
     ]
-    runs, errors = [], []
-    for specification in specifications:
-        with terminal.progress(f"{loaded.material} at {specification.temperature_K:g} K, {model}") as say:
-            try:
-                runs.append(run_md(loaded, found, specification, out, say=say))
-            except LammpsError as error:
-                errors.append(error)  # the other temperatures may do
+    runs, errors = _each(
+        (
+            f"{loaded.material} at {specification.temperature_K:g} K, {model}",
+            partial(run_md, loaded, found, specification, out),
+        )
+        for specification in specifications
+    )
     terminal.show_dynamics(runs, as_json=json)
     _raise_together(errors)
 
@@ -309,6 +313,21 @@ def report(
     with writing_to(output):
         write_report(results, output)
     typer.echo(output)
+
+
+def _each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], list[LammpsError]]":
+    """Do jobs, by title, one after the other: where LAMMPS fails in one, the others may do."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.errors import LammpsError
+
+    runs, errors = [], []
+    for title, job in jobs:
+        with terminal.progress(title) as say:
+            try:
+                runs.append(job(say=say))
+            except LammpsError as error:
+                errors.append(error)
+    return runs, errors
 
 
 def _raise_together(errors: "list[LammpsError]") -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
@@ -11,6 +12,9 @@ from ase.io.lammpsdata import write_lammps_data
 from numpy.typing import NDArray
 
 from hopkin.drivers.errors import DeckError
+
+if TYPE_CHECKING:
+    from hopkin.drivers.models import Model
 
 
 @cache
@@ -37,6 +41,30 @@ def render(template: str, **values: object) -> str:
         raise DeckError(f"no deck template '{error.name}' in hopkin.lammps_inputs") from error
     except jinja2.UndefinedError as error:
         raise DeckError(f"deck {template}.in: {error}") from error
+
+
+def write_deck(
+    directory: Path, template: str, model: "Model", elements: Sequence[str], **values: object
+) -> str:
+    """Render `TEMPLATE.in` for a model into a directory.
+
+    Parameters
+    ----------
+    elements
+        chemical symbols of the LAMMPS types
+    values
+        what the template needs beside the model
+
+    Returns
+    -------
+    str
+        name of the deck
+    """
+    deck = f"{template}.in"
+    coefficient = model.pair_coeff()
+    text = render(template, elements=elements, pair_style=model.pair_style, pair_coeff=coefficient, **values)
+    (directory / deck).write_text(text)
+    return deck
 
 
 def elements_of(atoms: Atoms) -> tuple[str, ...]:

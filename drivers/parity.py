@@ -90,17 +90,16 @@ def single_point(atoms: Atoms, model: Model, directory: Path) -> SinglePoint:
     """Evaluate a structure, in LAMMPS orientation, by the deck `single_point.in` in a directory."""
     elements = decks.elements_of(atoms)
     decks.write_structure(directory / "point.data", atoms, elements)
-    deck = decks.render(
+    deck = decks.write_deck(
+        directory,
         "single_point",
+        model,
+        elements,
         title=f"Single point with {model.name}",
         name="point",
-        elements=elements,
-        pair_style=model.pair_style,
-        pair_coeff=model.pair_coeff(),
         atomic_energies=model.atomic_energies,
     )
-    (directory / "single_point.in").write_text(deck)
-    engine.run_deck(directory, "single_point.in")
+    engine.run_deck(directory, deck)
     state = yaml.safe_load((directory / "point.yaml").read_text())
     return SinglePoint(
         energy=float(state["energy_eV"]),

@@ -1,5 +1,6 @@
 """Run directories: one calculation each, content-addressed, readable by anyone."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -30,12 +31,26 @@ class RunDirectory:
         file = self.path / "result.json"
         return json.loads(file.read_text()) if file.is_file() else None
 
-    def begin(self) -> None:
-        """Make the directory, with `run.json`; one that a killed run left is kept as it is."""
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Make the directory, with `run.json`, and hold it alone; what a killed run left is kept as it is.
+
+        Raises
+        ------
+        MachineError
+            when another process is at work in it
+        """
         with writing_to(self.path):
             self.path.mkdir(exist_ok=True)
-        if not (self.path / "run.json").is_file():
-            write_json(self.path / "run.json", {**self.asked, "hopkin_version": version("hopkin")})
+            lock = (self.path / ".lock").open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however it ends
+            except BlockingIOError as error:
+                raise MachineError(f"another hopkin is at work in {self.path}: wait for it") from error
+            if not (self.path / "run.json").is_file():
+                write_json(self.path / "run.json", {**self.asked, "hopkin_version": version("hopkin")})
+            yield
 
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Write `result.json`, atomically; a directory that has one is never run again.

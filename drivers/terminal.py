@@ -30,6 +30,7 @@ _progress_console = Console(stderr=True)
 _LINE_EVERY_S = 10.0
 
 Runs = Sequence[tuple[RunDirectory, Mapping[str, Any]]]
+Columns = Mapping[str, str | tuple[str, int]]
 
 
 @contextmanager
@@ -147,49 +148,45 @@ def show_hops(material: str, hops: Sequence[Hop], *, as_json: bool) -> None:
 
 def show_barriers(runs: Runs, *, as_json: bool) -> None:
     """Show the results of barrier runs, and where they are."""
-    if as_json:
-        _print_json([{**result, "directory": str(run.path)} for run, result in runs])
-        return
-    table = _table("material", "hop", "[A]", "model", "barrier [eV]", "forward", "reverse", "failure")
-    for _, result in runs:
-        table.add_row(
-            result["material"],
-            str(result.get("hop_index", "-")),
-            _shown(result["path_length_A"], 2),
-            result["model"],
-            _shown(result["barrier_eV"]),
-            _shown(result["forward_barrier_eV"]),
-            _shown(result["reverse_barrier_eV"]),
-            result["failure"] or "none",
-        )
-    _console.print(table)
-    _show_directories(runs)
+    columns: Columns = {
+        "material": "material",
+        "hop": "hop_index",
+        "[A]": ("path_length_A", 2),
+        "model": "model",
+        "barrier [eV]": ("barrier_eV", 3),
+        "forward": ("forward_barrier_eV", 3),
+        "reverse": ("reverse_barrier_eV", 3),
+    }
+    _show_runs(runs, columns, as_json=as_json)
 
 
 def show_dynamics(runs: Runs, *, as_json: bool) -> None:
     """Show the results of molecular-dynamics runs, and where they are."""
+    columns: Columns = {
+        "material": "material",
+        "model": "model",
+        "T [K]": ("temperature_K", 0),
+        "mean": ("temperature_mean_K", 0),
+        "[ps]": ("time_ps", 2),
+        "MSD [A^2]": ("msd_A2_final", 2),
+        "D [cm^2/s]": ("diffusivity_cm2_per_s", 2),
+    }
+    _show_runs(runs, columns, as_json=as_json)
+    for _, result in runs:
+        if not as_json and (reason := result["diffusivity_windowed_reason"]):
+            _console.print(f"no windowed diffusivity: {reason}", markup=False)
+
+
+def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
+    """Show one row per run; `columns` are fields of the result, with the digits of those that are numbers."""
     if as_json:
         _print_json([{**result, "directory": str(run.path)} for run, result in runs])
         return
-    table = _table("material", "model", "T [K]", "mean", "[ps]", "MSD [A^2]", "D [cm^2/s]", "failure")
+    table = _table(*columns, "failure")
     for _, result in runs:
-        table.add_row(
-            result["material"],
-            result["model"],
-            _shown(result["temperature_K"], 0),
-            _shown(result["temperature_mean_K"], 0),
-            _shown(result.get("time_ps"), 2),
-            _shown(result.get("msd_A2_final"), 2),
-            _shown(result.get("diffusivity_cm2_per_s"), 2),
-            result["failure"] or "none",
-        )
+        fields = [(field, 3) if isinstance(field, str) else field for field in columns.values()]
+        cells = (_shown(result.get(field), digits) for field, digits in fields)
+        table.add_row(*cells, result["failure"] or "none")
     _console.print(table)
-    for _, result in runs:
-        if reason := result.get("diffusivity_windowed_reason"):
-            _console.print(f"no windowed diffusivity: {reason}", markup=False)
-    _show_directories(runs)
-
-
-def _show_directories(runs: Runs) -> None:
     for run, _ in runs:
         _console.print(str(run.path), markup=False, highlight=False, soft_wrap=True)

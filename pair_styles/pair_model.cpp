@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <thread>
 #include <utility>
 
 using namespace LAMMPS_NS;
@@ -25,6 +26,9 @@ static constexpr double NO_GRAPH_CUTOFF = 1.0;
 
 // LAMMPS rounds the positions in a triclinic box each time it builds its neighbours [A].
 static constexpr double UNMOVED = 1e-12;
+
+// Part of the last step that a replica of several sleeps through where it has nothing to compute.
+static constexpr double SLEEP = 0.8;
 
 static bool unmoved(const hopkin::Configuration &a, const hopkin::Configuration &b)
 {
@@ -129,8 +133,12 @@ void PairModel::compute(int eflag, int vflag)
   read_configuration();
 
   // A replica that has not moved (a frozen end of a band, `run 0` after a run) is not computed
-  // again.
-  if (!unmoved(configuration_, evaluated_)) {
+  // again. While others compute it sleeps: waiting in MPI would take part of a core from them.
+  const auto start = std::chrono::steady_clock::now();
+  if (unmoved(configuration_, evaluated_)) {
+    if (universe->nworlds > 1)
+      std::this_thread::sleep_for(SLEEP * std::min(start - called_, evaluation_time_));
+  } else {
     build_graph();
     std::string failure;
     try {
@@ -143,7 +151,9 @@ void PairModel::compute(int eflag, int vflag)
       error->one(FLERR, "pair_style {}: {}", style_, failure);
     }
     evaluated_ = configuration_;
+    evaluation_time_ = std::chrono::steady_clock::now() - start;
   }
+  called_ = start;
   add_to_lammps();
 }
 

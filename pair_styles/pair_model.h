@@ -6,6 +6,7 @@
 #include "evaluator.h"
 #include "pair.h"
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +49,8 @@ class PairModel : public Pair {
   hopkin::Configuration evaluated_;    // what evaluation_ belongs to
   hopkin::NeighborGraph graph_;
   hopkin::Evaluation evaluation_;
+  std::chrono::steady_clock::time_point called_;             // when compute() was last called
+  std::chrono::steady_clock::duration evaluation_time_{};    // of the last evaluation
   std::vector<int> owners_;         // (n_atoms,) LAMMPS local index of each atom of the model
   std::vector<int> node_of_tag_;    // (max tag + 1,) atom of the model with this atom ID, or -1
 };

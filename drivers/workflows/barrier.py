@@ -1,38 +1,29 @@
 """Migration barriers: relaxed ends, an interpolated path, and a climbing-image band in LAMMPS."""
 
-import logging
 import math
-import re
-import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
 from hopkin.drivers import decks, engine, paths
-from hopkin.drivers.errors import DivergenceError, SpecificationError
+from hopkin.drivers.errors import SpecificationError
 from hopkin.drivers.hops import Hop, find_hops, sufficient_repeats, vacancy_endpoints
 from hopkin.drivers.models import Model
-from hopkin.drivers.parity import ensure_parity
-from hopkin.drivers.rundirectory import RunDirectory, find_run
 from hopkin.drivers.specification import BandSpecification, BarrierSpecification
 from hopkin.drivers.structures import Structure, choose_repeats, require_ion
-from hopkin.drivers.workflows.relaxation import (
-    Relaxed,
+from hopkin.drivers.workflows.calculation import (
+    Run,
     Say,
+    calculate,
     fingerprint,
     is_converged,
-    max_force,
-    read_relaxed,
-    relax,
-    slug,
     threads_per_replica,
 )
-
-_logger = logging.getLogger(__name__)
+from hopkin.drivers.workflows.relaxation import Relaxed, max_force, read_relaxed, relax
 
 # Replicas wait for one another at every step, so the band is short-stepped and its table frequent.
 _PLAIN_ITERATIONS = 20
@@ -70,48 +61,37 @@ def run_barrier(
     root: Path,
     *,
     say: Say,
-) -> tuple[RunDirectory, dict[str, Any]]:
+) -> Run:
     """Barrier of one vacancy hop of a crystal.
 
-    Bulk relaxation, supercell with a vacancy, relaxation of both ends, IDPP path, CI-NEB. A finished
-    run directory is read; a torn one is taken up at the stage it had reached.
-
-    Returns
-    -------
-    tuple
-        the run directory, and the content of its `result.json`
+    Bulk relaxation, supercell with a vacancy, relaxation of both ends, IDPP path, CI-NEB.
     """
-    model.require_elements(structure.atoms.get_chemical_symbols())
     if specification.repeats is not None:
         vacancy_endpoints(structure.atoms, hop, specification.repeats)  # refuses too small a supercell
-    asked = {
-        "kind": "barrier",
+    facts = {
         "material": structure.material,
-        "source": structure.source,
-        "structure": fingerprint(structure.atoms),
-        "model_sha256": model.sha256,
-        "specification": specification.model_dump(mode="json"),
+        "mechanism": specification.mechanism,
+        "hop": hop.label,
+        "hop_index": hop.index,
+        "path_length_A": hop.length_A,
+        **_band_facts(specification),
     }
-    run = find_run(root, f"{structure.material}-hop{hop.index}-{slug(model.name)}", asked)
-    if (result := run.result) is not None:
-        return run, result
-    parity = ensure_parity(model, structure.atoms, say=say)
-    run.begin()
 
-    def hop_band() -> dict[str, Any]:
+    def work(directory: Path) -> dict[str, Any]:
         bulk = structure.atoms
         if specification.relax_bulk:
             (relaxed,) = relax(
                 {"bulk": bulk},
                 model,
-                run.path / "bulk",
+                directory / "bulk",
                 relax_cell=True,
                 force_tolerance=specification.force_tolerance_eV_per_A,
                 max_iterations=specification.max_iterations,
                 say=say,
             )
             if not is_converged(relaxed.max_force_eV_per_A, specification):
-                return {**_no_band("not_converged"), "max_atom_force_eV_per_A": relaxed.max_force_eV_per_A}
+                unrelaxed = {"max_atom_force_eV_per_A": relaxed.max_force_eV_per_A}
+                return {**facts, **_NO_BAND, "failure": "not_converged", **unrelaxed}
             bulk = relaxed.atoms
         moved = hop.on(bulk)
         repeats = specification.repeats
@@ -119,18 +99,25 @@ def run_barrier(
             smallest = choose_repeats(bulk.cell, specification.min_height_A)
             repeats = sufficient_repeats(bulk, moved, smallest)
         ends = vacancy_endpoints(bulk, moved, repeats)
-        band = _relaxed_band(ends, -1, model, specification, run, say=say)
-        return band | {"path_length_A": moved.length_A, "repeats": list(repeats)}
+        band = _relaxed_band(ends, -1, model, specification, directory, say=say)
+        return {**facts, **band, "path_length_A": moved.length_A, "repeats": list(repeats)}
 
-    result = {
-        "material": structure.material,
-        "mechanism": specification.mechanism,
-        "hop": hop.label,
-        "hop_index": hop.index,
-        "path_length_A": hop.length_A,
-        "parity": parity,
-    }
-    return run, run.finish(result | _outcome(hop_band, model, specification))
+    return calculate(
+        root,
+        f"{structure.material}-hop{hop.index}",
+        "barrier",
+        structure.atoms,
+        model,
+        specification,
+        work,
+        asked={
+            "material": structure.material,
+            "source": structure.source,
+            "structure": fingerprint(structure.atoms),
+        },
+        diverged=facts | _NO_BAND,
+        say=say,
+    )
 
 
 def run_neb(
@@ -141,76 +128,60 @@ def run_neb(
     root: Path,
     *,
     say: Say,
-) -> tuple[RunDirectory, dict[str, Any]]:
+) -> Run:
     """Barrier between two given ends, which are relaxed first."""
     paths.check_endpoints(initial.atoms, final.atoms)
     require_ion(initial.atoms, specification.ion)
-    model.require_elements(initial.atoms.get_chemical_symbols())
-    asked = {
-        "kind": "neb",
-        "initial": fingerprint(initial.atoms),
-        "final": fingerprint(final.atoms),
-        "material": initial.material,
-        "source": initial.source,
-        "model_sha256": model.sha256,
-        "specification": specification.model_dump(mode="json"),
-    }
-    run = find_run(root, f"{initial.material}-neb-{slug(model.name)}", asked)
-    if (result := run.result) is not None:
-        return run, result
-    parity = ensure_parity(model, initial.atoms, say=say)
-    run.begin()
     moved = np.linalg.norm(paths.displacements(initial.atoms, final.atoms), axis=1)
     moved[initial.atoms.numbers != atomic_numbers[specification.ion]] = 0.0
     ion = int(np.argmax(moved))
-    result = {
+    facts = {
         "material": initial.material,
         "mechanism": "given ends",
         "hop": f"{initial.material} -> {final.material}",
         "path_length_A": float(moved[ion]),
-        "parity": parity,
+        **_band_facts(specification),
     }
     ends = initial.atoms, final.atoms
-    return run, run.finish(
-        result
-        | _outcome(lambda: _relaxed_band(ends, ion, model, specification, run, say=say), model, specification)
+    return calculate(
+        root,
+        f"{initial.material}-neb",
+        "neb",
+        initial.atoms,
+        model,
+        specification,
+        lambda directory: facts | _relaxed_band(ends, ion, model, specification, directory, say=say),
+        asked={
+            "initial": fingerprint(initial.atoms),
+            "final": fingerprint(final.atoms),
+            "material": initial.material,
+            "source": initial.source,
+        },
+        diverged=facts | _NO_BAND,
+        say=say,
     )
 
 
-def _outcome(
-    band: Callable[[], dict[str, Any]], model: Model, specification: BandSpecification
-) -> dict[str, Any]:
-    """Calculate a band; a numerical divergence on the way is an outcome too."""
-    start = time.monotonic()
-    result: dict[str, Any] = {
-        "ion": specification.ion,
-        "model": model.name,
-        "model_sha256": model.sha256,
-        "route": model.route,
+def _band_facts(specification: BandSpecification) -> dict[str, Any]:
+    """Fields of a result that are known before its band is."""
+    return {
         "n_atoms": None,
         "images": specification.images,
         "force_tolerance_eV_per_A": specification.force_tolerance_eV_per_A,
-        "lammps_version": engine.lammps_version(),
     }
-    try:
-        result |= band()
-    except DivergenceError as error:
-        _logger.warning("%s", error)
-        result |= _no_band("type_I_divergence")
-    return result | {"wall_s": time.monotonic() - start}
 
 
-def _no_band(failure: str) -> dict[str, Any]:
-    """Fields of a result without a band."""
-    missing = ("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "max_atom_force_eV_per_A")
-    return {
-        "energies_eV": [],
-        "reaction_coordinate": [],
-        **dict.fromkeys(missing),
-        "converged": False,
-        "failure": failure,
-        "force_evaluations": None,
-    }
+# Fields of a result without a band.
+_NO_BAND: Final[dict[str, Any]] = {
+    "energies_eV": [],
+    "reaction_coordinate": [],
+    "barrier_eV": None,
+    "forward_barrier_eV": None,
+    "reverse_barrier_eV": None,
+    "max_atom_force_eV_per_A": None,
+    "converged": False,
+    "force_evaluations": None,
+}
 
 
 def _relaxed_band(
@@ -218,7 +189,7 @@ def _relaxed_band(
     ion: int,
     model: Model,
     specification: BandSpecification,
-    run: RunDirectory,
+    directory: Path,
     *,
     say: Say,
 ) -> dict[str, Any]:
@@ -226,7 +197,7 @@ def _relaxed_band(
     initial, final = relax(
         dict(zip(("initial", "final"), ends, strict=True)),
         model,
-        run.path / "ends",
+        directory / "ends",
         relax_cell=False,
         force_tolerance=specification.force_tolerance_eV_per_A,
         max_iterations=specification.max_iterations,
@@ -241,9 +212,9 @@ def _relaxed_band(
     least = _DRIFT_FRACTION * float(np.linalg.norm(paths.displacements(*ends)[ion]))
     left = float(np.linalg.norm(paths.displacements(initial.atoms, final.atoms)[ion]))
     band = (
-        _no_band("endpoint_drift")
+        _NO_BAND | {"failure": "endpoint_drift"}
         if drift > least or left < least
-        else _band((initial, final), model, specification, run, say=say)
+        else _band((initial, final), model, specification, directory, say=say)
     )
     return {"n_atoms": len(ends[0]), "end_drift_A": drift, **band}
 
@@ -252,7 +223,7 @@ def _band(
     ends: tuple[Relaxed, Relaxed],
     model: Model,
     specification: BandSpecification,
-    run: RunDirectory,
+    directory: Path,
     *,
     say: Say,
 ) -> dict[str, Any]:
@@ -264,13 +235,13 @@ def _band(
     images = paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
     n_replicas = len(images)
     elements = decks.elements_of(images[0])
-    deck = decks.render(
+    deck = decks.write_deck(
+        directory,
         "neb",
+        model,
+        elements,
         title=f"Band of {specification.images} images with {model.name}",
         n_replicas=n_replicas,
-        elements=elements,
-        pair_style=model.pair_style,
-        pair_coeff=model.pair_coeff(),
         force_tolerance=specification.force_tolerance_eV_per_A,
         plain_iterations=_PLAIN_ITERATIONS,
         climbing_iterations=math.ceil(specification.max_iterations / _REPORT_EVERY) * _REPORT_EVERY,
@@ -278,27 +249,26 @@ def _band(
         spring_constant=_SPRING_EV_PER_A2,
         timestep_ps=_TIMESTEP_PS,
     )
-    (run.path / "neb.in").write_text(deck)
     say("band: starting")
-    log = run.path / "log.lammps"
     evaluations = 0
     for _ in range(_MOST_CLIMBS):
         for number, image in enumerate(images):
-            decks.write_structure(run.path / f"image_{number}.data", image, elements)
+            decks.write_structure(directory / f"image_{number}.data", image, elements)
         engine.run_deck(
-            run.path,
-            "neb.in",
+            directory,
+            deck,
             replicas=n_replicas,
             threads=threads_per_replica(specification.images),
-            on_poll=lambda: _say_band(log, say),
+            on_poll=lambda: _say_band(read_band_log(directory), say),
         )
-        replicas = [read_relaxed(run.path, f"image_{n}") for n in range(n_replicas)]
-        evaluations += specification.images * (1 + _iterations(log))
-        climbed = _climbing_image(log) == 1 + np.argmax([r.energy_eV for r in replicas[1:-1]])
+        log = read_band_log(directory)
+        replicas = [read_relaxed(directory, f"image_{n}") for n in range(n_replicas)]
+        evaluations += specification.images * (1 + log.steps)
+        climbed = log.climbing_image == 1 + np.argmax([r.energy_eV for r in replicas[1:-1]])
         if climbed:
             break
         images = [replica.atoms for replica in replicas]
-    band = [decks.read_state(run.path / f"image_{n}.band.dump") for n in range(n_replicas)]
+    band = [decks.read_state(directory / f"image_{n}.band.dump") for n in range(n_replicas)]
     energies = [replica.energy_eV for replica in replicas]
     # the forces of the band are zero on its ends, which do not move
     largest = max_force([*band, *(end.atoms for end in ends)])
@@ -318,32 +288,46 @@ def _band(
     }
 
 
-def _table(log: Path) -> list[list[float]]:
-    """Rows of the table that LAMMPS `neb` writes to the log of the universe.
+@dataclass(frozen=True, slots=True)
+class BandLog:
+    """What LAMMPS `neb` has written to the log of the universe so far.
 
-    Step, largest 3N force norm of a replica [eV/A], and others; column 6 is the forward barrier [eV].
+    Attributes
+    ----------
+    steps
+        steps of the band
+    force
+        largest 3N force norm of a replica [eV/A], and
+    forward_barrier
+        barrier from the initial end [eV], at the last step of the table; NaN before the first
+    climbing_image
+        image that climbs, counted from the initial end, which is 0; None where there is none yet
     """
-    rows = []
+
+    steps: int
+    force: float
+    forward_barrier: float
+    climbing_image: int | None
+
+
+def read_band_log(directory: Path) -> BandLog:
+    """Read the table that LAMMPS `neb` writes to log.lammps."""
+    log = directory / "log.lammps"
+    rows, climbing_image = [], None
     for line in log.read_text().splitlines() if log.is_file() else ():
         words = line.split()
         if words and words[0].isdecimal() and len(words) > 9:
             rows.append([float(word) for word in words])
-    return rows
+        elif line.startswith("Climbing replica = "):
+            climbing_image = int(words[3]) - 1
+    if not rows:
+        return BandLog(0, math.nan, math.nan, climbing_image)
+    return BandLog(int(rows[-1][0]), rows[-1][1], rows[-1][6], climbing_image)
 
 
-def _climbing_image(log: Path) -> int | None:
-    """Image that LAMMPS had climb, counted from the initial end, which is 0; None where it had none."""
-    found = re.search(r"^Climbing replica = (\d+)", log.read_text(), re.MULTILINE)
-    return int(found[1]) - 1 if found else None
-
-
-def _iterations(log: Path) -> int:
-    rows = _table(log)
-    return int(rows[-1][0]) if rows else 0
-
-
-def _say_band(log: Path, say: Say) -> None:
-    if rows := _table(log):
-        step, band_force, *_ = rows[-1]
-        forward = rows[-1][6]
-        say(f"band: step {step:.0f}, force on the band {band_force:.2f} eV/A, barrier {forward:.3f} eV")
+def _say_band(log: BandLog, say: Say) -> None:
+    if log.steps:
+        say(
+            f"band: step {log.steps}, force on the band {log.force:.2f} eV/A,"
+            f" barrier {log.forward_barrier:.3f} eV"
+        )

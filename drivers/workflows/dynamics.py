@@ -3,7 +3,6 @@
 import logging
 import math
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,19 @@ import numpy as np
 import yaml
 
 from hopkin.drivers import decks, engine
-from hopkin.drivers.errors import DivergenceError, SpecificationError
+from hopkin.drivers.errors import SpecificationError
 from hopkin.drivers.models import Model
-from hopkin.drivers.parity import ensure_parity
-from hopkin.drivers.rundirectory import RunDirectory, find_run
 from hopkin.drivers.specification import MDSpecification
 from hopkin.drivers.structures import Structure, require_ion, supercell
-from hopkin.drivers.workflows.relaxation import (
+from hopkin.drivers.workflows.calculation import (
+    Run,
     Say,
+    calculate,
     fingerprint,
     is_converged,
-    relax,
-    slug,
     threads_per_replica,
 )
+from hopkin.drivers.workflows.relaxation import relax
 
 _THERMOSTAT_DAMPING_STEPS = 50  # LAMMPS `fix nvt`: about 100 time steps; 0.1 ps at 2 fs
 _HOT_FACTOR = 2.0  # thermal fluctuations of even a few atoms stay below it
@@ -34,69 +32,65 @@ _FRAME = b"ITEM: TIME\n"  # first line of each frame that md.in writes
 _STEP_LINE, _N_ATOMS_LINE, _FRAME_HEADER_LINES = 2, 4, 10  # after that one
 _RESTART_END = b"LammpS RestartT\0"  # of every whole restart file of LAMMPS
 
+# Fields of a result whose trajectory diverged.
+_NO_TRAJECTORY = (
+    *("resumed_at_step", "ns_per_day", "temperature_mean_K", "energy_drift_eV_per_atom_per_ps"),
+    *("n_ions", "time_ps", "msd_A2_final", "diffusivity_cm2_per_s", "diffusivity_windowed_cm2_per_s"),
+    *("diffusivity_windowed_reason", "diffusivity_std", "n_hops", "log_log_slope", "framework_msd_A2"),
+)
+
 _logger = logging.getLogger(__name__)
 
 
 def run_md(
     structure: Structure, model: Model, specification: MDSpecification, root: Path, *, say: Say
-) -> tuple[RunDirectory, dict[str, Any]]:
+) -> Run:
     """Molecular dynamics of a crystal at one temperature, with its transport analysis.
 
-    A finished run directory is read; a torn one goes on from its last restart file.
-
-    Returns
-    -------
-    tuple
-        the run directory, and the content of its `result.json`
+    A torn run goes on from its last restart file.
     """
     require_ion(structure.atoms, specification.ion)
-    model.require_elements(structure.atoms.get_chemical_symbols())
     schedule = _schedule(specification)
-    asked = {
-        "kind": "md",
-        "material": structure.material,
-        "source": structure.source,
-        "structure": fingerprint(structure.atoms),
-        "model": model.name,
-        "model_sha256": model.sha256,
-        "specification": specification.model_dump(mode="json"),
-    }
-    name = f"{structure.material}-{specification.temperature_K:g}K-{slug(model.name)}"
-    run = find_run(root, name, asked)
-    if (result := run.result) is not None:
-        return run, result
-    parity = ensure_parity(model, structure.atoms, say=say)
-    run.begin()
-    start = time.monotonic()
     n_atoms = len(structure.atoms) * math.prod(specification.repeats)
-    result = {
+    facts = {
         "material": structure.material,
-        "model": model.name,
-        "model_sha256": model.sha256,
-        "route": model.route,
         "temperature_K": specification.temperature_K,
         "seed": specification.seed,
         "ensemble": specification.ensemble,
         "timestep_fs": specification.timestep_fs,
-        "ion": specification.ion,
         "n_atoms": n_atoms,
-        "lammps_version": engine.lammps_version(),
-        "parity": parity,
-        "failure": None,
-        "resumed_at_step": None,
-        "ns_per_day": None,
     }
-    try:
-        result |= _simulate(structure, model, specification, schedule, run.path, say=say)
+
+    def work(directory: Path) -> dict[str, Any]:
+        result: dict[str, Any] = facts | _simulate(
+            structure, model, specification, schedule, directory, say=say
+        )
         say("analysing the trajectory")
-        result |= _transport(run.path, specification)
-    except DivergenceError as error:
-        _logger.warning("%s", error)
-        result["failure"] = "type_I_divergence"
-    result |= _thermodynamics(read_thermo(run.path), n_atoms)
-    if specification.ensemble == "nvt" and _is_hot(result["temperature_mean_K"], specification.temperature_K):
-        result["failure"] = "type_I_divergence"
-    return run, run.finish(result | {"wall_s": time.monotonic() - start})
+        result |= _transport(directory, specification)
+        result |= _thermodynamics(read_thermo(directory), n_atoms)
+        mean = result["temperature_mean_K"]
+        if specification.ensemble == "nvt" and _is_hot(mean, specification.temperature_K):
+            result["failure"] = "type_I_divergence"
+        for restart in directory.glob("md.*.restart"):
+            restart.unlink()
+        return result
+
+    return calculate(
+        root,
+        f"{structure.material}-{specification.temperature_K:g}K",
+        "md",
+        structure.atoms,
+        model,
+        specification,
+        work,
+        asked={
+            "material": structure.material,
+            "source": structure.source,
+            "structure": fingerprint(structure.atoms),
+        },
+        diverged=facts | dict.fromkeys(_NO_TRAJECTORY),
+        say=say,
+    )
 
 
 def _simulate(
@@ -126,13 +120,13 @@ def _simulate(
     atoms = supercell(atoms, specification.repeats)
     elements = decks.elements_of(atoms)
     decks.write_structure(directory / "start.data", atoms, elements)
-    deck = decks.render(
+    deck = decks.write_deck(
+        directory,
         "md",
+        model,
+        elements,
         title=f"{structure.material} at {specification.temperature_K:g} K with {model.name}",
         name="start",
-        elements=elements,
-        pair_style=model.pair_style,
-        pair_coeff=model.pair_coeff(),
         temperature_K=specification.temperature_K,
         seed=specification.seed,
         ensemble=specification.ensemble,
@@ -140,7 +134,6 @@ def _simulate(
         damping_ps=_THERMOSTAT_DAMPING_STEPS * specification.timestep_fs / 1000,
         **schedule,
     )
-    (directory / "md.in").write_text(deck)
 
     say("molecular dynamics: starting")
     first_step = 0
@@ -152,7 +145,7 @@ def _simulate(
     _set_log_aside(directory)
     wall_s = engine.run_deck(
         directory,
-        "md.in",
+        deck,
         threads=threads_per_replica(1),
         variables=variables,
         on_poll=lambda: _say_progress(directory, specification, say),

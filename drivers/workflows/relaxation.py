@@ -1,12 +1,9 @@
 """Relaxation of one or several structures in LAMMPS."""
 
 import math
-import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -15,10 +12,7 @@ from ase import Atoms
 from hopkin.drivers import decks, engine
 from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model
-from hopkin.drivers.specification import BandSpecification, MDSpecification
-
-Say = Callable[[str], None]
-"""Receives what a calculation is doing, for the user to see."""
+from hopkin.drivers.workflows.calculation import Say, threads_per_replica
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,22 +64,21 @@ def relax(
         directory.mkdir(exist_ok=True)
         for name, atoms in structures.items():
             decks.write_structure(directory / f"{name}.data", atoms, elements)
-        deck = decks.render(
+        deck = decks.write_deck(
+            directory,
             "relax",
+            model,
+            elements,
             title=f"Relax {', '.join(structures)} with {model.name}",
             names=list(structures),
-            elements=elements,
             relax_cell=relax_cell,
             triclinic=any(decks.is_triclinic(atoms) for atoms in structures.values()),
             force_tolerance=force_tolerance,
             max_iterations=max_iterations,
-            pair_style=model.pair_style,
-            pair_coeff=model.pair_coeff(),
         )
-        (directory / "relax.in").write_text(deck)
         say(f"relaxing {' and '.join(structures)}")
         engine.run_deck(
-            directory, "relax.in", replicas=len(structures), threads=threads_per_replica(len(structures))
+            directory, deck, replicas=len(structures), threads=threads_per_replica(len(structures))
         )
     return [read_relaxed(directory, name) for name in structures]
 
@@ -116,29 +109,3 @@ def read_yaml(path: Path) -> dict[str, float]:
 def max_force(structures: Sequence[Atoms]) -> float:
     """Largest force on an atom [eV/A]; NaN if one is not a number."""
     return float(np.max([np.linalg.norm(atoms.arrays["forces"], axis=1).max() for atoms in structures]))
-
-
-def is_converged(max_force: float, specification: BandSpecification | MDSpecification) -> bool:
-    """Whether the largest force on an atom [eV/A] is within the tolerance; LAMMPS compares squares."""
-    return max_force <= specification.force_tolerance_eV_per_A * (1 + 1e-6)
-
-
-def threads_per_replica(replicas: int) -> int:
-    """OpenMP threads of each LAMMPS replica: OMP_NUM_THREADS, or the processors shared among the replicas."""
-    if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
-        return max(1, int(wanted))
-    return max(1, len(os.sched_getaffinity(0)) // replicas)
-
-
-def fingerprint(atoms: Atoms) -> dict[str, Any]:
-    """Return a structure as plain numbers, rounded to what a file may lose."""
-    return {
-        "symbols": str(atoms.symbols),
-        "cell_A": np.round(atoms.cell.array, 6).tolist(),
-        "positions_A": np.round(atoms.positions, 6).tolist(),
-    }
-
-
-def slug(name: str) -> str:
-    """Turn a model's name into part of a file name."""
-    return re.sub(r"[^A-Za-z0-9.]+", "_", Path(name).name)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hopkin.drivers import rundirectory
 from hopkin.drivers.errors import MachineError
-from hopkin.drivers.rundirectory import find_run, write_json
+from hopkin.drivers.rundirectory import RunDirectory, find_run, write_json
 
 ASKED: dict[str, Any] = {"kind": "md", "temperature_K": 800.0, "repeats": [1, 2, 1], "model": {"name": "x"}}
 
@@ -50,6 +50,18 @@ def test_address_changes_with_what_is_asked(tmp_path: Path, change: dict[str, An
     assert find_run(tmp_path, "x", ASKED).path != find_run(tmp_path, "x", {**ASKED, **change}).path
 
 
+def begin(run: RunDirectory) -> None:
+    with run.begun():
+        pass
+
+
+def test_a_directory_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    run = find_run(tmp_path, "x", ASKED)
+    with run.begun(), pytest.raises(MachineError, match=r"another hopkin is at work in .*/x-"):
+        begin(find_run(tmp_path, "x", ASKED))
+    begin(run)
+
+
 def test_finding_writes_nothing(tmp_path: Path) -> None:
     find_run(tmp_path, "x", ASKED)
     assert list(tmp_path.iterdir()) == []
@@ -57,7 +69,7 @@ def test_finding_writes_nothing(tmp_path: Path) -> None:
 
 def test_what_was_asked_is_in_the_directory(tmp_path: Path) -> None:
     run = find_run(tmp_path / "deep" / "runs", "x", ASKED)
-    run.begin()
+    begin(run)
     content = json.loads((run.path / "run.json").read_text())
     assert {key: content[key] for key in ASKED} == ASKED
     assert content["hopkin_version"]
@@ -66,11 +78,11 @@ def test_what_was_asked_is_in_the_directory(tmp_path: Path) -> None:
 
 def test_beginning_twice_changes_nothing(tmp_path: Path) -> None:
     first = find_run(tmp_path, "x", ASKED)
-    first.begin()
+    begin(first)
     (first.path / "stage").write_text("done")
     before = (first.path / "run.json").stat()
     second = find_run(tmp_path, "x", ASKED)
-    second.begin()
+    begin(second)
     assert second.path == first.path
     assert (second.path / "run.json").stat().st_mtime_ns == before.st_mtime_ns
     assert (second.path / "stage").read_text() == "done"
@@ -78,7 +90,7 @@ def test_beginning_twice_changes_nothing(tmp_path: Path) -> None:
 
 def test_result_is_read_back(tmp_path: Path) -> None:
     run = find_run(tmp_path, "x", ASKED)
-    run.begin()
+    begin(run)
     said = run.finish({"barrier_eV": 0.25, "failure": None})
     assert said == {"barrier_eV": 0.25, "failure": None}
     assert find_run(tmp_path, "x", ASKED).result == said
@@ -87,7 +99,7 @@ def test_result_is_read_back(tmp_path: Path) -> None:
 def test_what_is_not_a_number_is_null(tmp_path: Path) -> None:
     """NaN is no JSON: another reader would refuse the file."""
     run = find_run(tmp_path, "x", ASKED)
-    run.begin()
+    begin(run)
     said = run.finish({"energies_eV": [1.0, float("nan"), float("inf")]})
     assert said == {"energies_eV": [1.0, None, None]}
 
@@ -123,7 +135,7 @@ def test_a_finished_run_is_read_even_where_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = find_run(tmp_path, "x", ASKED)
-    run.begin()
+    begin(run)
     run.finish({"barrier_eV": 0.25})
     monkeypatch.setattr(rundirectory, "_LEAST_FREE_BYTES", float("inf"))
     assert find_run(tmp_path, "x", ASKED).result == {"barrier_eV": 0.25}

@@ -1,0 +1,122 @@
+"""What every calculation has in common: its run directory, the parity gate, its result or its divergence."""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from hopkin.drivers import engine
+from hopkin.drivers.errors import DivergenceError
+from hopkin.drivers.models import Model
+from hopkin.drivers.parity import ensure_parity
+from hopkin.drivers.rundirectory import RunDirectory, find_run
+from hopkin.drivers.specification import BandSpecification, MDSpecification
+
+Say = Callable[[str], None]
+"""Receives what a calculation is doing, for the user to see."""
+
+Run = tuple[RunDirectory, dict[str, Any]]
+"""A run directory, and the content of its `result.json`."""
+
+_logger = logging.getLogger(__name__)
+
+
+def calculate(
+    root: Path,
+    name: str,
+    kind: str,
+    atoms: Atoms,
+    model: Model,
+    specification: BandSpecification | MDSpecification,
+    work: Callable[[Path], Mapping[str, Any]],
+    *,
+    asked: Mapping[str, Any],
+    diverged: Mapping[str, Any],
+    say: Say,
+) -> Run:
+    """Do a calculation in its run directory, unless it has been done.
+
+    A finished run directory is read; a torn one is taken up by `work` at the stage it had reached.
+
+    Parameters
+    ----------
+    root
+        folder that holds the run directories
+    name
+        readable part of the directory's name, before the model's
+    kind
+        kind of result
+    atoms
+        structure that the model is verified on
+    work
+        receives the directory, runs LAMMPS there, returns fields of the result
+    asked
+        what the result depends on beside the model and the specification
+    diverged
+        fields of the result where LAMMPS diverged numerically, which is an outcome too
+    """
+    model.require_elements(atoms.get_chemical_symbols())
+    run = find_run(
+        root,
+        f"{name}-{slug(model.name)}",
+        {
+            "kind": kind,
+            **asked,
+            "model_sha256": model.sha256,
+            "specification": specification.model_dump(mode="json"),
+        },
+    )
+    if (result := run.result) is not None:
+        return run, result
+    parity = ensure_parity(model, atoms, say=say)
+    with run.begun():
+        if (result := run.result) is not None:  # of a process that was at work until now
+            return run, result
+        start = time.monotonic()
+        result = {
+            "model": model.name,
+            "model_sha256": model.sha256,
+            "route": model.route,
+            "ion": specification.ion,
+            "lammps_version": engine.lammps_version(),
+            "parity": parity,
+            "failure": None,
+        }
+        try:
+            result |= work(run.path)
+        except DivergenceError as error:
+            _logger.warning("%s", error)
+            result |= {**diverged, "failure": "type_I_divergence"}
+        return run, run.finish(result | {"wall_s": time.monotonic() - start})
+
+
+def is_converged(max_force: float, specification: BandSpecification | MDSpecification) -> bool:
+    """Whether the largest force on an atom [eV/A] is within the tolerance; LAMMPS compares squares."""
+    return max_force <= specification.force_tolerance_eV_per_A * (1 + 1e-6)
+
+
+def threads_per_replica(replicas: int) -> int:
+    """OpenMP threads of each LAMMPS replica: OMP_NUM_THREADS, or the processors shared among the replicas."""
+    if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        return max(1, int(wanted))
+    return max(1, len(os.sched_getaffinity(0)) // replicas)
+
+
+def fingerprint(atoms: Atoms) -> dict[str, Any]:
+    """Return a structure as plain numbers, rounded to what a file may lose."""
+    return {
+        "symbols": str(atoms.symbols),
+        "cell_A": np.round(atoms.cell.array, 6).tolist(),
+        "positions_A": np.round(atoms.positions, 6).tolist(),
+    }
+
+
+def slug(name: str) -> str:
+    """Turn a model's name into part of a file name."""
+    return re.sub(r"[^A-Za-z0-9.]+", "_", Path(name).name)
