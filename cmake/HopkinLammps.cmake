@@ -8,10 +8,9 @@ add_library(hopkin::lammps ALIAS hopkin_lammps_interface)
 if(LAMMPS_ROOT OR LAMMPS_DIR)
   find_package(LAMMPS REQUIRED CONFIG)
   target_include_directories(hopkin_lammps_interface SYSTEM INTERFACE
-    $<TARGET_PROPERTY:LAMMPS::LAMMPS,INTERFACE_INCLUDE_DIRECTORIES>
-    $<TARGET_PROPERTY:LAMMPS::LAMMPS,INTERFACE_INCLUDE_DIRECTORIES>/lammps)
+    $<TARGET_PROPERTY:LAMMPS::lammps,INTERFACE_INCLUDE_DIRECTORIES>)
   target_compile_definitions(hopkin_lammps_interface INTERFACE
-    $<TARGET_PROPERTY:LAMMPS::LAMMPS,INTERFACE_COMPILE_DEFINITIONS>)
+    $<TARGET_PROPERTY:LAMMPS::lammps,INTERFACE_COMPILE_DEFINITIONS>)
 else()
   # The `lammps` package of the Python environment. Its CMake package (2025.7.22.4) looks for its files
   # one folder too high and cannot be loaded; the version file beside it can.

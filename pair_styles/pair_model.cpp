@@ -39,6 +39,13 @@ static bool unmoved(const hopkin::Configuration &a, const hopkin::Configuration 
 
 PairModel::PairModel(LAMMPS *lmp, std::string style) : Pair(lmp), style_(std::move(style))
 {
+  // Updates of one LAMMPS version differ in the layout of Pair. Its constructor is LAMMPS's own:
+  // what it has left here is found only where the layouts agree.
+  if (reinitflag != 1 || centroidstressflag != CENTROID_SAME || ncoultablebits != 12 ||
+      compute_flag != 1)
+    error->all(FLERR,
+               "hopkin's plugin was built against another update of this LAMMPS version: build "
+               "the plugin against this LAMMPS (cmake -D LAMMPS_ROOT=...)");
   single_enable = 0;
   restartinfo = 0;
   one_coeff = 1;

