@@ -4,6 +4,7 @@ The C++ side (pair_styles/python_evaluator.cpp) embeds Python, calls `load` once
 every step. Arrays cross as memory views of LAMMPS's own buffers and are copied at once.
 """
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -84,7 +85,8 @@ def load(model: str, elements: Sequence[str], threads: int, rank: int) -> Bridge
     threads
         threads within the model
     rank
-        rank of this process in the run; modulo the accelerators of a node, its accelerator
+        rank of this process in the run; modulo the accelerators of a node, its accelerator, unless
+        HOPKIN_DEVICE names another
 
     Raises
     ------
@@ -100,5 +102,7 @@ def load(model: str, elements: Sequence[str], threads: int, rank: int) -> Bridge
     import torch
 
     torch.set_num_threads(threads)
-    device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+    device = os.environ.get("HOPKIN_DEVICE") or (
+        f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+    )
     return Bridge(found.module.adapter(found, device=device), model, elements)

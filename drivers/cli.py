@@ -33,6 +33,13 @@ IonOption = Annotated[str, typer.Option("--ion", help="Chemical symbol of the mo
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run directories.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 MaxLengthOption = Annotated[float, typer.Option("--max-length", help="Longest hop [A].")]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Load this unknown checkpoint; remembered by its hash.")
+]
+VerifyOption = Annotated[
+    bool,
+    typer.Option("--verify/--no-verify", help="Compare LAMMPS with the model's own calculator first."),
+]
 ImagesOption = Annotated[int, typer.Option("--images", help="Images between the two ends.")]
 PresetOption = Annotated[Literal["quick", "paper"], typer.Option("--preset", help="Size of the supercell.")]
 RepeatsOption = Annotated[
@@ -84,17 +91,31 @@ def models_show(
     from hopkin.drivers.models import find_model
 
     model = find_model(name)
-    terminal.show_fields({**model.model_dump(mode="json"), "state": str(model.state())}, as_json=json)
+    terminal.show_fields(model.describe(), as_json=json)
+
+
+@models_app.command("install")
+def models_install(family: Annotated[str, typer.Argument(help="Name of a model family.")]) -> None:
+    """Make the environment that evaluates a family, or mend a half-made one; print its Python."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.environments import install
+
+    with terminal.progress(f"installing {family}") as say:
+        typer.echo(install(family, say=say))
 
 
 @models_app.command("fetch")
-def models_fetch(name: Annotated[str, typer.Argument(help="Name of a model.")]) -> None:
-    """Make the file that LAMMPS reads, and print where it is."""
+def models_fetch(
+    name: Annotated[str, typer.Argument(help="Name of a model.")],
+    file: Annotated[Path | None, typer.Option("--from", help="Weights that are here already.")] = None,
+    trust: TrustOption = False,
+) -> None:
+    """Download the weights and make the file that LAMMPS reads; print where it is."""
     from hopkin.drivers import terminal
     from hopkin.drivers.models import fetch, find_model
 
     with terminal.progress(f"fetching {name}") as say:
-        path = fetch(find_model(name), say=say)
+        path = fetch(find_model(name, trusted=trust), file=file, trusted=trust, say=say)
     typer.echo(path or f"{name} needs no file")
 
 
@@ -102,6 +123,7 @@ def models_fetch(name: Annotated[str, typer.Argument(help="Name of a model.")]) 
 def models_verify(
     name: Annotated[str, typer.Argument(help="Name of a model.")],
     structure: Annotated[str, typer.Option(help="Structure to verify it on.")] = "LiFePO4-olivine",
+    trust: TrustOption = False,
     json: JsonOption = False,
 ) -> None:
     """Compare LAMMPS with the model's own Python calculator on a rattled cell."""
@@ -110,7 +132,7 @@ def models_verify(
     from hopkin.drivers.parity import verify
     from hopkin.drivers.structures import load_structure
 
-    model = find_model(name)
+    model = find_model(name, trusted=trust)
     atoms = load_structure(structure).atoms
     model.require_elements(atoms.get_chemical_symbols())
     with terminal.progress(f"verifying {name}") as say:
@@ -148,6 +170,8 @@ def barrier(
     preset: PresetOption = "quick",
     supercell: RepeatsOption = None,
     max_length: MaxLengthOption = 5.0,
+    trust: TrustOption = False,
+    verify: VerifyOption = True,
     out: OutOption = Path("runs"),
     json: JsonOption = False,
 ) -> None:
@@ -159,7 +183,7 @@ def barrier(
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 
-    found, loaded = find_model(model), load_structure(structure)
+    found, loaded = find_model(model, trusted=trust), load_structure(structure)
 
     def run(selected: Hop, *, say: "Say") -> "Run":
         specification = specify(
@@ -173,7 +197,7 @@ def barrier(
             max_length_A=max_length,
             **preset_fields(preset),
         )
-        return run_barrier(loaded, selected, found, specification, out, say=say)
+        return run_barrier(loaded, selected, found, specification, out, verify=verify, say=say)
 
     runs, errors = _each(
         (f"{loaded.material} hop {selected.index}, {model}", partial(run, selected))
@@ -190,6 +214,8 @@ def neb(
     model: ModelOption,
     ion: IonOption = "Li",
     images: ImagesOption = 5,
+    trust: TrustOption = False,
+    verify: VerifyOption = True,
     out: OutOption = Path("runs"),
     json: JsonOption = False,
 ) -> None:
@@ -200,7 +226,7 @@ def neb(
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_neb
 
-    found = find_model(model)
+    found = find_model(model, trusted=trust)
     specification = specify(
         BandSpecification,
         model=found.name,
@@ -209,7 +235,7 @@ def neb(
     )
     ends = load_structure(initial), load_structure(final)
     with terminal.progress(f"{initial} to {final}, {model}") as say:
-        run = run_neb(*ends, found, specification, out, say=say)
+        run = run_neb(*ends, found, specification, out, verify=verify, say=say)
     terminal.show_barriers([run], as_json=json)
 
 
@@ -227,6 +253,8 @@ def md(
     seeds: Annotated[int, typer.Option(min=1, help="Runs with different initial velocities.")] = 1,
     ensemble: Annotated[Literal["nvt", "nve"], typer.Option(help="Nose-Hoover, or none.")] = "nvt",
     supercell: Annotated[tuple[int, int, int], typer.Option(help="Repeats of the cell.")] = (1, 1, 1),
+    trust: TrustOption = False,
+    verify: VerifyOption = True,
     out: OutOption = Path("runs"),
     json: JsonOption = False,
 ) -> None:
@@ -237,7 +265,7 @@ def md(
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.dynamics import run_md
 
-    found, loaded = find_model(model), load_structure(structure)
+    found, loaded = find_model(model, trusted=trust), load_structure(structure)
     specifications = [
         specify(
             MDSpecification,
@@ -257,7 +285,7 @@ def md(
     runs, errors = _each(
         (
             f"{loaded.material} at {specification.temperature_K:g} K, {model}",
-            partial(run_md, loaded, found, specification, out),
+            partial(run_md, loaded, found, specification, out, verify=verify),
         )
         for specification in specifications
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from hopkin.drivers import engine, lammps_plugins
 from hopkin.drivers.errors import HopkinError
-from hopkin.drivers.models import cache_directory, registry
+from hopkin.drivers.models import registry
+from hopkin.drivers.weights import cache_directory
 
 _STYLES = {"e3gnn": "libhopkin_torch.so", "hopkin": "libhopkin_python.so"}
 

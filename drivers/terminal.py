@@ -19,6 +19,7 @@ from hopkin.drivers.parity import (
     ENERGY_TOLERANCE_EV_PER_ATOM,
     FORCE_TOLERANCE_EV_PER_A,
     GOLDEN_TOLERANCE_EV_PER_ATOM,
+    GRADIENT_TOLERANCE,
     STRESS_TOLERANCE_GPA,
     Parity,
 )
@@ -96,13 +97,19 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
 def show_models(models: Sequence[Model], *, as_json: bool) -> None:
     """Show the registry."""
     if as_json:
-        _print_json([{**model.model_dump(mode="json"), "state": str(model.state())} for model in models])
-        return
-    table = _table("model", "family", "training set", "route", "state", "licence")
-    for model in models:
-        table.add_row(
-            model.name, model.family, model.training_set, model.route, str(model.state()), model.licence
+        _print_json(
+            [
+                {**model.model_dump(mode="json"), "route": model.route, "state": str(model.state())}
+                for model in models
+            ]
         )
+        return
+    table = _table("model", "family", "training set", "state", "licence")
+    for column in (0, 1, 3):
+        table.columns[column].no_wrap = True
+    for model in models:
+        family = model.family if model.conservative else f"{model.family}, direct"
+        table.add_row(model.name, family, model.training_set, str(model.state()), model.licence)
     _console.print(table)
 
 
@@ -121,10 +128,13 @@ def show_parity(model: Model, parity: Parity, *, as_json: bool) -> None:
             parity.golden_difference_eV_per_atom,
             GOLDEN_TOLERANCE_EV_PER_ATOM,
         ),
+        ("force against energy, relative", parity.gradient_difference, GRADIENT_TOLERANCE),
     )
     for name, difference, tolerance in rows:
         table.add_row(name, "-" if difference is None else f"{difference:.1e}", f"{tolerance:.0e}")
     _console.print(table)
+    if not parity.conservative:
+        _console.print("not conservative: its forces are not the gradient of its energy", markup=False)
     _console.print("[green]passed[/]" if parity.passed else "[red]failed[/]")
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
+from hopkin.drivers.adapters.checkpoint import load
 from hopkin.drivers.adapters.interface import Evaluation, FloatArray
+from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
 
 # chgnet takes the volume of the cell from a tensor that carries a gradient, and does not need it
@@ -88,8 +91,21 @@ def calculator(model: Model, *, device: str) -> Calculator:
         )
 
 
+def facts(path: Path) -> dict[str, Any]:
+    """Read what a checkpoint says of itself."""
+    content = load(path, weights_only=True)
+    if not isinstance(content, dict) or "model_args" not in content.get("model", ()):
+        raise ModelError("it holds no arguments and weights of CHGNet")
+    arguments = content["model"]["model_args"]
+    return {
+        "elements": chemical_symbols[1:95],
+        "cutoff_A": float(arguments["atom_graph_cutoff"]),
+        "layers": arguments["n_conv"],
+    }
+
+
 def _load(checkpoint: Path) -> CHGNet:
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["model"]
+    state = load(checkpoint, weights_only=True)["model"]
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its size
         # what `CHGNet.load` gives published weights; weights of one's own carry it in their arguments
         missing = {"mlp_out_bias": False} if "mlp_out_bias" not in state["model_args"] else {}

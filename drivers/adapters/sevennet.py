@@ -2,9 +2,13 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from ase.calculators.calculator import Calculator
+from ase.data import chemical_symbols
 
+from hopkin.drivers.adapters.checkpoint import load
+from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
 
 
@@ -14,7 +18,7 @@ def calculator(model: Model, *, device: str) -> Calculator:
         warnings.filterwarnings("ignore", message="No tensor product accelerator")
         from sevenn.calculator import SevenNetCalculator
 
-        return SevenNetCalculator(str(model.checkpoint()), device=device)
+        return SevenNetCalculator(str(model.checkpoint()), device=device, modal=model.options.get("modal"))
 
 
 def export(model: Model, path: Path) -> None:
@@ -23,4 +27,18 @@ def export(model: Model, path: Path) -> None:
         warnings.simplefilter("ignore")
         from sevenn.scripts.deploy import deploy
 
-        deploy(str(model.checkpoint()), str(path))
+        deploy(str(model.checkpoint()), str(path), modal=model.options.get("modal"))
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """Read what a checkpoint says of itself."""
+    # it holds its configuration as objects of Python, and runs their code
+    content = load(path, weights_only=False)
+    if not isinstance(content, dict) or not {"config", "model_state_dict"} <= set(content):
+        raise ModelError("it holds no configuration and weights of SevenNet")
+    config = content["config"]
+    return {
+        "elements": [chemical_symbols[z] for z in config["_type_map"]],
+        "cutoff_A": float(config["cutoff"]),
+        "layers": config["num_convolution_layer"],
+    }

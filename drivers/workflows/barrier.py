@@ -60,6 +60,7 @@ def run_barrier(
     specification: BarrierSpecification,
     root: Path,
     *,
+    verify: bool = True,
     say: Say,
 ) -> Run:
     """Barrier of one vacancy hop of a crystal.
@@ -116,6 +117,7 @@ def run_barrier(
             "structure": fingerprint(structure.atoms),
         },
         diverged=facts | _NO_BAND,
+        verify=verify,
         say=say,
     )
 
@@ -127,6 +129,7 @@ def run_neb(
     specification: BandSpecification,
     root: Path,
     *,
+    verify: bool = True,
     say: Say,
 ) -> Run:
     """Barrier between two given ends, which are relaxed first."""
@@ -158,6 +161,7 @@ def run_neb(
             "source": initial.source,
         },
         diverged=facts | _NO_BAND,
+        verify=verify,
         say=say,
     )
 
@@ -257,6 +261,7 @@ def _band(
         engine.run_deck(
             directory,
             deck,
+            python=model.interpreter(),
             replicas=n_replicas,
             threads=threads_per_replica(specification.images),
             on_poll=lambda: _say_band(read_band_log(directory), say),

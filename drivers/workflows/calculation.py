@@ -13,7 +13,7 @@ from ase import Atoms
 
 from hopkin.drivers import engine
 from hopkin.drivers.errors import DivergenceError
-from hopkin.drivers.models import Model
+from hopkin.drivers.models import Model, fetch
 from hopkin.drivers.parity import ensure_parity
 from hopkin.drivers.rundirectory import RunDirectory, find_run
 from hopkin.drivers.specification import BandSpecification, MDSpecification
@@ -38,6 +38,7 @@ def calculate(
     *,
     asked: Mapping[str, Any],
     diverged: Mapping[str, Any],
+    verify: bool,
     say: Say,
 ) -> Run:
     """Do a calculation in its run directory, unless it has been done.
@@ -60,31 +61,40 @@ def calculate(
         what the result depends on beside the model and the specification
     diverged
         fields of the result where LAMMPS diverged numerically, which is an outcome too
+    verify
+        whether LAMMPS has to agree with the model's own calculator first; the result says so
     """
     model.require_elements(atoms.get_chemical_symbols())
+    sha256 = model.sha256 or model.checkpoint_sha256()
     run = find_run(
         root,
         f"{name}-{slug(model.name)}",
         {
             "kind": kind,
             **asked,
-            "model_sha256": model.sha256,
+            "model_sha256": sha256,
             "specification": specification.model_dump(mode="json"),
         },
     )
     if (result := run.result) is not None:
         return run, result
-    parity = ensure_parity(model, atoms, say=say)
+    if verify:
+        parity = ensure_parity(model, atoms, say=say)
+    else:
+        fetch(model, say=say)
+        parity = None
     with run.begun():
         if (result := run.result) is not None:  # of a process that was at work until now
             return run, result
         start = time.monotonic()
         result = {
             "model": model.name,
-            "model_sha256": model.sha256,
+            "model_sha256": sha256,
+            "conservative": model.conservative,
             "route": model.route,
             "ion": specification.ion,
             "lammps_version": engine.lammps_version(),
+            "verified": verify,
             "parity": parity,
             "failure": None,
         }

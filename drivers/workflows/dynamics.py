@@ -43,7 +43,13 @@ _logger = logging.getLogger(__name__)
 
 
 def run_md(
-    structure: Structure, model: Model, specification: MDSpecification, root: Path, *, say: Say
+    structure: Structure,
+    model: Model,
+    specification: MDSpecification,
+    root: Path,
+    *,
+    verify: bool = True,
+    say: Say,
 ) -> Run:
     """Molecular dynamics of a crystal at one temperature, with its transport analysis.
 
@@ -89,6 +95,7 @@ def run_md(
             "structure": fingerprint(structure.atoms),
         },
         diverged=facts | dict.fromkeys(_NO_TRAJECTORY),
+        verify=verify,
         say=say,
     )
 
@@ -146,6 +153,7 @@ def _simulate(
     wall_s = engine.run_deck(
         directory,
         deck,
+        python=model.interpreter(),
         threads=threads_per_replica(1),
         variables=variables,
         on_poll=lambda: _say_progress(directory, specification, say),

@@ -78,7 +78,11 @@ def relax(
         )
         say(f"relaxing {' and '.join(structures)}")
         engine.run_deck(
-            directory, deck, replicas=len(structures), threads=threads_per_replica(len(structures))
+            directory,
+            deck,
+            python=model.interpreter(),
+            replicas=len(structures),
+            threads=threads_per_replica(len(structures)),
         )
     return [read_relaxed(directory, name) for name in structures]
 

@@ -12,7 +12,13 @@ import pytest
 from ase.build import bulk
 from command_line import Run, Said
 
-from hopkin.drivers import cli
+from hopkin.drivers import cli, trust
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the tests trust from the user's own list."""
+    monkeypatch.setattr(trust, "_file", lambda: tmp_path / "trusted" / "trusted.json")
 
 
 @pytest.fixture

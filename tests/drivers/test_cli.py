@@ -37,7 +37,7 @@ def test_help(run: Run, words: list[str]) -> None:
 def test_models_list_shows_what_there_is(run: Run) -> None:
     said = run("models", "list")
     assert said.code == 0
-    for word in ("sevennet-0", "chgnet-0.3.0", "MPtrj", "native", "bridge", "MIT", "BSD-3-Clause"):
+    for word in ("sevennet-0", "orb-v3-conservative-inf-omat", "orb, direct", "MPtrj", "ready", "MIT"):
         assert word in said.out
 
 

@@ -95,7 +95,7 @@ def test_error_of_one_replica_is_in_the_message(tmp_path: Path) -> None:
     (tmp_path / "x.in").write_text("variable style world zero nonsense\npair_style ${style} 5.0\n")
     with pytest.raises(LammpsError, match=r"nonsense"):
         engine.run_deck(tmp_path, "x.in", replicas=2)
-    assert running_in(tmp_path) == []
+    assert wait_until(lambda: running_in(tmp_path) == [], 10)
 
 
 def test_divergence_is_told_apart(tmp_path: Path) -> None:

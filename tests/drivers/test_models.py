@@ -1,17 +1,17 @@
 """The registry, the files behind it, and checkpoints that users bring."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from ase.build import bulk
 from ase.data import chemical_symbols
 
-from hopkin.drivers import models
+from hopkin.drivers import environments, models, weights, worker
 from hopkin.drivers.adapters.ase import ASEAdapter
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models import Model, State, fetch, find_model, registry, sha256_of
+from hopkin.drivers.models import State, fetch, find_model, registry
+from hopkin.drivers.weights import sha256_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -21,12 +21,27 @@ NAMES = ("sevennet-0", "chgnet-0.3.0")
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache directory of one's own."""
-    monkeypatch.setattr(models, "cache_directory", lambda: tmp_path / "cache")
+    for module in (models, weights):
+        monkeypatch.setattr(module, "cache_directory", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 
-def test_registry_holds_the_models_that_the_documentation_names() -> None:
+def test_registry_holds_the_23_models_of_the_comparison() -> None:
     assert set(NAMES) <= set(registry())
+    assert len({model.paper for model in registry().values() if model.paper}) == 23
+
+
+@pytest.mark.parametrize("name", registry())
+def test_entry_says_where_its_weights_are(name: str) -> None:
+    model = registry()[name]
+    assert model.family in environments.families()
+    assert model.sources
+    assert model.licence
+    assert model.reference
+    assert model.sha256 == "" or len(model.sha256) == 64
+    assert model.sha256 or model.sources[0].url.startswith("https://")
+    assert {"Li", "P", "O"} <= set(model.elements)
+    assert ("direct" not in name) == model.conservative or name.startswith(("orb", "m3gnet"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,24 +74,24 @@ def test_damaged_weights_are_refused(name: str, tmp_path: Path, monkeypatch: pyt
     content = bytearray(registry()[name].checkpoint().read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    monkeypatch.setattr(models, "_member", lambda *_: damaged)
+    monkeypatch.setattr(weights, "find", lambda *_: damaged)
     with pytest.raises(ModelError, match=rf"{name}: .*damaged or another file.*the registry says"):
         fetch(registry()[name])
 
 
-def test_weights_whose_package_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_member", lambda *_: None)
+def test_a_family_whose_environment_has_not_been_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "interpreter", lambda _: None)
     model = registry()["sevennet-0"]
     assert model.state() == State.NEEDS_INSTALL
-    with pytest.raises(ModelError, match=r"package 'sevenn', which is not installed"):
+    with pytest.raises(ModelError, match=r"family sevennet .*: run `hopkin models install sevennet`"):
         fetch(model)
 
 
-def test_torch_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "x.pth").write_bytes(b"weights")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ModelError, match=r"cannot be read as a checkpoint: .*torch"):
-        find_model(f"sevennet:{tmp_path / 'x.pth'}")
+def test_weights_that_are_not_here(cache: Path) -> None:
+    model = registry()["sevennet-omat"]
+    assert model.state() == State.NEEDS_DOWNLOAD
+    with pytest.raises(ModelError, match=r"weights are not here: run `hopkin models fetch sevennet-omat`"):
+        model.checkpoint()
 
 
 @pytest.mark.parametrize(
@@ -93,34 +108,62 @@ def test_name_of_the_registry_gives_its_entry() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_facts_of_a_users_checkpoint_come_from_the_file(name: str, tmp_path: Path, cache: Path) -> None:
+def test_a_known_file_is_known_by_its_hash(name: str, tmp_path: Path) -> None:
     known = registry()[name]
     mine = tmp_path / "mine.pth.tar"
     shutil.copy(known.checkpoint(), mine)
     model = find_model(f"{known.family}:{mine}")
-    assert model.path == mine
-    assert model.sha256 == known.sha256
-    assert set(model.elements) == set(known.elements)
-    assert (model.cutoff_A, model.layers) == (known.cutoff_A, known.layers)
-    assert model.golden_energy_eV_per_atom is None  # nothing is published of a user's weights
-    assert (model.training_set, model.licence) == ("unknown", "unknown")
-    assert model.pair_style == known.pair_style
+    assert model == known.model_copy(
+        update={"name": f"{known.family}:{mine}", "title": "mine.pth.tar", "path": mine, "sources": ()}
+    )
 
 
-def test_facts_are_not_those_of_the_registry(tmp_path: Path) -> None:
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
     """A checkpoint that says otherwise than the registry's model of its family."""
     import torch
 
-    known = registry()["sevennet-0"]
-    content = torch.load(known.checkpoint(), map_location="cpu", weights_only=False)
+    content = torch.load(registry()["sevennet-0"].checkpoint(), map_location="cpu", weights_only=False)
     content["config"]["cutoff"] = 4.5
     content["config"]["_type_map"] = {3: 0, 8: 1}
     content["config"]["num_convolution_layer"] = 2
     torch.save(content, tmp_path / "small.pth")
-    model = find_model(f"sevennet:{tmp_path / 'small.pth'}")
+    return tmp_path / "small.pth"
+
+
+def test_facts_are_not_those_of_the_registry(small: Path, cache: Path) -> None:
+    model = find_model(f"sevennet:{small}", trusted=True)
     assert (model.elements, model.cutoff_A, model.layers) == (("Li", "O"), 4.5, 2)
+    assert model.golden_energy_eV_per_atom is None  # nothing is published of a user's weights
+    assert (model.training_set, model.licence) == ("unknown", "unknown")
     with pytest.raises(ModelError, match=r"does not cover F; it covers 2 elements: Li O"):
         model.require_elements(["Li", "F"])
+
+
+def test_a_program_nobody_has_seen_is_loaded_on_trust_alone(small: Path, cache: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"small\.pth has not been seen before.*run any code.*--trust"):
+            find_model(f"sevennet:{small}")
+    first = find_model(f"sevennet:{small}", trusted=True)
+    assert find_model(f"sevennet:{small}") == first  # remembered
+    small.write_bytes(small.read_bytes() + b"x")
+    weights.sha256_of.cache_clear()
+    with pytest.raises(ModelError, match=r"has not been seen before"):
+        find_model(f"sevennet:{small}")
+
+
+def test_a_pickle_in_the_place_of_mere_numbers_is_not_run(tmp_path: Path, cache: Path) -> None:
+    """CHGNet's checkpoints are loaded as numbers alone: what else a file holds does not come to life."""
+    import torch
+
+    class Program:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"model": Program()}, tmp_path / "x.pth")
+    with pytest.raises(ModelError, match=r"is no checkpoint of family chgnet: damaged, or no checkpoint"):
+        find_model(f"chgnet:{tmp_path / 'x.pth'}", trusted=True)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,32 +176,28 @@ def test_fetch_makes_the_file_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     model = registry()["sevennet-0"]
     made = []
 
-    def export(model: Model, path: Path) -> None:
-        made.append(path)
-        path.write_bytes(b"exported")
+    def export(python: Path, task: str, *, model: str, path: str) -> None:
+        made.append(task)
+        Path(path).write_bytes(b"exported")
 
-    monkeypatch.setattr(model.module, "export", export)
-    assert model.state() == State.NEEDS_FETCH
+    monkeypatch.setattr(worker, "call", export)
     path = fetch(model)
     assert path is not None
     before = path.stat().st_mtime_ns
-    assert model.state() == State.READY
     assert fetch(model) == path
     assert path.stat().st_mtime_ns == before
-    assert len(made) == 1
+    assert made == ["export"]
     assert [file.name for file in cache.iterdir()] == [path.name]
 
 
 def test_an_export_that_fails_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = registry()["sevennet-0"]
+    def export(python: Path, task: str, *, model: str, path: str) -> None:
+        Path(path).write_bytes(b"half")
+        raise ModelError("out of memory")
 
-    def export(model: Model, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr(model.module, "export", export)
-    with pytest.raises(RuntimeError):
-        fetch(model)
+    monkeypatch.setattr(worker, "call", export)
+    with pytest.raises(ModelError, match="out of memory"):
+        fetch(registry()["sevennet-0"])
     assert list(cache.iterdir()) == []
 
 

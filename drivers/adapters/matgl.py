@@ -1,0 +1,41 @@
+"""M3GNet and CHGNet of the matgl package, through its ASE calculator."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matgl
+from ase import units
+from ase.calculators.calculator import Calculator
+from matgl.ext.ase import PESCalculator
+
+from hopkin.drivers.adapters.ase import ASEAdapter
+from hopkin.drivers.errors import ModelError
+from hopkin.drivers.models import Model
+
+
+def calculator(model: Model, *, device: str) -> Calculator:
+    """Return the model's own ASE calculator: what LAMMPS has to agree with."""
+    potential = matgl.load_model(model.checkpoint()).to(device)
+    # matgl's own default leaves the stress in GPa
+    pes: Calculator = PESCalculator(potential, stress_weight=units.GPa)
+    return pes
+
+
+def adapter(model: Model, *, device: str) -> ASEAdapter:
+    """Return the model behind `pair_style hopkin`."""
+    return ASEAdapter(calculator(model, device=device), model.name)
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """Read what a model says of itself: a folder with model.json, model.pt and state.pt."""
+    try:
+        content = json.loads((path / "model.json").read_text())
+        arguments = content["kwargs"]["model"]["init_args"]
+        return {
+            "elements": arguments["element_types"],
+            "cutoff_A": float(arguments["cutoff"]),
+            "layers": arguments["nblocks"],
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"no folder with model.json, model.pt and state.pt of matgl: {error}") from error

@@ -1,0 +1,268 @@
+"""Environments of the model families: which interpreter evaluates a family, and how it comes about.
+
+Packages of the families exclude one another, so each group of families that agree has an environment of its
+own: LAMMPS, hopkin, and the packages of `requirements/NAME.txt`, every one pinned. A family whose package is
+installed beside hopkin itself runs there.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field
+
+from hopkin.drivers.errors import MachineError, ModelError
+
+_MARKER = "hopkin.json"  # written last: an environment without it is half-made
+_TORCH = "torch==2.13.0"
+_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+_TAIL_LINES = 5
+
+
+class Family(BaseModel):
+    """A model family, as `models.toml` describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    environment: str = Field(description="its requirements are requirements/ENVIRONMENT.txt")
+    package: str = Field(description="distribution that evaluates it")
+    pair_style: str = Field(default="hopkin", description="LAMMPS pair style; hopkin: the Python bridge")
+    program: bool = Field(description="a checkpoint can run code when it is loaded")
+
+
+@cache
+def families() -> dict[str, Family]:
+    """Every family of `models.toml`, by name."""
+    table = tomllib.loads(resources.files("hopkin.drivers").joinpath("models.toml").read_text())
+    return {name: Family(name=name, **entry) for name, entry in table["families"].items()}
+
+
+def family(name: str) -> Family:
+    """Family of that name; ModelError when there is none."""
+    if name not in families():
+        raise ModelError(f"unknown model family '{name}': accepted are {', '.join(families())}")
+    return families()[name]
+
+
+def interpreter(name: str) -> Path | None:
+    """Python that evaluates a family, or None where its environment has not been made.
+
+    Parameters
+    ----------
+    name
+        name of the family; one without packages of its own (an ASE calculator) runs beside hopkin
+    """
+    if name not in families() or _is_here(families()[name].package):
+        return Path(sys.executable)
+    directory = _directory(families()[name].environment)
+    marker = directory / _MARKER
+    if not marker.is_file() or json.loads(marker.read_text())["requirements"] != _requirements_hash(
+        families()[name].environment
+    ):
+        return None
+    return directory / "bin" / "python"
+
+
+def require(name: str) -> Path:
+    """Python that evaluates a family, with this hopkin in it.
+
+    Raises
+    ------
+    ModelError
+        when its environment has not been made
+    """
+    python = interpreter(name)
+    if python is None:
+        raise ModelError(
+            f"model family {name} needs packages that are not installed here:"
+            f" run `hopkin models install {name}`"
+        )
+    if python != Path(sys.executable) and _state(python)["hopkin"] != _hopkin_hash():
+        _install_hopkin(python)
+    return python
+
+
+@cache
+def site_packages(python: Path) -> Path:
+    """Folder of the packages of an interpreter."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(
+        subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    )
+
+
+def install(name: str, *, say: Callable[[str], None]) -> Path:
+    """Make the environment of a family, or mend a half-made one.
+
+    Returns
+    -------
+    Path
+        its interpreter
+
+    Raises
+    ------
+    MachineError
+        when a package cannot be installed, or torch comes for another machine than this
+    """
+    if name in families() and _is_here(families()[name].package):
+        return Path(sys.executable)
+    environment = family(name).environment
+    directory, python = _directory(environment), _directory(environment) / "bin" / "python"
+    say("making the environment")
+    marker = directory / _MARKER
+    marker.unlink(missing_ok=True)
+    if not _runs(python):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        _run([sys.executable, "-m", "venv", str(directory)], f"make {directory}")
+    requirements = _requirements(environment)
+    if re.search(r"^torch==", requirements, re.MULTILINE):
+        say(_TORCH)
+        _pip(python, [_TORCH, *_torch_index(python)])
+    say(f"packages of {', '.join(_sharing(environment))}")
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "requirements.txt"
+        file.write_text("\n".join(line for line in requirements.splitlines() if line != _TORCH))
+        # each one is pinned: what their metadata exclude has been found to work
+        _pip(python, ["--no-deps", "--requirement", str(file)])
+    say("hopkin")
+    marker.write_text(json.dumps({"requirements": _requirements_hash(environment), "hopkin": ""}))
+    _install_hopkin(python)
+    return python
+
+
+def _sharing(environment: str) -> list[str]:
+    return [family.name for family in families().values() if family.environment == environment]
+
+
+def _directory(environment: str) -> Path:
+    return platformdirs.user_data_path("hopkin") / "environments" / environment
+
+
+def _requirements(environment: str) -> str:
+    return resources.files("hopkin.drivers").joinpath("requirements", f"{environment}.txt").read_text()
+
+
+def _requirements_hash(environment: str) -> str:
+    return hashlib.sha256(_requirements(environment).encode()).hexdigest()
+
+
+@cache
+def _is_here(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _state(python: Path) -> dict[str, str]:
+    content = json.loads((python.parents[1] / _MARKER).read_text())
+    assert isinstance(content, dict)
+    return content
+
+
+def _runs(python: Path) -> bool:
+    try:
+        return (
+            subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode
+            == 0
+        )
+    except OSError:
+        return False
+
+
+# torch: a wheel for CUDA where there is a GPU, for the CPU where there is none
+
+
+def has_gpu() -> bool:
+    """Whether the driver of an NVIDIA GPU is at work on this machine."""
+    return Path("/proc/driver/nvidia/version").is_file() or Path("/dev/nvidiactl").exists()
+
+
+def _torch_index(python: Path) -> list[str]:
+    """Options with which pip finds the torch for this machine; it is asked before anything is downloaded."""
+    said: list[str] = []
+    for options in ([], ["--index-url", _CPU_INDEX]) if not has_gpu() else ([],):
+        with tempfile.TemporaryDirectory() as scratch:
+            report = Path(scratch) / "report.json"
+            arguments = ["install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report)]
+            command = [str(python), "-m", "pip", *arguments, _TORCH, *options]
+            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+                continue
+            items = json.loads(report.read_text())["install"]
+        names = {item["metadata"]["name"].lower() for item in items}
+        for_gpu = any(re.match("nvidia|cuda|triton", name) for name in names)
+        if for_gpu == has_gpu():
+            return options
+        said.append("CUDA" if for_gpu else "the CPU")
+    found = f"the package index has it for {said[0]} alone" if said else "the package index has none"
+    wanted = "a GPU: a build for CUDA" if has_gpu() else "no GPU: a build for the CPU"
+    raise MachineError(f"this machine has {wanted} of {_TORCH} is wanted, and {found}: point pip to one")
+
+
+# pip
+
+
+def _pip(python: Path, arguments: list[str]) -> None:
+    what = " ".join(arguments[:1])
+    _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments], what)
+
+
+def _run(command: list[str], what: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if ended.returncode != 0:
+        errors = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
+        tail = errors or ended.stderr.splitlines()[-_TAIL_LINES:]
+        raise MachineError(f"cannot install {what}: {' '.join(tail) or 'no reason given'}")
+
+
+# hopkin itself: the one that runs, packed as the wheel that it was installed from
+
+
+@cache
+def _hopkin_hash() -> str:
+    record = importlib.metadata.distribution("hopkin").read_text("RECORD") or ""
+    own = sorted(line for line in record.splitlines() if line.startswith("hopkin/") and ".pyc" not in line)
+    return hashlib.sha256("\n".join(own).encode()).hexdigest()
+
+
+def _install_hopkin(python: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        _pip(python, ["--no-deps", "--force-reinstall", str(pack_wheel(Path(scratch)))])
+    marker = python.parents[1] / _MARKER
+    marker.write_text(json.dumps(_state(python) | {"hopkin": _hopkin_hash()}))
+
+
+def pack_wheel(directory: Path) -> Path:
+    """Pack the hopkin that runs into a wheel, from the files that its installation recorded."""
+    distribution = importlib.metadata.distribution("hopkin")
+    tag = re.search(r"^Tag: (\S+)", distribution.read_text("WHEEL") or "", re.MULTILINE)
+    assert tag is not None  # every wheel has one
+    path = directory / f"hopkin-{distribution.version}-{tag[1]}.whl"
+    rows = []
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for file in distribution.files or ():
+            made_here = file.name in ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
+            if made_here or file.parts[0] == ".." or file.suffix == ".pyc":
+                continue
+            wheel.write(Path(str(file.locate())), str(file))
+            rows.append(f"{file},,")
+        record = f"hopkin-{distribution.version}.dist-info/RECORD"
+        wheel.writestr(record, "\n".join([*rows, f"{record},,", ""]))
+    return path
