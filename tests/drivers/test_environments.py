@@ -1,0 +1,136 @@
+"""Environments of the families: made, mended, and never with a torch for another machine."""
+
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from hopkin.drivers import environments
+from hopkin.drivers.environments import Family, families, install, interpreter, pack_wheel, require
+from hopkin.drivers.errors import MachineError, ModelError
+
+NVIDIA = ["torch", "nvidia-cublas", "triton"]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A family whose environment is made in seconds, and the folder where it will be."""
+    family = Family(name="tiny", environment="tiny", package="no-such-package", program=False)
+    monkeypatch.setattr(environments, "families", lambda: {"tiny": family})
+    monkeypatch.setattr(environments, "_requirements", lambda _: "# one package\niniconfig==2.3.1\n")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "hopkin" / "environments" / "tiny"
+
+
+def imports(python: Path, module: str) -> bool:
+    return (
+        subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
+    )
+
+
+def test_an_environment_is_made_mended_and_kept_up_to_date(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert interpreter("tiny") is None
+    with pytest.raises(ModelError, match=r"run `hopkin models install tiny`"):
+        require("tiny")
+    python = install("tiny", say=lambda _: None)
+    assert python == tiny / "bin" / "python" == require("tiny")
+    assert imports(python, "iniconfig")
+    assert imports(python, "hopkin.drivers.errors")
+    assert not imports(python, "typer")  # nothing of this environment
+
+    # cut off half-way: no marker, no pip
+    (tiny / "hopkin.json").unlink()
+    (tiny / "bin" / "python").unlink()
+    assert interpreter("tiny") is None
+    assert imports(install("tiny", say=lambda _: None), "iniconfig")
+
+    # an environment of another hopkin gets this one when it is used
+    state = json.loads((tiny / "hopkin.json").read_text())
+    (tiny / "hopkin.json").write_text(json.dumps(state | {"hopkin": "older"}))
+    (environments.site_packages(python) / "hopkin" / "drivers" / "errors.py").write_text("raise OSError")
+    assert imports(require("tiny"), "hopkin.drivers.errors")
+
+    # requirements that have changed ask for a new installation
+    monkeypatch.setattr(environments, "_requirements", lambda _: "iniconfig==2.1.0\n")
+    assert interpreter("tiny") is None
+
+
+def test_a_package_that_is_not_to_be_had(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "_requirements", lambda _: "no-such-package-of-hopkin==1.0\n")
+    with pytest.raises(MachineError, match=r"cannot install .*no-such-package-of-hopkin==1\.0"):
+        install("tiny", say=lambda _: None)
+    assert interpreter("tiny") is None
+
+
+def test_unknown_family() -> None:
+    with pytest.raises(ModelError, match=r"unknown model family 'gap': accepted are sevennet, "):
+        install("gap", say=lambda _: None)
+
+
+@pytest.mark.parametrize("name", families())
+def test_requirements_are_pinned(name: str) -> None:
+    family = families()[name]
+    lines = environments._requirements(family.environment).splitlines()
+    packages = [line for line in lines if not line.startswith("#")]
+    assert all("==" in line for line in packages)
+    assert not [line for line in packages if line.startswith("nvidia-cu") or "+cpu" in line]
+    names = {line.split("==")[0].lower() for line in packages}
+    assert {family.package, "lammps", "mpich", "ase", "pydantic", "platformdirs"} <= names
+
+
+@pytest.mark.parametrize(
+    ("gpu", "first", "second", "options"),
+    [
+        (False, ["torch"], None, []),
+        (False, NVIDIA, ["torch"], ["--index-url", environments._CPU_INDEX]),
+        (True, NVIDIA, None, []),
+    ],
+)
+def test_torch_is_for_this_machine(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpu: bool,
+    first: list[str],
+    second: list[str] | None,
+    options: list[str],
+) -> None:
+    monkeypatch.setattr(environments, "has_gpu", lambda: gpu)
+    assert environments._torch_index(index(tmp_path, first, second)) == options
+
+
+@pytest.mark.parametrize(("gpu", "found"), [(False, NVIDIA), (True, ["torch"])])
+def test_torch_for_another_machine_is_not_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: bool, found: list[str]
+) -> None:
+    monkeypatch.setattr(environments, "has_gpu", lambda: gpu)
+    with pytest.raises(MachineError, match=r"this machine has .* is wanted, .* alone: point pip to one"):
+        environments._torch_index(index(tmp_path, found, found))
+
+
+def index(tmp_path: Path, first: list[str], second: list[str] | None) -> Path:
+    """A stand-in for pip in front of two package indices, which this machine cannot have."""
+    reports = []
+    for packages in (first, second):
+        report = tmp_path / f"{len(reports)}.json"
+        report.write_text(json.dumps({"install": [{"metadata": {"name": name}} for name in packages or ()]}))
+        reports.append(report)
+    python = tmp_path / "python"
+    python.write_text(
+        '#!/bin/sh\nwhile [ "$1" != --report ]; do shift; done\n'
+        f'case "$*" in *--index-url*) cp {reports[1]} "$2";; *) cp {reports[0]} "$2";; esac\n'
+    )
+    python.chmod(0o755)
+    return python
+
+
+def test_the_wheel_holds_what_is_installed(tmp_path: Path) -> None:
+    with zipfile.ZipFile(pack_wheel(tmp_path)) as wheel:
+        names = wheel.namelist()
+    assert {"hopkin/drivers/models.toml", "hopkin/lammps_inputs/neb.in.j2"} <= set(names)
+    assert any(name.startswith("hopkin/lib/hopkin_") for name in names)
+    assert any(name.endswith("entry_points.txt") for name in names)  # LAMMPS finds the plugins by it
+    assert not [name for name in names if name.startswith("..") or name.endswith(".pyc")]
