@@ -23,7 +23,9 @@ struct Configuration {
   [[nodiscard]] std::int64_t n_atoms() const { return static_cast<std::int64_t>(species.size()); }
 };
 
-/// Directed edges i -> j between atoms closer than the cutoff, periodic images counted one by one.
+/// Edges i <- j between atoms closer than the cutoff, periodic images counted one by one: i hears
+/// of j. Of a whole replica both directions are there; atoms at the rim of a part of one do not
+/// hear.
 struct NeighborGraph {
   std::vector<std::int64_t> edge_index;    ///< (2, n_edges): all i, then all j
   std::vector<double> edge_vectors;        ///< (n_edges, 3) r_ij = r_j + S @ cell - r_i [A]

@@ -32,6 +32,11 @@ class MaceEvaluator final : public hopkin::TorchEvaluator {
     // LAMMPS_MACE differentiates within its forward, and not by edge; the model in it is called as
     // it does.
     network_ = model_.attr("model").toModule();
+    if (network_.hasattr("joint_embedding"))
+      throw std::runtime_error(
+          "'" + model_file_ +
+          "' needs more than atoms (charges, spins), which this pair style does "
+          "not have");
     const auto numbers = tensor("atomic_numbers").to(torch::kInt64);
     Properties properties;
     properties.exported_by = "MACE model '" + model_file_ + "'";
@@ -54,11 +59,12 @@ class MaceEvaluator final : public hopkin::TorchEvaluator {
     const auto n_atoms = graph.species.size(0);
     const auto reals = torch::TensorOptions().dtype(dtype_).device(device_);
     const auto integers = reals.dtype(torch::kInt64);
-    // The vector of an edge is r_j - r_i + shift: all of it is in the shift, which then is a leaf.
+    // MACE's edges go from sender to receiver, with r_receiver - r_sender + shift as their vector:
+    // all of it is in the shift, so that the energy can be differentiated by edge.
     c10::Dict<std::string, torch::Tensor> data;
     data.insert("node_attrs", torch::one_hot(graph.species, n_elements_).to(dtype_));
-    data.insert("edge_index", graph.edge_index);
-    data.insert("shifts", graph.edge_vectors);
+    data.insert("edge_index", graph.edge_index.flip(0));
+    data.insert("shifts", -graph.edge_vectors);
     data.insert("unit_shifts", torch::zeros_like(graph.edge_vectors).detach());
     data.insert("positions", torch::zeros({n_atoms, 3}, reals));
     data.insert("cell", torch::zeros({3, 3}, reals));

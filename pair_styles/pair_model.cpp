@@ -157,7 +157,8 @@ void PairModel::prepare_decomposition()
                style_);
   if (comm->mode != Comm::SINGLE)
     error->all(FLERR,
-               "pair_style {} with several MPI ranks per replica needs comm_modify mode single",
+               "pair_style {} with several MPI ranks per replica needs comm_modify mode single, "
+               "received another",
                style_);
   const double reach = evaluator_->layers() * graph_cutoff_ + neighbor->skin;
   comm->cutghostuser = std::max(comm->cutghostuser, reach);
@@ -310,15 +311,6 @@ void PairModel::build_graph_with_ghosts()
       });
     first = last;
   }
-  // Which of its two directions carries the message to an atom is the model's affair: the atoms of
-  // the last layer send theirs back.
-  for (auto node = first; node < nodes_.size(); ++node)
-    for_each_neighbor(atoms_[nodes_[node]], [&](int j, const std::array<double, 3> &r) {
-      if (node_of_index[j] < 0 || static_cast<std::size_t>(node_of_index[j]) >= first) return;
-      graph_.edge_index.push_back(static_cast<std::int64_t>(node));
-      destinations.push_back(node_of_index[j]);
-      graph_.edge_vectors.insert(graph_.edge_vectors.end(), r.begin(), r.end());
-    });
   graph_.edge_index.insert(graph_.edge_index.end(), destinations.begin(), destinations.end());
 
   reached_.cell = configuration_.cell;
