@@ -75,6 +75,21 @@ void gather_forces(const NeighborGraph &graph, const double *gradient, std::int6
   }
 }
 
+// What libtorch says of a failure, without the stacks of C++ and TorchScript around it.
+[[noreturn]] void throw_one_line(const std::exception &error)
+{
+  const auto *of_torch = dynamic_cast<const c10::Error *>(&error);
+  std::istringstream lines(of_torch ? of_torch->what_without_backtrace() : error.what());
+  std::string line, found;
+  while (std::getline(lines, line)) {
+    if (line.empty()) continue;
+    found = line;
+    // the interpreter ends with the cause, everything else begins with it
+    if (std::string(error.what()).find("TorchScript interpreter") == std::string::npos) break;
+  }
+  throw std::runtime_error("the model failed: " + found);
+}
+
 std::string joined(const std::vector<std::string> &words)
 {
   std::string text;
@@ -154,10 +169,14 @@ void TorchEvaluator::evaluate(const Configuration &configuration, const Neighbor
   // Straight interpretation: the profiling executor would make the first steps several times
   // slower. For this call alone: without it, Python in the same process could export no model.
   const torch::jit::GraphOptimizerEnabledGuard interpret(false);
-  const auto owned = atomic_energies(input).narrow(0, 0, n_owned);
-  const auto gradient =
-      in_double_on_cpu(torch::autograd::grad({owned.sum()}, {input.edge_vectors})[0]);
-  const auto energies = in_double_on_cpu(owned);
+  torch::Tensor energies, gradient;
+  try {
+    const auto owned = atomic_energies(input).narrow(0, 0, n_owned);
+    gradient = in_double_on_cpu(torch::autograd::grad({owned.sum()}, {input.edge_vectors})[0]);
+    energies = in_double_on_cpu(owned);
+  } catch (const std::exception &error) {
+    throw_one_line(error);
+  }
 
   result.atomic_energies.assign(energies.data_ptr<double>(), energies.data_ptr<double>() + n_owned);
   // Summed in double: the model's own single-precision total loses digits in large cells.

@@ -60,7 +60,7 @@ def make_model(checkpoint: Path) -> None:
         pair_repulsion=True,
         distance_transform="Agnesi",
         heads=["Default", "another"],
-        atomic_inter_scale=[40.0, 20.0],
+        atomic_inter_scale=[20.0, 10.0],
         atomic_inter_shift=[0.1, 0.3],
     )
     torch.save(model, checkpoint)

@@ -7,6 +7,7 @@ import ase
 import numpy as np
 import pytest
 import tolerances
+import torch
 from conftest import CRYSTALS, MaceReference
 from in_process import BAR_PER_EV_A3, LammpsInProcess, PairStyle
 
@@ -55,7 +56,7 @@ def test_own_calculator(mace: MaceReference, lammps: LammpsInProcess, crystal: s
     np.testing.assert_allclose(state.forces, said["forces"], rtol=0, atol=force)
     np.testing.assert_allclose(state.stress, said["stress"], rtol=0, atol=stress)
     np.testing.assert_allclose(lammps.own_compute("atomic"), said["atomic_energies"], rtol=0, atol=energy)
-    assert np.abs(said["forces"]).max() > 1000 * tolerances.FORCE_EV_PER_A
+    assert np.abs(said["forces"]).max() > 300 * tolerances.FORCE_EV_PER_A
     assert np.abs(said["stress"]).max() > 10 * tolerances.STRESS_EV_PER_A3
 
 
@@ -141,6 +142,50 @@ def test_file_of_sevennet(sevennet: PairStyle, lammps: LammpsInProcess) -> None:
 def test_file_of_mace_for_sevennet(double_mace: PairStyle, lammps: LammpsInProcess) -> None:
     said = refusal(lammps, f"{DECK}pair_style e3gnn\npair_coeff * * {double_mace.model} Li")
     assert "is a TorchScript file of another family" in said
+
+
+class Network(torch.nn.Module):
+    """What `pair_style mace` calls, with a fault in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(4))
+
+    def forward(
+        self,
+        data: dict[str, torch.Tensor],
+        training: bool = False,
+        compute_force: bool = True,
+        compute_virials: bool = False,
+        compute_stress: bool = False,
+        compute_displacement: bool = False,
+    ) -> dict[str, torch.Tensor]:
+        assert not (training or compute_force or compute_virials or compute_stress or compute_displacement)
+        return {"node_energy": data["shifts"] + self.weight}
+
+
+class Faulty(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Network()
+        for name, value in (("atomic_numbers", [3]), ("r_max", 4.0), ("num_interactions", 2)):
+            self.register_buffer(name, torch.tensor(value))
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return self.model(data)
+
+
+def test_model_that_fails(lammps: LammpsInProcess, tmp_path: Path) -> None:
+    """What goes wrong within libtorch is said in one sentence, without its stacks."""
+    torch.jit.script(Faulty()).save(str(tmp_path / "faulty.pt"))
+    deck = f"{DECK}pair_style mace\npair_coeff * * {tmp_path}/faulty.pt Li\nrun 0"
+    with pytest.raises(Exception, match=r"^ERROR") as caught:
+        lammps.commands(deck)
+    said = str(caught.value)
+    assert "pair_style mace: the model failed: " in said
+    assert "The size of tensor a (3) must match the size of tensor b (4)" in said
+    assert "Traceback" not in said
+    assert "frame #" not in said
 
 
 @pytest.mark.parametrize(
