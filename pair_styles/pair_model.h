@@ -52,8 +52,7 @@ class PairModel : public Pair {
   std::unique_ptr<hopkin::Evaluator> evaluator_;
   double graph_cutoff_ = 0.0;
   bool one_rank_ = false;
-  bool decomposed_ =
-      false;    // a replica is shared by several ranks: ghosts are atoms of the model
+  bool decomposed_ = false;    // the replica is on several ranks: ghosts are atoms of the model
 
   hopkin::Configuration configuration_;
   hopkin::Configuration evaluated_;    // what evaluation_ belongs to

@@ -22,12 +22,13 @@ def calculator(model: Model, *, device: str) -> Calculator:
         options = _options(model)
         head = {"head": options["head"]} if "head" in options else {}
         with _default_dtype_kept():
-            return MACECalculator(
+            made: Calculator = MACECalculator(
                 model_paths=str(model.checkpoint()),
                 device=device,
                 default_dtype=options.get("dtype", "float32"),
                 **head,
             )
+    return made
 
 
 def export(model: Model, path: Path) -> None:
