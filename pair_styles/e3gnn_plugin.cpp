@@ -16,7 +16,7 @@ class PairE3GNN final : public LAMMPS_NS::PairModel {
   std::unique_ptr<hopkin::Evaluator>
   make_evaluator(const hopkin::EvaluatorRequest &request) override
   {
-    return hopkin::make_evaluator("libhopkin_torch.so", request);
+    return hopkin::make_evaluator("libhopkin_e3gnn.so", request);
   }
 };
 

@@ -11,17 +11,21 @@
 
 namespace hopkin {
 
-/// The atoms of one replica, in LAMMPS `metal` units.
+/// The atoms that a model is given, in LAMMPS `metal` units: those of one replica, or of the part
+/// of it that a rank owns and then those around that part, within reach of the model's layers.
 struct Configuration {
   std::vector<double> positions;        ///< (n_atoms, 3) [A]
   std::vector<std::int64_t> species;    ///< (n_atoms,) index into the evaluator's list of elements
   std::array<double, 9> cell{};         ///< rows are the cell vectors [A]
   std::array<int, 3> pbc{};             ///< 1 where periodic
+  std::int64_t n_owned = 0;             ///< the first n_owned atoms make up the energy
 
   [[nodiscard]] std::int64_t n_atoms() const { return static_cast<std::int64_t>(species.size()); }
 };
 
-/// Directed edges i -> j between atoms closer than the cutoff, periodic images counted one by one.
+/// Edges i <- j between atoms closer than the cutoff, periodic images counted one by one: i hears
+/// of j. Of a whole replica both directions are there; atoms at the rim of a part of one do not
+/// hear.
 struct NeighborGraph {
   std::vector<std::int64_t> edge_index;    ///< (2, n_edges): all i, then all j
   std::vector<double> edge_vectors;        ///< (n_edges, 3) r_ij = r_j + S @ cell - r_i [A]
@@ -32,10 +36,11 @@ struct NeighborGraph {
   }
 };
 
-/// What a model says of a configuration.
+/// What a model says of a configuration. The forces and the virial are derivatives of `energy`, so
+/// that those of all the parts of a replica add up to those of the whole.
 struct Evaluation {
-  double energy = 0.0;                    ///< [eV]
-  std::vector<double> atomic_energies;    ///< (n_atoms,) [eV], their sum is `energy`; may be empty
+  double energy = 0.0;                    ///< of the owned atoms [eV]
+  std::vector<double> atomic_energies;    ///< (n_owned,) [eV], their sum is `energy`; may be empty
   std::vector<double> forces;             ///< (n_atoms, 3) [eV/A]
   std::array<double, 6> virial{};         ///< -dE/d(strain): xx yy zz xy xz yz [eV]
   std::vector<double> atomic_virials;    ///< (n_atoms, 6) [eV], their sum is `virial`; may be empty
@@ -48,6 +53,10 @@ class Evaluator {
 
   /// Range of the neighbour graph it needs [A]; 0 when it finds neighbours itself.
   [[nodiscard]] virtual double graph_cutoff() const = 0;
+
+  /// How many edges away an atom can be whose place changes the energy of another; 0 where the
+  /// model cannot be evaluated on a part of a replica.
+  [[nodiscard]] virtual int layers() const { return 0; }
 
   /// One line for the log: what was loaded, in which precision, on which device.
   [[nodiscard]] virtual std::string description() const = 0;

@@ -14,8 +14,10 @@
 #include "update.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <exception>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -30,9 +32,26 @@ static constexpr double UNMOVED = 1e-12;
 // Part of the last step that a replica of several sleeps through where it has nothing to compute.
 static constexpr double SLEEP = 0.8;
 
+// The message of the first rank that has one, on every rank: LAMMPS stops all of them with it.
+static std::string first_failure(std::string mine, MPI_Comm world)
+{
+  int rank = 0, n_ranks = 0;
+  MPI_Comm_rank(world, &rank);
+  MPI_Comm_size(world, &n_ranks);
+  const int failed = mine.empty() ? n_ranks : rank;
+  int first = n_ranks;
+  MPI_Allreduce(&failed, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first == n_ranks) return {};
+  auto length = static_cast<int>(mine.size());
+  MPI_Bcast(&length, 1, MPI_INT, first, world);
+  mine.resize(length);
+  MPI_Bcast(mine.data(), length, MPI_CHAR, first, world);
+  return mine;
+}
+
 static bool unmoved(const hopkin::Configuration &a, const hopkin::Configuration &b)
 {
-  return a.species == b.species && a.cell == b.cell && a.pbc == b.pbc &&
+  return a.n_owned == b.n_owned && a.species == b.species && a.cell == b.cell && a.pbc == b.pbc &&
          std::equal(a.positions.begin(), a.positions.end(), b.positions.begin(), b.positions.end(),
                     [](double x, double y) { return std::abs(x - y) < UNMOVED; });
 }
@@ -102,13 +121,15 @@ void PairModel::coeff(int narg, char **arg)
   } catch (const std::exception &e) {
     failure = e.what();
   }
+  failure = first_failure(failure, world);
   if (!failure.empty()) error->all(FLERR, "pair_style {}: {}", style_, failure);
   if (comm->me == 0) utils::logmesg(lmp, "pair_style {}: {}\n", style_, evaluator_->description());
 }
 
 void PairModel::init_style()
 {
-  if (comm->nprocs > 1)
+  decomposed_ = comm->nprocs > 1;
+  if (decomposed_ && (one_rank_ || graph_cutoff_ <= 0.0 || evaluator_->layers() == 0))
     error->all(FLERR,
                "pair_style {} evaluates a replica on one MPI rank, received {} ranks: start one "
                "rank, or one rank per replica with -partition",
@@ -126,7 +147,29 @@ void PairModel::init_style()
                "pair_style {} needs an atom style without bonds (atomic, charge), received {}: "
                "bonded neighbours would be left out of the model",
                style_, atom->get_style());
-  if (graph_cutoff_ > 0.0) neighbor->add_request(this, NeighConst::REQ_FULL);
+  if (decomposed_)
+    prepare_decomposition();
+  else if (graph_cutoff_ > 0.0)
+    neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+// The energy of an atom depends on atoms as far away as all layers reach together. Those of other
+// ranks are ghosts, with neighbours of their own; the forces on them go back to their owners.
+void PairModel::prepare_decomposition()
+{
+  if (force->newton_pair == 0)
+    error->all(FLERR,
+               "pair_style {} with several MPI ranks per replica needs newton on, received newton "
+               "off for pairs",
+               style_);
+  if (comm->mode != Comm::SINGLE)
+    error->all(FLERR,
+               "pair_style {} with several MPI ranks per replica needs comm_modify mode single, "
+               "received another",
+               style_);
+  const double reach = evaluator_->layers() * graph_cutoff_ + neighbor->skin;
+  comm->cutghostuser = std::max(comm->cutghostuser, reach);
+  neighbor->add_request(this, NeighConst::REQ_FULL | NeighConst::REQ_GHOST);
 }
 
 double PairModel::init_one(int /*i*/, int /*j*/)
@@ -149,7 +192,8 @@ void PairModel::compute(int eflag, int vflag)
     build_graph();
     std::string failure;
     try {
-      evaluator_->evaluate(configuration_, graph_, evaluation_);
+      if (configuration_.n_owned > 0)
+        evaluator_->evaluate(decomposed_ ? reached_ : configuration_, graph_, evaluation_);
     } catch (const std::exception &e) {
       failure = e.what();
     }
@@ -164,12 +208,13 @@ void PairModel::compute(int eflag, int vflag)
   add_to_lammps();
 }
 
-// The atoms that the model sees, in the order of their IDs, whatever order LAMMPS keeps them in.
+// The atoms of this rank in the order of their IDs, whatever order LAMMPS keeps them in. Where
+// other ranks have a part of the replica, the ghosts follow.
 void PairModel::read_configuration()
 {
-  owners_.clear();
-  tagint max_tag = 0;
-  for (int i = 0; i < atom->nlocal; ++i) {
+  atoms_.clear();
+  const int n = decomposed_ ? atom->nlocal + atom->nghost : atom->nlocal;
+  for (int i = 0; i < n; ++i) {
     if (map[atom->type[i]] < 0) {
       if (force->pair == this)
         error->one(FLERR,
@@ -177,21 +222,19 @@ void PairModel::read_configuration()
                    style_, atom->type[i]);
       continue;
     }
-    owners_.push_back(i);
-    max_tag = std::max(max_tag, atom->tag[i]);
+    atoms_.push_back(i);
   }
+  const auto ghosts = std::lower_bound(atoms_.begin(), atoms_.end(), atom->nlocal);
+  configuration_.n_owned = ghosts - atoms_.begin();
   const auto by_tag = [tag = atom->tag](int a, int b) { return tag[a] < tag[b]; };
-  if (!std::is_sorted(owners_.begin(), owners_.end(), by_tag))
-    std::sort(owners_.begin(), owners_.end(), by_tag);
+  if (!std::is_sorted(atoms_.begin(), ghosts, by_tag)) std::sort(atoms_.begin(), ghosts, by_tag);
 
-  node_of_tag_.assign(max_tag + 1, -1);
-  configuration_.positions.resize(3 * owners_.size());
-  configuration_.species.resize(owners_.size());
-  for (std::size_t node = 0; node < owners_.size(); ++node) {
-    const int i = owners_[node];
-    node_of_tag_[atom->tag[i]] = static_cast<int>(node);
-    configuration_.species[node] = map[atom->type[i]];
-    std::copy_n(atom->x[i], 3, &configuration_.positions[3 * node]);
+  configuration_.positions.resize(3 * atoms_.size());
+  configuration_.species.resize(atoms_.size());
+  for (std::size_t k = 0; k < atoms_.size(); ++k) {
+    const int i = atoms_[k];
+    configuration_.species[k] = map[atom->type[i]];
+    std::copy_n(atom->x[i], 3, &configuration_.positions[3 * k]);
   }
   configuration_.cell = {domain->xprd, 0.0,        0.0,        domain->xy,  domain->yprd,
                          0.0,          domain->xz, domain->yz, domain->zprd};
@@ -200,53 +243,116 @@ void PairModel::read_configuration()
   configuration_.pbc = {domain->xperiodic, domain->yperiodic, domain->zperiodic};
 }
 
-// Ghost atoms are periodic images of the replica's own atoms: an edge to a ghost ends at its owner.
 void PairModel::build_graph()
 {
-  if (graph_cutoff_ <= 0.0) return;
-  const double cutoff_squared = graph_cutoff_ * graph_cutoff_;
-  std::vector<std::int64_t> sources, destinations;
-  sources.reserve(graph_.edge_index.size() / 2);
-  destinations.reserve(graph_.edge_index.size() / 2);
+  graph_.edge_index.clear();
   graph_.edge_vectors.clear();
-  for (std::size_t node = 0; node < owners_.size(); ++node) {
-    const int i = owners_[node];
-    const double *xi = atom->x[i];
-    for (int n = 0; n < list->numneigh[i]; ++n) {
-      const int j = list->firstneigh[i][n] & NEIGHMASK;
-      if (map[atom->type[j]] < 0) continue;
-      const double dx = atom->x[j][0] - xi[0];
-      const double dy = atom->x[j][1] - xi[1];
-      const double dz = atom->x[j][2] - xi[2];
-      if (dx * dx + dy * dy + dz * dz >= cutoff_squared) continue;
-      sources.push_back(static_cast<std::int64_t>(node));
-      destinations.push_back(node_of_tag_[atom->tag[j]]);
-      graph_.edge_vectors.insert(graph_.edge_vectors.end(), {dx, dy, dz});
-    }
+  if (decomposed_) {
+    build_graph_with_ghosts();
+  } else {
+    nodes_.resize(atoms_.size());
+    std::iota(nodes_.begin(), nodes_.end(), 0);
+    if (graph_cutoff_ > 0.0) build_graph_of_owners();
   }
-  graph_.edge_index = std::move(sources);
+}
+
+// Calls found(j, r_ij) for each neighbour of atom i within the cutoff that the model is to see.
+template <typename Found> void PairModel::for_each_neighbor(int i, const Found &found) const
+{
+  const double cutoff_squared = graph_cutoff_ * graph_cutoff_;
+  const double *xi = atom->x[i];
+  for (int n = 0; n < list->numneigh[i]; ++n) {
+    const int j = list->firstneigh[i][n] & NEIGHMASK;
+    if (map[atom->type[j]] < 0) continue;
+    const std::array<double, 3> r = {atom->x[j][0] - xi[0], atom->x[j][1] - xi[1],
+                                     atom->x[j][2] - xi[2]};
+    if (r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < cutoff_squared) found(j, r);
+  }
+}
+
+// Ghost atoms are periodic images of the replica's own atoms: an edge to a ghost ends at its owner.
+void PairModel::build_graph_of_owners()
+{
+  tagint max_tag = 0;
+  for (const int i : atoms_) max_tag = std::max(max_tag, atom->tag[i]);
+  node_of_tag_.assign(max_tag + 1, -1);
+  for (std::size_t node = 0; node < atoms_.size(); ++node)
+    node_of_tag_[atom->tag[atoms_[node]]] = static_cast<int>(node);
+
+  std::vector<std::int64_t> destinations;
+  for (std::size_t node = 0; node < atoms_.size(); ++node)
+    for_each_neighbor(atoms_[node], [&](int j, const std::array<double, 3> &r) {
+      graph_.edge_index.push_back(static_cast<std::int64_t>(node));
+      destinations.push_back(node_of_tag_[atom->tag[j]]);
+      graph_.edge_vectors.insert(graph_.edge_vectors.end(), r.begin(), r.end());
+    });
   graph_.edge_index.insert(graph_.edge_index.end(), destinations.begin(), destinations.end());
+}
+
+// Ghost atoms are atoms of the model, as far as the energies of the own atoms depend on them: an
+// atom that is `layers` edges away lends its species, nearer ones need all their own neighbours.
+void PairModel::build_graph_with_ghosts()
+{
+  const int layers = evaluator_->layers();
+  std::vector<int> atom_of_index(atom->nlocal + atom->nghost, -1);    // in configuration_
+  for (std::size_t k = 0; k < atoms_.size(); ++k) atom_of_index[atoms_[k]] = static_cast<int>(k);
+
+  nodes_.resize(configuration_.n_owned);
+  std::iota(nodes_.begin(), nodes_.end(), 0);
+  std::vector<int> node_of_index(atom_of_index.size(), -1);
+  for (std::size_t node = 0; node < nodes_.size(); ++node)
+    node_of_index[atoms_[nodes_[node]]] = static_cast<int>(node);
+  std::vector<std::int64_t> destinations;
+  std::size_t first = 0;    // nodes before this one have their edges
+  for (int layer = 0; layer < layers; ++layer) {
+    const auto last = nodes_.size();
+    for (auto node = first; node < last; ++node)
+      for_each_neighbor(atoms_[nodes_[node]], [&](int j, const std::array<double, 3> &r) {
+        if (node_of_index[j] < 0) {
+          node_of_index[j] = static_cast<int>(nodes_.size());
+          nodes_.push_back(atom_of_index[j]);
+        }
+        graph_.edge_index.push_back(static_cast<std::int64_t>(node));
+        destinations.push_back(node_of_index[j]);
+        graph_.edge_vectors.insert(graph_.edge_vectors.end(), r.begin(), r.end());
+      });
+    first = last;
+  }
+  graph_.edge_index.insert(graph_.edge_index.end(), destinations.begin(), destinations.end());
+
+  reached_.cell = configuration_.cell;
+  reached_.pbc = configuration_.pbc;
+  reached_.n_owned = configuration_.n_owned;
+  reached_.species.resize(nodes_.size());
+  reached_.positions.resize(3 * nodes_.size());
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    reached_.species[node] = configuration_.species[nodes_[node]];
+    std::copy_n(&configuration_.positions[3 * nodes_[node]], 3, &reached_.positions[3 * node]);
+  }
 }
 
 void PairModel::add_to_lammps()
 {
-  for (std::size_t node = 0; node < owners_.size(); ++node)
-    for (int k = 0; k < 3; ++k) atom->f[owners_[node]][k] += evaluation_.forces[3 * node + k];
+  if (configuration_.n_owned == 0) return;
+  const auto owned = static_cast<std::size_t>(configuration_.n_owned);
+  for (std::size_t node = 0; node < nodes_.size(); ++node)
+    for (int k = 0; k < 3; ++k)
+      atom->f[atoms_[nodes_[node]]][k] += evaluation_.forces[3 * node + k];
   if (eflag_global) eng_vdwl += evaluation_.energy;
   if (vflag_global)
     for (int k = 0; k < 6; ++k) virial[k] += evaluation_.virial[k];
   if (eflag_atom) {
-    if (evaluation_.atomic_energies.empty() && !owners_.empty())
+    if (evaluation_.atomic_energies.empty())
       error->one(FLERR, "pair_style {}: this model has no atomic energies", style_);
-    for (std::size_t node = 0; node < owners_.size(); ++node)
-      eatom[owners_[node]] += evaluation_.atomic_energies[node];
+    for (std::size_t node = 0; node < owned; ++node)
+      eatom[atoms_[nodes_[node]]] += evaluation_.atomic_energies[node];
   }
   if (vflag_atom) {
-    if (evaluation_.atomic_virials.empty() && !owners_.empty())
+    if (evaluation_.atomic_virials.empty())
       error->one(FLERR, "pair_style {}: this model has no atomic virials", style_);
-    for (std::size_t node = 0; node < owners_.size(); ++node)
+    for (std::size_t node = 0; node < nodes_.size(); ++node)
       for (int k = 0; k < 6; ++k)
-        vatom[owners_[node]][k] += evaluation_.atomic_virials[6 * node + k];
+        vatom[atoms_[nodes_[node]]][k] += evaluation_.atomic_virials[6 * node + k];
   }
 }
 

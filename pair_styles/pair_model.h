@@ -35,23 +35,34 @@ class PairModel : public Pair {
   virtual std::unique_ptr<hopkin::Evaluator>
   make_evaluator(const hopkin::EvaluatorRequest &request) = 0;
 
+  /// A deck can say that its replicas have one MPI rank each.
+  void forbid_domain_decomposition(bool forbidden) { one_rank_ = forbidden; }
+
  private:
   void allocate();
+  void prepare_decomposition();
   void read_configuration();
   void build_graph();
+  void build_graph_of_owners();
+  void build_graph_with_ghosts();
+  template <typename Found> void for_each_neighbor(int i, const Found &found) const;
   void add_to_lammps();
 
   std::string style_;
   std::unique_ptr<hopkin::Evaluator> evaluator_;
   double graph_cutoff_ = 0.0;
+  bool one_rank_ = false;
+  bool decomposed_ = false;    // the replica is on several ranks: ghosts are atoms of the model
 
   hopkin::Configuration configuration_;
   hopkin::Configuration evaluated_;    // what evaluation_ belongs to
+  hopkin::Configuration reached_;      // decomposed: the part of configuration_ the model is given
   hopkin::NeighborGraph graph_;
   hopkin::Evaluation evaluation_;
   std::chrono::steady_clock::time_point called_;             // when compute() was last called
   std::chrono::steady_clock::duration evaluation_time_{};    // of the last evaluation
-  std::vector<int> owners_;         // (n_atoms,) LAMMPS local index of each atom of the model
+  std::vector<int> atoms_;          // LAMMPS index of each atom of configuration_
+  std::vector<int> nodes_;          // atom of configuration_ of each atom of the model
   std::vector<int> node_of_tag_;    // (max tag + 1,) atom of the model with this atom ID, or -1
 };
 

@@ -2,14 +2,17 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import ase
 import numpy as np
 import pytest
 from ase.calculators.calculator import Calculator
-from in_process import LammpsInProcess, PairStyle, State
+from in_process import FloatArray, LammpsInProcess, PairStyle, State
 
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.models import Model, fetch, find_model
@@ -142,7 +145,71 @@ def double_sevennet(tmp_path_factory: pytest.TempPathFactory) -> PairStyle:
     return PairStyle("e3gnn", str(file))
 
 
-@pytest.fixture(scope="session", params=["double_sevennet", "chgnet"])
+@dataclass(frozen=True, slots=True)
+class MaceReference:
+    """A MACE model, exported in both precisions, and what its own calculator says of `CRYSTALS`."""
+
+    directory: Path
+
+    def pair(self, dtype: str) -> PairStyle:
+        return PairStyle("mace", str(self.directory / f"{dtype}.pt"))
+
+    def says(self, crystal: str, dtype: str) -> dict[str, FloatArray]:
+        """Return energy, forces, stress (as in ASE) and atomic_energies."""
+        with np.load(self.directory / f"{crystal}.{dtype}.npz") as arrays:
+            return dict(arrays)
+
+
+def mace_python() -> str:
+    """Interpreter that has mace, which excludes packages of other models from its environment."""
+    if importlib.util.find_spec("mace") is not None:
+        return sys.executable
+    if "HOPKIN_MACE_PYTHON" not in os.environ:
+        pytest.skip("package mace-torch is not installed, and HOPKIN_MACE_PYTHON names no Python that has it")
+    return os.environ["HOPKIN_MACE_PYTHON"]
+
+
+def mace_reference(directory: Path, checkpoint: Path) -> MaceReference:
+    for name, build in CRYSTALS.items():
+        atoms = rattled(lammps_orientation(build()))
+        np.savez(
+            directory / f"{name}.structure.npz",
+            numbers=atoms.numbers,
+            positions=atoms.positions,
+            cell=atoms.cell.array,
+        )
+    script = Path(__file__).with_name("mace_reference.py")
+    adapter = Path(__file__).parents[2] / "drivers" / "adapters" / "mace.py"
+    # Its own packages alone: none of this process's by PYTHONPATH.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    argv = [mace_python(), str(script), str(adapter), str(checkpoint), str(directory)]
+    ended = subprocess.run(argv, capture_output=True, text=True, env=kept, timeout=600, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return MaceReference(directory)
+
+
+@pytest.fixture(scope="session")
+def small_mace(tmp_path_factory: pytest.TempPathFactory) -> MaceReference:
+    """Return a MACE of random weights: fast, and with the parts that published ones have."""
+    directory = tmp_path_factory.mktemp("mace")
+    return mace_reference(directory, directory / "made.model")
+
+
+@pytest.fixture(scope="session")
+def published_mace(tmp_path_factory: pytest.TempPathFactory) -> MaceReference:
+    """Return MACE-MP-0 small, from the checkpoint that HOPKIN_MACE_CHECKPOINT names."""
+    if "HOPKIN_MACE_CHECKPOINT" not in os.environ:
+        pytest.skip("HOPKIN_MACE_CHECKPOINT names no checkpoint of MACE")
+    checkpoint = Path(os.environ["HOPKIN_MACE_CHECKPOINT"])
+    return mace_reference(tmp_path_factory.mktemp("mace"), checkpoint)
+
+
+@pytest.fixture(scope="session")
+def double_mace(small_mace: MaceReference) -> PairStyle:
+    return small_mace.pair("float64")
+
+
+@pytest.fixture(scope="session", params=["double_sevennet", "chgnet", "double_mace"])
 def sharpest(request: pytest.FixtureRequest) -> PairStyle:
     """Each pair style with its model in the highest precision there is."""
     found: PairStyle = request.getfixturevalue(request.param)

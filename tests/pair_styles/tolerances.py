@@ -16,13 +16,13 @@ DOUBLE_EV = 1e-10
 DOUBLE_EV_PER_A = 1e-10
 DOUBLE_EV_PER_A3 = 1e-12
 
-# Central differences of the energy LAMMPS reports, by pair style: SevenNet in double precision, where steps
-# are short because its cutoff makes jumps in second derivatives; CHGNet in single, whose energy of four atoms
-# is rough by 5e-7 eV.
-DISPLACEMENT_A = {"e3gnn": 1e-4, "hopkin": 2e-3}
-SLOPE_EV_PER_A = {"e3gnn": 2e-6, "hopkin": 2e-3}
-STRAIN = {"e3gnn": 5e-5, "hopkin": 2e-3}
-VIRIAL_EV = {"e3gnn": 1e-6, "hopkin": 5e-3}
+# Central differences of the energy LAMMPS reports, by pair style: SevenNet and MACE in double precision, with
+# short steps because SevenNet's cutoff makes jumps in second derivatives; CHGNet in single, whose energy of
+# four atoms is rough by 5e-7 eV.
+DISPLACEMENT_A = {"e3gnn": 1e-4, "mace": 1e-4, "hopkin": 2e-3}
+SLOPE_EV_PER_A = {"e3gnn": 2e-6, "mace": 2e-6, "hopkin": 2e-3}
+STRAIN = {"e3gnn": 5e-5, "mace": 5e-5, "hopkin": 2e-3}
+VIRIAL_EV = {"e3gnn": 1e-6, "mace": 1e-6, "hopkin": 5e-3}
 
 # Positions that a run ended with, read again from a file with 17 digits.
-AS_READ_ANEW_EV = {"e3gnn": 1e-9, "hopkin": 1e-3}
+AS_READ_ANEW_EV = {"e3gnn": 1e-9, "mace": 1e-9, "hopkin": 1e-3}

@@ -1,0 +1,223 @@
+#include "torch_evaluator.h"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/cuda.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <numeric>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+namespace hopkin {
+
+namespace {
+
+constexpr const char *DEVICE_VARIABLE = "HOPKIN_DEVICE";
+
+torch::Device choose_device(int rank)
+{
+  const int n_gpus = static_cast<int>(torch::cuda::device_count());
+  const char *wanted = std::getenv(DEVICE_VARIABLE);
+  if (!wanted || !*wanted)
+    return n_gpus > 0 ? torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(rank % n_gpus))
+                      : torch::Device(torch::kCPU);
+  const auto refuse = [&](const std::string &reason) {
+    throw std::runtime_error(std::string(DEVICE_VARIABLE) + "=" + wanted + " " + reason);
+  };
+  torch::Device device(torch::kCPU);
+  try {
+    device = torch::Device(wanted);
+  } catch (const c10::Error &) {
+    refuse("names no device: wanted cpu, cuda or cuda:1");
+  }
+  if (device.is_cpu()) return device;
+  if (!device.is_cuda()) refuse("names no device for this pair style: wanted cpu, cuda or cuda:1");
+  if (n_gpus == 0 || device.index() >= n_gpus)
+    refuse("but libtorch finds " + std::to_string(n_gpus) + " GPU(s)");
+  return device.has_index() ? device : torch::Device(torch::kCUDA, rank % n_gpus);
+}
+
+torch::Tensor in_double_on_cpu(const torch::Tensor &tensor)
+{
+  return tensor.detach().to(torch::kCPU, torch::kFloat64).contiguous();
+}
+
+// With g = dE/dr_ij: F_i += g, F_j -= g, virial -= r_ij (x) g, half of it to each end.
+void gather_forces(const NeighborGraph &graph, const double *gradient, std::int64_t n_atoms,
+                   Evaluation &result)
+{
+  static constexpr int row[6] = {0, 1, 2, 0, 0, 1};
+  static constexpr int column[6] = {0, 1, 2, 1, 2, 2};
+  result.forces.assign(3 * n_atoms, 0.0);
+  result.atomic_virials.assign(6 * n_atoms, 0.0);
+  result.virial.fill(0.0);
+  const auto n_edges = graph.n_edges();
+  for (std::int64_t edge = 0; edge < n_edges; ++edge) {
+    const auto i = graph.edge_index[edge];
+    const auto j = graph.edge_index[n_edges + edge];
+    const double *r = &graph.edge_vectors[3 * edge];
+    const double *g = &gradient[3 * edge];
+    for (int k = 0; k < 3; ++k) {
+      result.forces[3 * i + k] += g[k];
+      result.forces[3 * j + k] -= g[k];
+    }
+    for (int k = 0; k < 6; ++k) {
+      const double w = -0.5 * (r[row[k]] * g[column[k]] + r[column[k]] * g[row[k]]);
+      result.virial[k] += w;
+      result.atomic_virials[6 * i + k] += 0.5 * w;
+      result.atomic_virials[6 * j + k] += 0.5 * w;
+    }
+  }
+}
+
+// What libtorch says of a failure, without the stacks of C++ and TorchScript around it.
+[[noreturn]] void throw_one_line(const std::exception &error)
+{
+  const auto *of_torch = dynamic_cast<const c10::Error *>(&error);
+  std::istringstream lines(of_torch ? of_torch->what_without_backtrace() : error.what());
+  std::string line, found;
+  while (std::getline(lines, line)) {
+    if (line.empty()) continue;
+    found = line;
+    // the interpreter ends with the cause, everything else begins with it
+    if (std::string(error.what()).find("TorchScript interpreter") == std::string::npos) break;
+  }
+  throw std::runtime_error("the model failed: " + found);
+}
+
+std::string joined(const std::vector<std::string> &words)
+{
+  std::string text;
+  for (const auto &word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+}    // namespace
+
+TorchEvaluator::TorchEvaluator(const EvaluatorRequest &request)
+    : model_file_(request.model), elements_(request.elements)
+{
+  if (!std::filesystem::is_regular_file(model_file_))
+    throw std::runtime_error("no model file '" + model_file_ + "'");
+  at::set_num_threads(request.threads);
+  device_ = choose_device(request.rank);
+}
+
+void TorchEvaluator::load(Metadata &metadata, const std::string &remedy)
+{
+  try {
+    model_ = torch::jit::load(model_file_, device_, metadata);
+  } catch (const c10::OutOfMemoryError &) {
+    throw;
+  } catch (const std::exception &) {
+    throw std::runtime_error("'" + model_file_ +
+                             "' is not a TorchScript model, or is damaged: " + remedy);
+  }
+}
+
+void TorchEvaluator::describe(Properties properties)
+{
+  const auto &symbols = properties.symbols;
+  for (const auto &element : elements_) {
+    const auto found = std::find(symbols.begin(), symbols.end(), element);
+    if (found == symbols.end())
+      throw std::runtime_error("model '" + model_file_ + "' does not cover element '" + element +
+                               "' (it covers " + std::to_string(symbols.size()) + ": " +
+                               joined(symbols) + ")");
+    model_species_.push_back(found - symbols.begin());
+  }
+  exported_by_ = std::move(properties.exported_by);
+  cutoff_ = properties.cutoff;
+  dtype_ = properties.dtype;
+}
+
+std::string TorchEvaluator::description() const
+{
+  std::ostringstream text;
+  text << exported_by_ << ", " << (dtype_ == torch::kFloat64 ? "double" : "single")
+       << " precision, cutoff " << cutoff_ << " A, " << layers_ << " layers, on " << device_.str()
+       << ", " << at::get_num_threads() << " thread(s)";
+  return text.str();
+}
+
+void TorchEvaluator::evaluate(const Configuration &configuration, const NeighborGraph &graph,
+                              Evaluation &result)
+{
+  const auto n_atoms = configuration.n_atoms();
+  const auto n_owned = configuration.n_owned;
+  const auto n_edges = graph.n_edges();
+  species_.resize(n_atoms);
+  std::transform(configuration.species.begin(), configuration.species.end(), species_.begin(),
+                 [this](std::int64_t s) { return model_species_[s]; });
+
+  const auto integers = torch::TensorOptions().dtype(torch::kInt64);
+  TorchGraph input;
+  input.species = torch::from_blob(species_.data(), {n_atoms}, integers).to(device_);
+  input.edge_index =
+      torch::from_blob(const_cast<std::int64_t *>(graph.edge_index.data()), {2, n_edges}, integers)
+          .to(device_);
+  input.edge_vectors = torch::from_blob(const_cast<double *>(graph.edge_vectors.data()),
+                                        {n_edges, 3}, torch::kFloat64)
+                           .to(device_, dtype_)
+                           .set_requires_grad(true);
+
+  // Straight interpretation: the profiling executor would make the first steps several times
+  // slower. For this call alone: without it, Python in the same process could export no model.
+  const torch::jit::GraphOptimizerEnabledGuard interpret(false);
+  torch::Tensor energies, gradient;
+  try {
+    const auto owned = atomic_energies(input).narrow(0, 0, n_owned);
+    gradient = in_double_on_cpu(torch::autograd::grad({owned.sum()}, {input.edge_vectors})[0]);
+    energies = in_double_on_cpu(owned);
+  } catch (const std::exception &error) {
+    throw_one_line(error);
+  }
+
+  result.atomic_energies.assign(energies.data_ptr<double>(), energies.data_ptr<double>() + n_owned);
+  // Summed in double: the model's own single-precision total loses digits in large cells.
+  result.energy =
+      std::accumulate(result.atomic_energies.begin(), result.atomic_energies.end(), 0.0);
+  gather_forces(graph, gradient.data_ptr<double>(), n_atoms, result);
+}
+
+int TorchEvaluator::count_layers()
+{
+  static constexpr std::int64_t n_atoms = 16;
+  const double step = 0.4 * cutoff_;
+  std::vector<std::int64_t> from, to;
+  std::vector<double> vectors;
+  for (std::int64_t i = 0; i + 1 < n_atoms; ++i) {
+    // not along one line, where symmetry could make a derivative vanish
+    const double x = step, y = i % 2 ? 0.3 * step : -0.2 * step, z = i % 3 ? 0.2 * step : 0.0;
+    from.insert(from.end(), {i, i + 1});
+    to.insert(to.end(), {i + 1, i});
+    vectors.insert(vectors.end(), {x, y, z, -x, -y, -z});
+  }
+  const auto n_edges = static_cast<std::int64_t>(from.size());
+  from.insert(from.end(), to.begin(), to.end());
+  const auto integers = torch::TensorOptions().dtype(torch::kInt64);
+  TorchGraph chain;
+  chain.species =
+      torch::full({n_atoms}, model_species_.empty() ? 0 : model_species_.front(), integers)
+          .to(device_);
+  chain.edge_index = torch::from_blob(from.data(), {2, n_edges}, integers).to(device_);
+  chain.edge_vectors = torch::from_blob(vectors.data(), {n_edges, 3}, torch::kFloat64)
+                           .to(device_, dtype_)
+                           .set_requires_grad(true);
+  const torch::jit::GraphOptimizerEnabledGuard interpret(false);
+  const auto gradient =
+      in_double_on_cpu(torch::autograd::grad({atomic_energies(chain)[0]}, {chain.edge_vectors})[0]);
+  const double *g = gradient.data_ptr<double>();
+  std::int64_t reached = 0;    // an edge beyond the last layer has no derivative at all
+  for (std::int64_t link = 0; link < n_atoms - 1; ++link)
+    if (std::any_of(g + 6 * link, g + 6 * link + 6, [](double v) { return v != 0.0; }))
+      reached = link + 1;
+  return reached < n_atoms - 1 ? static_cast<int>(reached) : 0;
+}
+
+}    // namespace hopkin
