@@ -9,7 +9,11 @@ from hopkin.drivers.errors import HopkinError
 from hopkin.drivers.models import registry
 from hopkin.drivers.weights import cache_directory
 
-_STYLES = {"e3gnn": "libhopkin_torch.so", "hopkin": "libhopkin_python.so"}
+_STYLES = {
+    "e3gnn": "libhopkin_e3gnn.so",
+    "mace": "libhopkin_mace.so",
+    "hopkin": "libhopkin_python.so",
+}
 
 _DECK = """units metal
 atom_style atomic
@@ -20,7 +24,7 @@ pair_coeff * * {missing} H
 """
 
 # With a model that is not there, each style gets as far as libtorch or Python, and says so in these words.
-_MISSING = {"e3gnn": "no model file", "hopkin": "unknown model"}
+_MISSING = {"e3gnn": "no model file", "mace": "no model file", "hopkin": "unknown model"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

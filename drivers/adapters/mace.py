@@ -1,17 +1,17 @@
 """MACE (mace-torch package): its ASE calculator, and the export that `pair_style mace` reads."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ase.calculators.calculator import Calculator
+from ase.data import chemical_symbols
 
-if TYPE_CHECKING:
-    from hopkin.drivers.models import Model
+from hopkin.drivers.adapters.checkpoint import load
+from hopkin.drivers.errors import ModelError
+from hopkin.drivers.models import Model
 
 
 def calculator(model: Model, *, device: str) -> Calculator:
@@ -19,7 +19,7 @@ def calculator(model: Model, *, device: str) -> Calculator:
     with _quiet():
         from mace.calculators import MACECalculator
 
-        options = _options(model)
+        options = model.options
         head = {"head": options["head"]} if "head" in options else {}
         with _default_dtype_kept():
             made: Calculator = MACECalculator(
@@ -38,7 +38,7 @@ def export(model: Model, path: Path) -> None:
         from e3nn.util import jit
         from mace.calculators import LAMMPS_MACE
 
-        options = _options(model)
+        options = model.options
         dtype = getattr(torch, options.get("dtype", "float32"))
         torch.set_default_dtype(dtype)
         network = torch.load(model.checkpoint(), map_location="cpu", weights_only=False).to(dtype)
@@ -47,10 +47,17 @@ def export(model: Model, path: Path) -> None:
         jit.compile(wrapped).save(str(path))
 
 
-def _options(model: Model) -> dict[str, str]:
-    """Return `dtype` (float32 unless said otherwise) and `head` of a model with several."""
-    options: dict[str, str] = getattr(model, "options", {})
-    return options
+def facts(path: Path) -> dict[str, Any]:
+    """Read what a checkpoint, a pickled network, says of itself."""
+    with _quiet(), _default_dtype_kept():
+        network = load(path, weights_only=False)
+        if not {"atomic_numbers", "r_max", "num_interactions"} <= set(dir(network)):
+            raise ModelError("it holds no network of MACE")
+        return {
+            "elements": [chemical_symbols[z] for z in network.atomic_numbers.tolist()],
+            "cutoff_A": float(network.r_max),
+            "layers": int(network.num_interactions),
+        }
 
 
 def _default_head(heads: list[str] | None) -> str | None:
@@ -59,8 +66,6 @@ def _default_head(heads: list[str] | None) -> str | None:
         return None
     named = [head for head in heads if head.lower() == "default"]
     if not named:
-        from hopkin.drivers.errors import ModelError
-
         raise ModelError(
             f"this MACE model has the heads {', '.join(heads)}: say which one with its option head"
         )
