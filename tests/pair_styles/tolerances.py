@@ -26,3 +26,9 @@ VIRIAL_EV = {"e3gnn": 1e-6, "mace": 1e-6, "hopkin": 5e-3}
 
 # Positions that a run ended with, read again from a file with 17 digits.
 AS_READ_ANEW_EV = {"e3gnn": 1e-9, "mace": 1e-9, "hopkin": 1e-3}
+
+# GRACE in double precision.
+GRACE_DISPLACEMENT_A = 1e-4
+GRACE_SLOPE_EV_PER_A = 1e-5
+GRACE_STRAIN = 1e-4
+GRACE_VIRIAL_EV = 1e-4
