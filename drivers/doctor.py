@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hopkin.drivers import engine, lammps_plugins
+from hopkin.drivers.environments import families, interpreter
 from hopkin.drivers.errors import HopkinError
 from hopkin.drivers.models import registry
 from hopkin.drivers.weights import cache_directory
@@ -12,6 +13,7 @@ from hopkin.drivers.weights import cache_directory
 _STYLES = {
     "e3gnn": "libhopkin_e3gnn.so",
     "mace": "libhopkin_mace.so",
+    "grace": "libhopkin_grace.so",
     "hopkin": "libhopkin_python.so",
 }
 
@@ -23,8 +25,9 @@ pair_style {style}
 pair_coeff * * {missing} H
 """
 
-# With a model that is not there, each style gets as far as libtorch or Python, and says so in these words.
-_MISSING = {"e3gnn": "no model file", "mace": "no model file", "hopkin": "unknown model"}
+# With a model that is not there, each style gets as far as its evaluator, which says so in these words.
+_MISSING = {"hopkin": "unknown model", "grace": "is not a SavedModel"}
+_NO_FILE = "no model file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +56,18 @@ def examine() -> list[Check]:
         *(_pair_style(style, library) for style, library in _STYLES.items()),
         _accelerator(),
         _cache(),
-        *(
-            Check(name=f"model {model.name}", works=model.state() == "ready" or None, detail=model.state())
-            for model in registry().values()
-        ),
+        *(_family(name) for name in families()),
     ]
+
+
+def _family(name: str) -> Check:
+    python = interpreter(name)
+    ready = [model.name for model in registry().values() if model.family == name and model.state() == "ready"]
+    if python is None:
+        detail = f"`hopkin models install {name}`"
+    else:
+        detail = f"{', '.join(ready) or 'no weights here yet'}; {python}"
+    return Check(name=f"family {name}", works=True if ready else None, detail=detail)
 
 
 def _lammps() -> Check:
@@ -81,7 +91,7 @@ def _pair_style(style: str, library: str) -> Check:
         try:
             engine.run_deck(Path(scratch), "style.in")
         except HopkinError as error:
-            works = _MISSING[style] in str(error)
+            works = _MISSING.get(style, _NO_FILE) in str(error)
             return Check(name=name, works=works, detail=str(directory if works else error))
     return Check(name=name, works=False, detail="a model that is not there was accepted")
 

@@ -5,7 +5,9 @@ import io
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import yaml
 from ase.calculators.calculator import Calculator
 
 from hopkin.drivers.errors import ModelError
@@ -22,7 +24,8 @@ def calculator(model: Model, *, device: str) -> Calculator:
 
         if device == "cpu":
             tensorflow.config.set_visible_devices([], "GPU")
-        return TPCalculator(str(_saved_model(model)))
+        made: Calculator = TPCalculator(str(_saved_model(model)))
+    return made
 
 
 def export(model: Model, path: Path) -> None:
@@ -46,10 +49,25 @@ def export(model: Model, path: Path) -> None:
         found[0].parent.replace(path)
 
 
+def facts(path: Path) -> dict[str, Any]:
+    """Read what the archive of a SavedModel says of itself."""
+    try:
+        with tarfile.open(path) as archive:
+            (member,) = (entry for entry in archive if Path(entry.name).name == "metadata.yaml")
+            file = archive.extractfile(member)
+            assert file is not None
+            metadata = yaml.safe_load(file)
+        return {
+            "elements": metadata["chemical_symbols"],
+            "cutoff_A": float(metadata["cutoff"]),
+            "layers": None,
+        }
+    except (OSError, EOFError, ValueError, KeyError, TypeError, tarfile.TarError, yaml.YAMLError) as error:
+        raise ModelError(f"no archive of a SavedModel of GRACE with its metadata.yaml: {error}") from error
+
+
 def _saved_model(model: Model) -> Path:
-    """Directory of the SavedModel: of the `saved_model.pb` that a user names, or unpacked once."""
-    if model.path is not None and model.path.name == SAVED_MODEL:
-        return model.path.parent
+    """Directory of the SavedModel, unpacked once."""
     directory = model.exported()
     if not directory.is_dir():
         directory.parent.mkdir(parents=True, exist_ok=True)
