@@ -19,8 +19,10 @@ std::unique_ptr<Evaluator> make_evaluator(const std::string &library,
                                           const EvaluatorRequest &request)
 {
   const auto path = std::filesystem::path(request.library_directory) / library;
-  void *handle =
-      dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);    // stays loaded: models outlive pairs
+  // Stays loaded: models outlive pairs. Bound to its own libraries first: LAMMPS brings a plain
+  // BLAS whose dgemm_ would else take the place of libtorch's and halve the speed of double
+  // precision.
+  void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
   if (!handle) throw std::runtime_error("cannot load " + path.string() + ": " + dlerror());
   auto *make = reinterpret_cast<MakeEvaluator *>(dlsym(handle, "hopkin_make_evaluator"));
   if (!make) throw std::runtime_error(path.string() + " holds no evaluator of hopkin");
