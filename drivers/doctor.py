@@ -26,7 +26,7 @@ pair_coeff * * {missing} H
 """
 
 # With a model that is not there, each style gets as far as its evaluator, which says so in these words.
-_MISSING = {"hopkin": "unknown model", "grace": "is not a SavedModel"}
+_MISSING = {"hopkin": "unknown model", "grace": "no model directory"}
 _NO_FILE = "no model file"
 
 

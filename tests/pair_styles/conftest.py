@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from ase.calculators.calculator import Calculator
 from in_process import FloatArray, LammpsInProcess, PairStyle, State
 
+from hopkin.drivers import environments
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.models import Model, fetch, find_model
 from hopkin.drivers.parity import rattled
@@ -160,13 +160,11 @@ class MaceReference:
             return dict(arrays)
 
 
-def mace_python() -> str:
+def mace_python() -> Path:
     """Interpreter that has mace, which excludes packages of other models from its environment."""
-    if importlib.util.find_spec("mace") is not None:
-        return sys.executable
-    if "HOPKIN_MACE_PYTHON" not in os.environ:
-        pytest.skip("package mace-torch is not installed, and HOPKIN_MACE_PYTHON names no Python that has it")
-    return os.environ["HOPKIN_MACE_PYTHON"]
+    if environments.interpreter("mace") is None:
+        pytest.skip("MACE is not installed: `hopkin models install mace`")
+    return environments.require("mace")
 
 
 def mace_reference(directory: Path, checkpoint: Path) -> MaceReference:
@@ -179,10 +177,9 @@ def mace_reference(directory: Path, checkpoint: Path) -> MaceReference:
             cell=atoms.cell.array,
         )
     script = Path(__file__).with_name("mace_reference.py")
-    adapter = Path(__file__).parents[2] / "drivers" / "adapters" / "mace.py"
     # Its own packages alone: none of this process's by PYTHONPATH.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    argv = [mace_python(), str(script), str(adapter), str(checkpoint), str(directory)]
+    argv = [str(mace_python()), str(script), str(checkpoint), str(directory)]
     ended = subprocess.run(argv, capture_output=True, text=True, env=kept, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr
     return MaceReference(directory)
@@ -197,11 +194,11 @@ def small_mace(tmp_path_factory: pytest.TempPathFactory) -> MaceReference:
 
 @pytest.fixture(scope="session")
 def published_mace(tmp_path_factory: pytest.TempPathFactory) -> MaceReference:
-    """Return MACE-MP-0 small, from the checkpoint that HOPKIN_MACE_CHECKPOINT names."""
-    if "HOPKIN_MACE_CHECKPOINT" not in os.environ:
-        pytest.skip("HOPKIN_MACE_CHECKPOINT names no checkpoint of MACE")
-    checkpoint = Path(os.environ["HOPKIN_MACE_CHECKPOINT"])
-    return mace_reference(tmp_path_factory.mktemp("mace"), checkpoint)
+    """Return MACE-MP-0 small."""
+    model = find_model("mace-mp-0-small")
+    if model.state() != "ready":
+        pytest.skip("MACE-MP-0 small is not here: `hopkin models fetch mace-mp-0-small`")
+    return mace_reference(tmp_path_factory.mktemp("mace"), model.checkpoint())
 
 
 @pytest.fixture(scope="session")

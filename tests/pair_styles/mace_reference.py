@@ -1,32 +1,24 @@
 """Exports a MACE model and evaluates crystals with its own calculator; for the interpreter that has mace.
 
-    python mace_reference.py ADAPTER CHECKPOINT DIRECTORY
+    python mace_reference.py CHECKPOINT DIRECTORY
 
-ADAPTER is the file drivers/adapters/mace.py. Where there is no CHECKPOINT yet, a small model of random
+Where there is no CHECKPOINT yet, a small model of random
 weights is made, with the parts that published ones have. Crystals are the files `NAME.structure.npz` in
 DIRECTORY; beside them, float32.pt, float64.pt, `NAME.float32.npz` and `NAME.float64.npz` are written.
 """
 
-import importlib.util
 import sys
 import warnings
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import ase
 import numpy as np
 import torch
 
+from hopkin.drivers.adapters import mace as adapter
+
 warnings.simplefilter("ignore")
-
-
-def load_adapter(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mace_adapter", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def make_model(checkpoint: Path) -> None:
@@ -66,8 +58,7 @@ def make_model(checkpoint: Path) -> None:
     torch.save(model, checkpoint)
 
 
-def main(adapter_file: Path, checkpoint: Path, directory: Path) -> None:
-    adapter = load_adapter(adapter_file)
+def main(checkpoint: Path, directory: Path) -> None:
     if not checkpoint.exists():
         make_model(checkpoint)
         torch.set_default_dtype(torch.float32)

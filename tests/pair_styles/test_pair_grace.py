@@ -1,11 +1,8 @@
 """`pair_style grace` says what TPCalculator says; its forces are slopes; what it cannot do it refuses."""
 
-import importlib.util
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +16,12 @@ from ase.build import bulk
 from ase.stress import voigt_6_to_full_3x3_stress
 from in_process import BAR_PER_EV_A3, FloatArray, LammpsInProcess, PairStyle
 
-from hopkin.drivers import decks, engine, lammps_plugins
+from hopkin.drivers import decks, engine, environments, lammps_plugins
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.parity import rattled
 from hopkin.drivers.structures import lammps_orientation
 
 ARCHIVE = Path(__file__).parents[2] / "models" / "grace-small-lfp" / "grace-small-lfp.tar.gz"
-INTERPRETER = "HOPKIN_GRACE_PYTHON"
 TENSORFLOW = "HOPKIN_TENSORFLOW_DIR"
 
 
@@ -57,12 +53,10 @@ def crystal(name: str) -> ase.Atoms:
 
 @pytest.fixture(scope="module")
 def python() -> str:
-    """Interpreter that has tensorpotential: of this environment, or that the environment variable names."""
-    if importlib.util.find_spec("tensorpotential") is not None:
-        return sys.executable
-    if not os.environ.get(INTERPRETER):
-        pytest.skip(f"tensorpotential is not installed, and {INTERPRETER} names no interpreter that has it")
-    return os.environ[INTERPRETER]
+    """Interpreter that has tensorpotential."""
+    if environments.interpreter("grace") is None:
+        pytest.skip("GRACE is not installed: `hopkin models install grace`")
+    return str(environments.require("grace"))
 
 
 @pytest.fixture(scope="module")
