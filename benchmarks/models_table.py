@@ -1,0 +1,111 @@
+"""Every model whose weights are here, verified and run in LAMMPS: writes docs/models.md.
+
+    python benchmarks/models_table.py [MODEL ...]
+
+Takes up to an hour on two cores; an interrupted one goes on where it was, from the run directories below
+runs/models and the stamps of the parity gate.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hopkin.drivers import engine
+from hopkin.drivers.errors import HopkinError
+from hopkin.drivers.models import Model, State, registry
+from hopkin.drivers.parity import (
+    ENERGY_TOLERANCE_EV_PER_ATOM,
+    FORCE_TOLERANCE_EV_PER_A,
+    STRESS_TOLERANCE_GPA,
+    ensure_parity,
+)
+from hopkin.drivers.specification import BarrierSpecification, MDSpecification
+from hopkin.drivers.structures import load_structure
+from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+from hopkin.drivers.workflows.dynamics import read_thermo, run_md
+
+STRUCTURES = ("LiFePO4-olivine", "Li10GeP2S12", "Li7P3S11", "LiTiS2-layered")
+REFERENCE = "LiFePO4-olivine"
+RUNS = Path("runs/models")
+PAGE = Path("docs/models.md")
+STEPS = 100
+COLUMNS = (
+    *("model", "forces", "energy [eV/atom]", "force [eV/A]", "stress [GPa]", "golden [eV/atom]", "slope"),
+    *("barrier [eV]", "T [K]", "ms/step"),
+)
+
+HEAD = f"""# Models, measured
+
+Every model whose weights can be had, as `python benchmarks/models_table.py` found it in LAMMPS
+{engine.lammps_version()}, on a CPU.
+
+Differences are the largest between LAMMPS and the model's own calculator on rattled cells of
+{", ".join(STRUCTURES)}, where the model covers them; the last has 4 atoms
+and is smaller than the cutoff. The gate wants {ENERGY_TOLERANCE_EV_PER_ATOM:g} eV/atom,
+{FORCE_TOLERANCE_EV_PER_A:g} eV/A and {STRESS_TOLERANCE_GPA:g} GPa. *Golden*: energy of {REFERENCE} against the number in
+the registry. *Slope*: the force in LAMMPS against the fall of the energy along it; of a direct model it is a
+property of the model. *Barrier*: channel hop of {REFERENCE} in 1x2x1 cells, 55 atoms, 3 images, converged
+to 0.05 eV/A. *T*, *ms/step*: {STEPS} steps of 2 fs of NVT at 300 K, 28 atoms, all cores of the machine.
+
+| {" | ".join(COLUMNS)} |
+|{"---|" * len(COLUMNS)}
+"""
+
+
+def say(text: str) -> None:
+    print("   ", text, file=sys.stderr, flush=True)
+
+
+def largest(parities: list[dict[str, Any]], field: str) -> str:
+    values = [value for parity in parities if (value := parity[field]) is not None]
+    return f"{max(values):.0e}" if values else "-"
+
+
+def measure(model: Model) -> Iterator[str]:
+    parities = []
+    for name in STRUCTURES:
+        atoms = load_structure(name).atoms
+        if set(atoms.get_chemical_symbols()) <= set(model.elements):
+            parities.append(ensure_parity(model, atoms, say=say))
+    yield "conservative" if model.conservative else "direct"
+    for field in ("energy_difference_eV_per_atom", "force_difference_eV_per_A", "stress_difference_GPa"):
+        yield largest(parities, field)
+    yield largest(parities, "golden_difference_eV_per_atom")
+    yield largest(parities, "gradient_difference")
+
+    crystal = load_structure(REFERENCE)
+    (hop,) = select_hops(crystal, "Li", 5.0, "0")
+    band = BarrierSpecification(model=model.name, images=3, repeats=(1, 2, 1))
+    _, barrier = run_barrier(crystal, hop, model, band, RUNS, say=say)
+    yield f"{barrier['barrier_eV']:.3f}" if barrier["converged"] else str(barrier["failure"])
+
+    nvt = MDSpecification(
+        model=model.name, temperature_K=300, time_ps=STEPS * 0.002, frame_interval_fs=20, relax=False
+    )
+    run, md = run_md(crystal, model, nvt, RUNS, say=say)
+    thermo = read_thermo(run.path)
+    yield f"{md['temperature_mean_K']:.0f}"
+    yield f"{1000 * (thermo['CPU'][-1] - thermo['CPU'][0]) / (thermo['Step'][-1] - thermo['Step'][0]):.0f}"
+
+
+def main(names: list[str]) -> None:
+    RUNS.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for model in registry().values():
+        if model.state() != State.READY or (names and model.name not in names):
+            continue
+        print(model.name, file=sys.stderr, flush=True)
+        try:
+            cells = list(measure(model))
+        except HopkinError as error:
+            print("failed:", error, file=sys.stderr, flush=True)
+            cells = [f"failed: {error}"]
+        rows.append(f"| {model.name} | {' | '.join(cells)} |\n")
+        if not names:
+            PAGE.write_text(HEAD + "".join(rows))
+        print(rows[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
