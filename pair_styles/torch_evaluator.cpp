@@ -1,13 +1,18 @@
 #include "torch_evaluator.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/cuda.h>
+#include <torch/version.h>
+
+#include <dlfcn.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
@@ -18,6 +23,25 @@ namespace hopkin {
 namespace {
 
 constexpr const char *DEVICE_VARIABLE = "HOPKIN_DEVICE";
+
+// libtorch keeps no binary interface from one version to the next: what was compiled for another
+// one can load, and compute something else.
+void require_version_of_build()
+{
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void *>(&at::show_config), &info) == 0 || !info.dli_fname) return;
+  std::ifstream file(std::filesystem::path(info.dli_fname).parent_path().parent_path() /
+                     "version.py");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind("__version__", 0) != 0) continue;
+    const auto start = line.find('\'') + 1;
+    const auto found = line.substr(start, line.find_first_of("+'", start) - start);
+    if (found != TORCH_VERSION)
+      throw std::runtime_error("hopkin was built with torch " TORCH_VERSION " but this is torch " +
+                               found + ": install hopkin again, or that torch");
+    return;
+  }
+}
 
 torch::Device choose_device(int rank)
 {
@@ -104,6 +128,7 @@ TorchEvaluator::TorchEvaluator(const EvaluatorRequest &request)
 {
   if (!std::filesystem::is_regular_file(model_file_))
     throw std::runtime_error("no model file '" + model_file_ + "'");
+  require_version_of_build();
   at::set_num_threads(request.threads);
   device_ = choose_device(request.rank);
 }

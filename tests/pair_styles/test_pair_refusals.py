@@ -301,6 +301,35 @@ def test_plugin_of_another_lammps_leaves_other_decks_alone(
     assert "ERROR" not in ended.stdout
 
 
+def test_another_torch_is_refused(tmp_path: Path, sevennet: PairStyle) -> None:
+    """The same libtorch, whose package says another version: what an upgrade of torch alone leaves."""
+    site = tmp_path / "site"
+    installed = Path(torch.__file__).parent
+    (site / "torch" / "lib").mkdir(parents=True)
+    for library in (installed / "lib").iterdir():
+        (site / "torch" / "lib" / library.name).symlink_to(library)
+    version = (installed / "version.py").read_text()
+    assert "2.13.0" in version
+    (site / "torch" / "version.py").write_text(version.replace("2.13.0", "2.12.1"))
+    shutil.copytree(lammps_plugins.directory(), site / "hopkin" / "lib")
+    (tmp_path / "style.in").write_text(
+        f"units metal\nplugin load {site}/hopkin/lib/hopkin_e3gnnplugin.so\nregion box block 0 1 0 1 0 1\n"
+        f"create_box 1 box\npair_style e3gnn\npair_coeff * * {sevennet.model} Li\n"
+    )
+    # the executable itself: its start script would find the plugins of this environment
+    lmp = Path(lammps_package.__file__).parent / "lmp"
+    ended = subprocess.run(
+        [lmp, "-in", "style.in", "-log", "none"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "hopkin was built with torch 2.13.0 but this is torch 2.12.1: install hopkin again" in ended.stdout
+
+
 @pytest.mark.slow
 def test_another_update_of_this_lammps_is_refused(tmp_path: Path) -> None:
     """Update 2 places a member of `Pair` elsewhere than update 4, under the same version number."""
