@@ -1,5 +1,6 @@
 // Evaluates a GRACE model, a SavedModel exported by tensorpotential, with TensorFlow's C API.
 
+#include "edge_forces.h"
 #include "grace_request.h"
 #include "saved_model.h"
 #include "tensorflow_c.h"
@@ -97,6 +98,7 @@ class GraceEvaluator final : public hopkin::Evaluator {
   }
 
   [[nodiscard]] double graph_cutoff() const override { return metadata_.cutoff; }
+  [[nodiscard]] int layers() const override { return metadata_.layers; }
 
   [[nodiscard]] std::string description() const override
   {
@@ -111,15 +113,18 @@ class GraceEvaluator final : public hopkin::Evaluator {
   void evaluate(const hopkin::Configuration &configuration, const hopkin::NeighborGraph &graph,
                 hopkin::Evaluation &result) override
   {
-    const auto n_atoms = configuration.n_atoms();
     read_input(configuration, graph);
     const auto outputs = run();
 
     result.atomic_energies.assign(outputs[ATOMIC_ENERGIES].begin(),
-                                  outputs[ATOMIC_ENERGIES].begin() + n_atoms);
+                                  outputs[ATOMIC_ENERGIES].begin() + configuration.n_owned);
     result.energy =
         std::accumulate(result.atomic_energies.begin(), result.atomic_energies.end(), 0.0);
-    gather_forces(graph, outputs[PAIR_FORCES], n_atoms, result);
+    gradient_.assign(graph.edge_vectors.size(), 0.0);    // a pair force is -dE/dr_ij
+    for (std::size_t n = 0; n < edges_used_.size(); ++n)
+      for (int k = 0; k < 3; ++k)
+        gradient_[3 * edges_used_[n] + k] = -outputs[PAIR_FORCES][3 * n + k];
+    hopkin::gather_edge_forces(graph, gradient_.data(), configuration.n_atoms(), result);
   }
 
  private:
@@ -300,7 +305,7 @@ class GraceEvaluator final : public hopkin::Evaluator {
     structure_of_atom_.assign(atoms, 0);
     structure_of_edge_.assign(edges, 0);
     n_nodes_ = {static_cast<std::int32_t>(atoms)};
-    n_real_ = {static_cast<std::int32_t>(n_atoms)};
+    n_real_ = {static_cast<std::int32_t>(configuration.n_owned)};    // those that have an energy
   }
 
   // All edges, or those within the cutoff of their pair of species where the model has one for
@@ -364,33 +369,6 @@ class GraceEvaluator final : public hopkin::Evaluator {
     return outputs;
   }
 
-  // A pair force is -dE/dr_ij: F_i -= f, F_j += f, virial += r_ij (x) f, half of it to each end.
-  void gather_forces(const hopkin::NeighborGraph &graph, const std::vector<double> &pair_forces,
-                     std::int64_t n_atoms, hopkin::Evaluation &result) const
-  {
-    static constexpr int row[6] = {0, 1, 2, 0, 0, 1};
-    static constexpr int column[6] = {0, 1, 2, 1, 2, 2};
-    result.forces.assign(3 * n_atoms, 0.0);
-    result.atomic_virials.assign(6 * n_atoms, 0.0);
-    result.virial.fill(0.0);
-    for (std::size_t n = 0; n < edges_used_.size(); ++n) {
-      const auto i = graph.edge_index[edges_used_[n]];
-      const auto j = graph.edge_index[graph.n_edges() + edges_used_[n]];
-      const double *r = &edge_vectors_[3 * n];
-      const double *f = &pair_forces[3 * n];
-      for (int k = 0; k < 3; ++k) {
-        result.forces[3 * i + k] -= f[k];
-        result.forces[3 * j + k] += f[k];
-      }
-      for (int k = 0; k < 6; ++k) {
-        const double w = 0.5 * (r[row[k]] * f[column[k]] + r[column[k]] * f[row[k]]);
-        result.virial[k] += w;
-        result.atomic_virials[6 * i + k] += 0.5 * w;
-        result.atomic_virials[6 * j + k] += 0.5 * w;
-      }
-    }
-  }
-
   std::string directory_;
   hopkin::GraceMetadata metadata_;
   int threads_;
@@ -411,7 +389,7 @@ class GraceEvaluator final : public hopkin::Evaluator {
   std::vector<std::int32_t> species_, species_i_, species_j_, edge_i_, edge_j_;
   std::vector<std::int32_t> structure_of_atom_, structure_of_edge_, n_nodes_, n_real_;
   const std::vector<std::int32_t> one_{1};
-  std::vector<double> edge_vectors_;
+  std::vector<double> edge_vectors_, gradient_;
 };
 
 }    // namespace

@@ -52,6 +52,12 @@ GraceMetadata read_grace_metadata(const std::string &directory)
   } catch (const std::exception &) {
     metadata.cutoff = 0.0;
   }
+  // What each atom hands to its neighbours before they go on: one more layer reaches further.
+  if (const auto &words = lists["parallel_communication"]; !words.empty()) {
+    metadata.layers = 1;
+    for (std::size_t i = 0; i + 1 < words.size(); ++i)
+      if (words[i] == "non_local:" && words[i + 1] == "true") ++metadata.layers;
+  }
   const auto n_species = metadata.chemical_symbols.size();
   if (n_species == 0 || !(metadata.cutoff > 0.0) ||
       (!metadata.cutoffs.empty() && metadata.cutoffs.size() != n_species * n_species))

@@ -14,6 +14,7 @@ struct GraceMetadata {
   std::vector<std::string> chemical_symbols;    ///< in the order of the model's species
   double cutoff = 0.0;                          ///< largest over the pairs [A]
   std::vector<double> cutoffs;    ///< (n_species, n_species) [A] of each pair; empty: all `cutoff`
+  int layers = 0;                 ///< message-passing layers; 0 where the file does not tell
 };
 
 /// Throws std::runtime_error where the directory is no SavedModel of GRACE.

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,6 +205,37 @@ def published_mace(tmp_path_factory: pytest.TempPathFactory) -> MaceReference:
 @pytest.fixture(scope="session")
 def double_mace(small_mace: MaceReference) -> PairStyle:
     return small_mace.pair("float64")
+
+
+@pytest.fixture(scope="session")
+def grace_python() -> str:
+    """Interpreter that has tensorpotential."""
+    if environments.interpreter("grace") is None:
+        pytest.skip("GRACE is not installed: `hopkin models install grace`")
+    return str(environments.require("grace"))
+
+
+@pytest.fixture(scope="session")
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("grace")
+    with tarfile.open(find_model("grace-small-lfp").checkpoint()) as archive:
+        archive.extractall(directory, filter="data")
+    return directory / "grace-small-lfp"
+
+
+@pytest.fixture(scope="session")
+def tensorflow(grace_python: str) -> Iterator[str]:
+    """Directory of the TensorFlow of that interpreter; LAMMPS of this process takes it."""
+    find = "import importlib.util as u; print(u.find_spec('tensorflow').submodule_search_locations[0])"
+    said = subprocess.run([grace_python, "-c", find], capture_output=True, text=True, check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOPKIN_TENSORFLOW_DIR", said.stdout.strip())
+        yield said.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def grace(saved_model: Path, tensorflow: str) -> PairStyle:
+    return PairStyle("grace", str(saved_model))
 
 
 @pytest.fixture(scope="session", params=["double_sevennet", "chgnet", "double_mace"])

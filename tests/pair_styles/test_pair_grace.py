@@ -3,8 +3,7 @@
 import json
 import shutil
 import subprocess
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import ase
@@ -16,7 +15,7 @@ from ase.build import bulk
 from ase.stress import voigt_6_to_full_3x3_stress
 from in_process import BAR_PER_EV_A3, FloatArray, LammpsInProcess, PairStyle
 
-from hopkin.drivers import decks, engine, environments, lammps_plugins
+from hopkin.drivers import decks, engine, lammps_plugins
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.parity import rattled
 from hopkin.drivers.structures import lammps_orientation
@@ -52,39 +51,8 @@ def crystal(name: str) -> ase.Atoms:
 
 
 @pytest.fixture(scope="module")
-def python() -> str:
-    """Interpreter that has tensorpotential."""
-    if environments.interpreter("grace") is None:
-        pytest.skip("GRACE is not installed: `hopkin models install grace`")
-    return str(environments.require("grace"))
-
-
-@pytest.fixture(scope="module")
-def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("grace")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(directory, filter="data")
-    return directory / "grace-small-lfp"
-
-
-@pytest.fixture(scope="module")
-def tensorflow(python: str) -> Iterator[str]:
-    """Directory of the TensorFlow that `python` has; LAMMPS of this process takes it."""
-    find = "import importlib.util as u; print(u.find_spec('tensorflow').submodule_search_locations[0])"
-    said = subprocess.run([python, "-c", find], capture_output=True, text=True, check=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(TENSORFLOW, said.stdout.strip())
-        yield said.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def grace(saved_model: Path, tensorflow: str) -> PairStyle:
-    return PairStyle("grace", str(saved_model))
-
-
-@pytest.fixture(scope="module")
 def reference(
-    python: str, saved_model: Path, tmp_path_factory: pytest.TempPathFactory
+    grace_python: str, saved_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, FloatArray]]:
     """Energy, forces and stress of TPCalculator for each crystal."""
     directory = tmp_path_factory.mktemp("reference")
@@ -97,7 +65,7 @@ def reference(
         for name, atoms in ((name, crystal(name)) for name in CRYSTALS)
     }
     (directory / "structures.json").write_text(json.dumps(structures))
-    argv = [python, str(Path(__file__).with_name("grace_reference.py")), str(saved_model)]
+    argv = [grace_python, str(Path(__file__).with_name("grace_reference.py")), str(saved_model)]
     argv += [str(directory / "structures.json"), str(directory / "results.json")]
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
