@@ -98,7 +98,6 @@ class GraceEvaluator final : public hopkin::Evaluator {
   }
 
   [[nodiscard]] double graph_cutoff() const override { return metadata_.cutoff; }
-  [[nodiscard]] int layers() const override { return metadata_.layers; }
 
   [[nodiscard]] std::string description() const override
   {

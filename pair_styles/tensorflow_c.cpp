@@ -36,9 +36,8 @@ static void *open_anywhere(const std::string &library_directory)
     directories = {given, fs::path(given) / "lib"};
   else    // site-packages/hopkin/lib -> site-packages/tensorflow; then the system loader
     directories = {fs::path(library_directory) / ".." / ".." / "tensorflow", {}};
-  // Informative messages on the standard error of each rank help nobody; a user's own choice
-  // stands.
-  setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
+  // What goes wrong comes back as a status, and to have no GPU is no error. A user's choice stands.
+  setenv("TF_CPP_MIN_LOG_LEVEL", "3", 0);
   std::string failure;
   for (const auto &directory : directories)
     if (void *handle = open_in(directory, failure)) return handle;

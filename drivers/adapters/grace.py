@@ -19,10 +19,11 @@ SAVED_MODEL = "saved_model.pb"
 def calculator(model: Model, *, device: str) -> Calculator:
     """Return the model's own ASE calculator: what LAMMPS has to agree with."""
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it sets in TensorFlow
-        import tensorflow
-        from tensorpotential.calculator import TPCalculator
+        from tensorpotential.calculator import TPCalculator  # it wants to be before TensorFlow
 
         if device == "cpu":
+            import tensorflow
+
             tensorflow.config.set_visible_devices([], "GPU")
         made: Calculator = TPCalculator(str(_saved_model(model)))
     return made

@@ -9,13 +9,10 @@ import ase
 import numpy as np
 import pytest
 import tolerances
-from ase.build import bulk
 from conftest import MaceReference
 from in_process import BAR_PER_EV_A3, FloatArray, PairStyle
 
 from hopkin.drivers import decks, engine
-from hopkin.drivers.parity import rattled
-from hopkin.drivers.structures import lammps_orientation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +160,6 @@ def test_published_mace(litis2: ase.Atoms, published_mace: MaceReference, tmp_pa
     crystal.positions += np.random.default_rng(1).normal(scale=0.05, size=crystal.positions.shape)
     pair = published_mace.pair("float32")
     assert_same_in_single(run(tmp_path, 2, crystal, pair), run(tmp_path, 1, crystal, pair))
-
-
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_two_layers_of_grace(grace: PairStyle, tmp_path: Path, ranks: int) -> None:
-    oxide = rattled(lammps_orientation(bulk("OLi2", "fluorite", a=4.62)))
-    assert_same_in_double(run(tmp_path, ranks, oxide, grace), run(tmp_path, 1, oxide, grace))
 
 
 def test_rank_without_atoms(double_mace: PairStyle, tmp_path: Path) -> None:
