@@ -1,0 +1,118 @@
+"""Every family in the environment that hopkin makes for it: verified on real crystals, run in LAMMPS."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hopkin.drivers import environments
+from hopkin.drivers.errors import MachineError
+from hopkin.drivers.materials import build_material
+from hopkin.drivers.models import Model, fetch, find_model
+from hopkin.drivers.parity import verify
+
+pytestmark = pytest.mark.slow
+
+WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
+CRYSTALS = ("LiFePO4-olivine", "Li10GeP2S12", "Li7P3S11", "LiTiS2-layered")
+REACHABLE = (
+    *("sevennet-0", "sevennet-l3i5", "sevennet-mf-0", "chgnet-0.3.0", "mace-mp-0-small", "orb-d3-xs-v2"),
+    *("mattersim-v1.0.0-5m", "mattersim-v1.0.0-1m", "m3gnet-mp-2021.2.8-direct", "grace-small-lfp"),
+    "m3gnet-mp-2021.2.8",
+)
+DIRECT_OF_MATGL = "m3gnet-mp-2021.2.8-direct"
+
+
+def say(text: str) -> None:
+    """Say nothing."""
+
+
+def ready(name: str) -> Model:
+    """Model with its environment and weights, as a user gets them on a fresh machine."""
+    model = find_model(name)
+    environments.install(model.family, say=say)
+    try:
+        fetch(model, say=say)
+    except MachineError:  # no source can be reached
+        if not (folder := WEIGHTS / "M3GNet-MP-2021.2.8-PES").is_dir() or name != "m3gnet-mp-2021.2.8":
+            raise
+        fetch(model, file=folder)
+    return model
+
+
+def hopkin(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("hopkin")), *map(str, words)]
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("crystal", CRYSTALS)
+@pytest.mark.parametrize("name", REACHABLE)
+def test_lammps_and_the_models_own_calculator_agree(name: str, crystal: str) -> None:
+    model, atoms = ready(name), build_material(crystal)
+    if set(atoms.get_chemical_symbols()) - set(model.elements):
+        pytest.skip(f"{name} covers {' '.join(model.elements)} alone")
+    parity = verify(model, atoms)
+    assert parity.passed, parity
+    assert parity.golden_difference_eV_per_atom is not None
+
+
+def test_the_code_path_that_makes_nonsense_of_published_weights(tmp_path: Path) -> None:
+    """matgl 4.1 loads M3GNet-DIRECT without complaint, and gives -0.55 eV/atom in the place of -6.80."""
+    ready(DIRECT_OF_MATGL)
+    newer = tmp_path / "newer"
+    packages = (
+        "matgl==4.1.0",
+        "lightning==2.6.6",
+        "torchmetrics",
+        "lightning-utilities",
+        "torchdata",
+        "boto3",
+    )
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(newer)]
+    subprocess.run([*pip, "--no-deps", *packages, "boto3", "botocore", "jmespath", "s3transfer"], check=True)
+    subprocess.run([*pip, "huggingface_hub"], check=True)
+    said = hopkin(
+        *("md", "LiFePO4-olivine", "--model", DIRECT_OF_MATGL, "-T", 300, "--out", tmp_path / "runs"),
+        PYTHONPATH=str(newer),
+    )
+    assert said.returncode == 2
+    assert "is not usable on Fe4Li4O16P4" in said.stderr
+    assert "its golden energy is off by 6.2 eV/atom" in said.stderr
+    assert list((tmp_path / "runs").rglob("result.json")) == []
+
+
+def test_a_model_nobody_registered(tmp_path: Path) -> None:
+    """MACE-MP-0 small, saved anew: a file of unknown hash, in a family that excludes SevenNet's packages."""
+    known = ready("mace-mp-0-small")
+    mine = tmp_path / "mine.model"
+    save = f"import mace, torch; torch.save(torch.load({str(known.checkpoint())!r}), {str(mine)!r})"
+    subprocess.run([known.interpreter(), "-c", save], check=True, capture_output=True)
+    barrier = (
+        "barrier",
+        "LiFePO4-olivine",
+        "--supercell",
+        1,
+        2,
+        1,
+        "--images",
+        3,
+        "--out",
+        tmp_path / "runs",
+    )
+    data = {"XDG_DATA_HOME": str(tmp_path)}  # nothing is trusted there
+    (tmp_path / "hopkin").mkdir()
+    (tmp_path / "hopkin" / "environments").symlink_to(known.interpreter().parents[2])
+    refused = hopkin(*barrier, "--model", f"mace:{mine}", **data)
+    assert refused.returncode == 2
+    assert "mine.model has not been seen before" in refused.stderr
+    said = hopkin(*barrier, "--model", f"mace:{mine}", "--trust", "--json", **data)
+    assert said.returncode == 0, said.stderr
+    (result,) = json.loads(said.stdout)
+    assert result["converged"]
+    assert result["parity"]["golden_difference_eV_per_atom"] is None
+    assert 0.1 < result["barrier_eV"] < 0.5
