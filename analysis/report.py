@@ -211,7 +211,7 @@ def _grouped(runs: Sequence[Run], first: str, second: str) -> Iterable[tuple[tup
 
 def _labels(runs: Sequence[Run], key: str) -> list[str]:
     """Return labels that tell runs apart: model, else with a further field, else directory."""
-    models = [str(run.get("model") or run.name) for run in runs]
+    models = [_model(run) or run.name for run in runs]
     longer = [f"{model}, {key} {run.get(key)}" for model, run in zip(models, runs, strict=True)]
     names = [f"{model}, {run.name}" for model, run in zip(models, runs, strict=True)]
     return next((labels for labels in (models, longer) if len(set(labels)) == len(runs)), names)
@@ -264,6 +264,16 @@ def _field(key: str, heading: str, unit: str = "", form: str = "", *, numeric: b
     return Column(heading=heading, cell=cell, unit=unit, numeric=numeric)
 
 
+def _model(run: Run) -> str | None:
+    """Return its name, and what a reader has to know before believing it."""
+    name = run.get("model")
+    if name is None:
+        return None
+    direct = " (direct: forces are no gradient)" if run.get("conservative") is False else ""
+    unverified = " (not verified)" if run.get("verified") is False else ""
+    return f"{name}{direct}{unverified}"
+
+
 def _diffusivity(run: Run) -> str | None:
     value, error = run.get("diffusivity_windowed_cm2_per_s"), run.get("diffusivity_std")
     if value is None:
@@ -308,7 +318,7 @@ _BARRIER_COLUMNS = (
     _field("ion", "ion", numeric=False),
     _field("hop", "hop", numeric=False),
     _field("path_length_A", "path", "Å", ".2f"),
-    _field("model", "model", numeric=False),
+    Column(heading="model", cell=_model, numeric=False),
     _field("images", "images"),
     _field("barrier_eV", "barrier", "eV", ".3f"),
     _field("forward_barrier_eV", "forward", "eV", ".3f"),
@@ -321,7 +331,7 @@ _BARRIER_COLUMNS = (
 _MD_COLUMNS = (
     _field("material", "material", numeric=False),
     _field("ion", "ion", numeric=False),
-    _field("model", "model", numeric=False),
+    Column(heading="model", cell=_model, numeric=False),
     _field("temperature_K", "T", "K", ".0f"),
     _field("temperature_mean_K", "mean T", "K", ".0f"),
     _field("seed", "seed"),
@@ -346,7 +356,7 @@ _PROVENANCE_COLUMNS = (
     Column(heading="directory", cell=lambda run: run.name, numeric=False),
     Column(heading="kind", cell=lambda run: run.kind, numeric=False),
     Column(heading="state", cell=lambda run: run.state, numeric=False),
-    _field("model", "model", numeric=False),
+    Column(heading="model", cell=_model, numeric=False),
     _field("model_sha256", "SHA-256 of the model", numeric=False),
     _field("route", "route", numeric=False),
     _field("lammps_version", "LAMMPS", numeric=False),

@@ -193,10 +193,17 @@ def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
         _print_json([{**result, "directory": str(run.path)} for run, result in runs])
         return
     table = _table(*columns, "failure")
+    notes: set[str] = set()
     for _, result in runs:
         fields = [(field, 3) if isinstance(field, str) else field for field in columns.values()]
         cells = (_shown(result.get(field), digits) for field, digits in fields)
         table.add_row(*cells, result["failure"] or "none")
+        if not result["conservative"]:
+            notes.add(f"{result['model']} is direct: its forces are not the gradient of its energy")
+        if not result["verified"]:
+            notes.add(f"{result['model']} has not been verified: LAMMPS may disagree with its calculator")
     _console.print(table)
+    for note in sorted(notes):
+        _console.print(note, markup=False)
     for run, _ in runs:
         _console.print(str(run.path), markup=False, highlight=False, soft_wrap=True)

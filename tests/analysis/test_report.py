@@ -152,6 +152,15 @@ def test_one_figure_per_material_and_hop_with_a_curve_per_model(tmp_path: Path) 
     assert html.count("chgnet-0.3.0: 0.261 eV") >= 2
 
 
+def test_what_a_reader_has_to_know_of_a_model_stands_beside_its_name(tmp_path: Path) -> None:
+    for name, facts in {"a": {}, "b": {"conservative": False}, "c": {"verified": False}}.items():
+        put(tmp_path, name, "barrier", BARRIER | {"model": f"model-{name}", **facts})
+    page = report(tmp_path).text
+    assert page.count("model-b (direct: forces are no gradient)") >= 2  # table and figure
+    assert "model-c (not verified)" in page
+    assert "model-a (" not in page
+
+
 def test_runs_of_one_model_stay_apart(tmp_path: Path) -> None:
     for seed in (1, 2):
         put_tables(put(tmp_path, f"seed{seed}", "md", MD | {"seed": seed}))
