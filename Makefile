@@ -44,12 +44,18 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Environments of the families that have a C++ pair style and exclude those beside hopkin.
+$(VENV)/.families: $(VENV)/.installed
+	$(BIN)/hopkin models install mace
+	$(BIN)/hopkin models install grace
+	touch $@
+
 # the tests
-test: lint
+test: lint $(VENV)/.families
 	$(BIN)/python -m pytest -m "not slow"
 
 # make test-all slow tests too
-test-all: lint
+test-all: lint $(VENV)/.families
 	$(BIN)/python -m pytest
 
 # make bench    cost of a step in LAMMPS against the model's own calculator

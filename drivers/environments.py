@@ -40,6 +40,7 @@ class Family(BaseModel):
     name: str
     environment: str = Field(description="its requirements are requirements/ENVIRONMENT.txt")
     package: str = Field(description="distribution that evaluates it")
+    module: str = Field(description="of that distribution; an environment that imports it is whole")
     pair_style: str = Field(default="hopkin", description="LAMMPS pair style; hopkin: the Python bridge")
     program: bool = Field(description="a checkpoint can run code when it is loaded")
 
@@ -106,7 +107,7 @@ def site_packages(python: Path) -> Path:
 
 
 def install(name: str, *, say: Callable[[str], None]) -> Path:
-    """Make the environment of a family, or mend a half-made one.
+    """Make the environment of a family, or mend a half-made one; at once where it is whole.
 
     Returns
     -------
@@ -118,14 +119,22 @@ def install(name: str, *, say: Callable[[str], None]) -> Path:
     MachineError
         when a package cannot be installed, or torch comes for another machine than this
     """
-    if name in families() and _is_here(families()[name].package):
-        return Path(sys.executable)
+    module = family(name).module
     environment = family(name).environment
+    if interpreter(name) is not None:
+        there = require(name)
+        if _imports(there, module):
+            return there
+        if there == Path(sys.executable):
+            raise MachineError(
+                f"{module} cannot be imported, though it is installed beside hopkin: mend that"
+            )
+        shutil.rmtree(_directory(environment))
     directory, python = _directory(environment), _directory(environment) / "bin" / "python"
     say("making the environment")
     marker = directory / _MARKER
     marker.unlink(missing_ok=True)
-    if not _runs(python):
+    if not _imports(python, "pip"):
         shutil.rmtree(directory, ignore_errors=True)
         directory.parent.mkdir(parents=True, exist_ok=True)
         _run([sys.executable, "-m", "venv", str(directory)], f"make {directory}")
@@ -142,6 +151,7 @@ def install(name: str, *, say: Callable[[str], None]) -> Path:
     say("hopkin")
     marker.write_text(json.dumps({"requirements": _requirements_hash(environment), "hopkin": ""}))
     _install_hopkin(python)
+    _run([str(python), "-c", f"import {module}"], f"{name}: {module} cannot be imported in {directory}")
     return python
 
 
@@ -176,12 +186,10 @@ def _state(python: Path) -> dict[str, str]:
     return content
 
 
-def _runs(python: Path) -> bool:
+def _imports(python: Path, module: str) -> bool:
     try:
-        return (
-            subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode
-            == 0
-        )
+        ended = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False)
+        return ended.returncode == 0
     except OSError:
         return False
 

@@ -17,7 +17,9 @@ NVIDIA = ["torch", "nvidia-cublas", "triton"]
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A family whose environment is made in seconds, and the folder where it will be."""
-    family = Family(name="tiny", environment="tiny", package="no-such-package", program=False)
+    family = Family(
+        name="tiny", environment="tiny", package="no-such-package", module="iniconfig", program=False
+    )
     monkeypatch.setattr(environments, "families", lambda: {"tiny": family})
     monkeypatch.setattr(environments, "_requirements", lambda _: "# one package\niniconfig==2.3.1\n")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -41,6 +43,10 @@ def test_an_environment_is_made_mended_and_kept_up_to_date(
     assert imports(python, "iniconfig")
     assert imports(python, "hopkin.drivers.errors")
     assert not imports(python, "typer")  # nothing of this environment
+
+    # whole, as far as its marker tells, and broken
+    (environments.site_packages(python) / "iniconfig" / "__init__.py").write_text("raise ImportError")
+    assert imports(install("tiny", say=lambda _: None), "iniconfig")
 
     # cut off half-way: no marker, no pip
     (tiny / "hopkin.json").unlink()
