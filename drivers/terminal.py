@@ -67,7 +67,10 @@ def _shown(value: object, digits: int = 3) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.{digits}f}"
     if isinstance(value, list | tuple):
-        return " ".join(_shown(item) for item in value)
+        separator = "\n" if value and isinstance(value[0], dict) else " "
+        return separator.join(_shown(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items() if item)
     return str(value)
 
 
@@ -77,6 +80,7 @@ def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
         _print_json(fields)
         return
     table = _table("", "")
+    table.columns[1].overflow = "fold"
     for name, value in fields.items():
         table.add_row(name, _shown(value))
     _console.print(table)

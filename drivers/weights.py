@@ -75,6 +75,13 @@ def find(name: str, sources: Sequence[Source], python: Path | None) -> Path | No
     return kept if sources and (kept := _kept(name, sources)).exists() else None
 
 
+def are_whole(name: str, sources: Sequence[Source], sha256: str, python: Path) -> bool:
+    """Whether the weights are on this machine; not, where a file that `fetch` has put there is damaged."""
+    path = find(name, sources, python)
+    damaged = path == _kept(name, sources) and path.exists() and sha256 not in ("", sha256_of(path))
+    return path is not None and not damaged
+
+
 def take(name: str, sources: Sequence[Source], sha256: str, path: Path) -> Path:
     """Take a file that the user already has for the weights of a registry model.
 
