@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hopkin.drivers.errors import LammpsError
+    from hopkin.drivers.models import Model
     from hopkin.drivers.workflows.calculation import Run, Say
 
 app = typer.Typer(
@@ -128,11 +129,11 @@ def models_verify(
 ) -> None:
     """Compare LAMMPS with the model's own Python calculator on a rattled cell."""
     from hopkin.drivers import terminal
-    from hopkin.drivers.models import fetch, find_model
+    from hopkin.drivers.models import fetch
     from hopkin.drivers.parity import verify
     from hopkin.drivers.structures import load_structure
 
-    model = find_model(name, trusted=trust)
+    model = _model(name, trust)
     atoms = load_structure(structure).atoms
     model.require_elements(atoms.get_chemical_symbols())
     with terminal.progress(f"verifying {name}") as say:
@@ -178,12 +179,11 @@ def barrier(
     """Migration barrier of a vacancy hop: relaxed ends, climbing-image NEB in LAMMPS."""
     from hopkin.drivers import terminal
     from hopkin.drivers.hops import Hop
-    from hopkin.drivers.models import find_model
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 
-    found, loaded = find_model(model, trusted=trust), load_structure(structure)
+    found, loaded = _model(model, trust), load_structure(structure)
 
     def run(selected: Hop, *, say: "Say") -> "Run":
         specification = specify(
@@ -221,12 +221,11 @@ def neb(
 ) -> None:
     """Climbing-image NEB between two given ends, which are relaxed first."""
     from hopkin.drivers import terminal
-    from hopkin.drivers.models import find_model
     from hopkin.drivers.specification import BandSpecification, specify
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_neb
 
-    found = find_model(model, trusted=trust)
+    found = _model(model, trust)
     specification = specify(
         BandSpecification,
         model=found.name,
@@ -260,12 +259,11 @@ def md(
 ) -> None:
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
     from hopkin.drivers import terminal
-    from hopkin.drivers.models import find_model
     from hopkin.drivers.specification import MDSpecification, specify
     from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.dynamics import run_md
 
-    found, loaded = find_model(model, trusted=trust), load_structure(structure)
+    found, loaded = _model(model, trust), load_structure(structure)
     specifications = [
         specify(
             MDSpecification,
@@ -341,6 +339,18 @@ def report(
     with writing_to(output):
         write_report(results, output)
     typer.echo(output)
+
+
+def _model(name: str, trust: bool) -> "Model":
+    """Find a model; with --trust, have its weights here and trusted."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.models import fetch, find_model
+
+    found = find_model(name, trusted=trust)
+    if trust:
+        with terminal.progress(f"fetching {name}") as say:
+            fetch(found, trusted=True, say=say)
+    return found
 
 
 def _each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], list[LammpsError]]":

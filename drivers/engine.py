@@ -50,9 +50,9 @@ def executable(name: str, python: Path | None = None) -> str:
 
 
 @cache
-def lammps_version() -> str:
-    """Version of the LAMMPS that hopkin starts, such as `22 Jul 2025 - Update 4`."""
-    argv = [executable("mpirun"), "-np", "1", executable("lmp"), "-h"]
+def lammps_version(python: Path | None = None) -> str:
+    """Version of the LAMMPS of an environment (None: of this one), such as `22 Jul 2025 - Update 4`."""
+    argv = [executable("mpirun", python), "-np", "1", executable("lmp", python), "-h"]
     said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
     line = next((line for line in said.splitlines() if "Simulator - " in line), "")
     if not line:
@@ -124,7 +124,8 @@ def run_deck(
     _logger.info("%s: %s", directory, " ".join(argv))
     environment = {**os.environ, **_MPI_ENVIRONMENT, "OMP_NUM_THREADS": str(threads)}
     if python not in (None, Path(sys.executable)):  # the plugins of its own hopkin, not those of this one
-        environment.pop("LAMMPS_PLUGIN_PATH", None)
+        for name in ("LAMMPS_PLUGIN_PATH", "PYTHONPATH"):
+            environment.pop(name, None)
     start = time.monotonic()
     with (directory / "lammps.out").open("wb") as output:
         process = subprocess.Popen(

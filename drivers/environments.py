@@ -73,12 +73,9 @@ def interpreter(name: str) -> Path | None:
     if name not in families() or _is_here(families()[name].package):
         return Path(sys.executable)
     directory = _directory(families()[name].environment)
-    marker = directory / _MARKER
-    if not marker.is_file() or json.loads(marker.read_text())["requirements"] != _requirements_hash(
-        families()[name].environment
-    ):
-        return None
-    return directory / "bin" / "python"
+    python = directory / "bin" / "python"
+    wanted = _requirements_hash(families()[name].environment)
+    return python if python.exists() and _state(python).get("requirements") == wanted else None
 
 
 def require(name: str) -> Path:
@@ -95,9 +92,9 @@ def require(name: str) -> Path:
             f"model family {name} needs packages that are not installed here:"
             f" run `hopkin models install {name}`"
         )
-    if python != Path(sys.executable) and _state(python)["hopkin"] != _hopkin_hash():
+    if python != Path(sys.executable) and _state(python).get("hopkin") != hopkin_hash():
         with _alone(python.parents[1]):
-            if _state(python)["hopkin"] != _hopkin_hash():  # another process may have done it
+            if _state(python).get("hopkin") != hopkin_hash():  # another process may have done it
                 _install_hopkin(python)
     return python
 
@@ -120,6 +117,16 @@ def _alone(directory: Path) -> Iterator[None]:
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, however it ends
         yield
+
+
+@cache
+def package_version(name: str) -> str:
+    """Version of the package that evaluates a family, in the environment where it does."""
+    if name not in families():
+        return ""
+    code = f"import importlib.metadata as m; print(m.version({families()[name].package!r}))"
+    ended = subprocess.run([require(name), "-P", "-c", code], capture_output=True, text=True, check=True)
+    return ended.stdout.strip()
 
 
 def install(name: str, *, say: Callable[[str], None]) -> Path:
@@ -147,9 +154,10 @@ def install(name: str, *, say: Callable[[str], None]) -> Path:
             )
     directory = _directory(environment)
     with _alone(directory):
-        _make(environment, directory, say)
+        if interpreter(name) is None or not _imports(directory / "bin" / "python", module):
+            _make(environment, directory, say)
     python = directory / "bin" / "python"
-    _run([str(python), "-c", f"import {module}"], f"{name}: {module} cannot be imported in {directory}")
+    _run([str(python), "-P", "-c", f"import {module}"], f"{name}: {module} cannot be imported in {directory}")
     return python
 
 
@@ -199,14 +207,17 @@ def _is_here(package: str) -> bool:
 
 
 def _state(python: Path) -> dict[str, str]:
-    content = json.loads((python.parents[1] / _MARKER).read_text())
+    try:
+        content = json.loads((python.parents[1] / _MARKER).read_text())
+    except (OSError, ValueError):  # half-made
+        return {}
     assert isinstance(content, dict)
     return content
 
 
 def _imports(python: Path, module: str) -> bool:
     try:
-        ended = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False)
+        ended = subprocess.run([python, "-P", "-c", f"import {module}"], capture_output=True, check=False)
         return ended.returncode == 0
     except OSError:
         return False
@@ -262,7 +273,8 @@ def _run(command: list[str], what: str) -> None:
 
 
 @cache
-def _hopkin_hash() -> str:
+def hopkin_hash() -> str:
+    """Hash of all files of the hopkin that runs, as its installation recorded them."""
     record = importlib.metadata.distribution("hopkin").read_text("RECORD") or ""
     own = sorted(line for line in record.splitlines() if line.startswith("hopkin/") and ".pyc" not in line)
     return hashlib.sha256("\n".join(own).encode()).hexdigest()
@@ -271,7 +283,7 @@ def _hopkin_hash() -> str:
 def _install_hopkin(python: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         _pip(python, ["--no-deps", "--force-reinstall", str(pack_wheel(Path(scratch)))])
-    state = {"requirements": _requirements_hash(python.parents[1].name), "hopkin": _hopkin_hash()}
+    state = {"requirements": _requirements_hash(python.parents[1].name), "hopkin": hopkin_hash()}
     write_json(python.parents[1] / _MARKER, state)
 
 

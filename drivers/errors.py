@@ -20,6 +20,10 @@ class ModelError(HopkinError, ValueError):
     """A model that is unknown, unreadable, or does not cover the structure."""
 
 
+class TrustError(ModelError):
+    """A checkpoint of unknown origin, which the user has not said may be loaded."""
+
+
 class DeckError(HopkinError, ValueError):
     """A deck template that cannot be rendered."""
 

@@ -1,6 +1,7 @@
 """The registry of models: names, weights, and what LAMMPS needs to run them."""
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -18,7 +19,7 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field
 
 from hopkin.drivers import environments, weights, worker
-from hopkin.drivers.errors import ModelError
+from hopkin.drivers.errors import ModelError, TrustError
 from hopkin.drivers.rundirectory import write_json, writing_to
 from hopkin.drivers.trust import require_trusted, trust
 from hopkin.drivers.weights import Source, cache_directory, sha256_of
@@ -32,6 +33,7 @@ class State(StrEnum):
     READY = "ready"
     NEEDS_INSTALL = "needs install"
     NEEDS_DOWNLOAD = "needs download"
+    NEEDS_TRUST = "needs trust"
     DAMAGED = "damaged"
 
 
@@ -117,6 +119,8 @@ class Model(BaseModel):
             return State.NEEDS_DOWNLOAD
         try:
             self.checkpoint()
+        except TrustError:
+            return State.NEEDS_TRUST
         except ModelError:
             return State.DAMAGED
         return State.READY
@@ -126,9 +130,11 @@ class Model(BaseModel):
         return {**self.model_dump(mode="json"), "route": self.route, "state": str(self.state())}
 
     def exported(self) -> Path:
-        """Where the file that a native pair style reads is kept; named by the hash of the weights."""
+        """Where the file that a native pair style reads is kept; named by the hash of all it comes from."""
         stem = self.name.replace("/", "_").replace(":", "_") if self.path is None else self.path.stem
-        return cache_directory() / f"{stem}-{self.checkpoint_sha256()[:12]}.pt"
+        made_by = f"{self.options} {environments.package_version(self.family)}"
+        digest = hashlib.sha256(f"{self.checkpoint_sha256()} {made_by}".encode()).hexdigest()
+        return cache_directory() / f"{stem}-{digest[:12]}.pt"
 
     def require_elements(self, symbols: Iterable[str]) -> None:
         """Raise ModelError when the model does not cover one of the chemical symbols."""
@@ -188,6 +194,8 @@ def _ase_model(specification: str) -> Model:
     if path is not None and not path.is_file():
         raise ModelError(f"model ase:{specification}: no such file: {path}")
     source = path or _source_of(module)
+    if source is None:
+        raise ModelError(f"model ase:{specification}: there is no module {module} in this environment")
     return Model(
         name=f"ase:{path or module}:{factory}",
         family="ase",
@@ -200,14 +208,14 @@ def _ase_model(specification: str) -> Model:
         licence="unknown",
         reference="",
         path=path,
-        sha256=sha256_of(source) if source else "",
+        sha256=sha256_of(source),
     )
 
 
 def _source_of(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)
-    except ImportError:
+    except Exception:  # of a package around it, which this imports
         return None
     return Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).is_file() else None
 
@@ -228,7 +236,7 @@ def _user_model(family: environments.Family, path: Path, *, trusted: bool) -> Mo
         return known.model_copy(update={"name": name, "title": path.name, "path": path, "sources": ()})
     if trusted:
         trust(digest, path)
-    elif family.program:
+    elif family.program or path.is_dir():
         require_trusted(digest, path, family.name)
     template = next(model for model in registry().values() if model.family == family.name)
     return template.model_copy(
@@ -251,10 +259,13 @@ def _user_model(family: environments.Family, path: Path, *, trusted: bool) -> Mo
 
 def _facts(family: str, path: Path, name: str) -> dict[str, Any]:
     """Read what the checkpoint says of itself, once; ModelError when it is damaged or of another family."""
-    kept = cache_directory() / "facts" / f"{family}-{sha256_of(path)}.json"
+    # the architecture of some is told by the file's name, and how facts are read by hopkin's version
+    named = f"{family} {path.name} {sha256_of(path)} {environments.hopkin_hash()}"
+    kept = cache_directory() / "facts" / f"{hashlib.sha256(named.encode()).hexdigest()}.json"
     if not kept.is_file():
+        python = environments.require(family)
         try:
-            facts = worker.call(environments.require(family), "facts", family=family, path=str(path))
+            facts = worker.call(python, "facts", family=family, path=str(path))
         except ModelError as error:
             raise ModelError(f"model {name}: {path} is no checkpoint of family {family}: {error}") from error
         with writing_to(kept):
@@ -299,9 +310,14 @@ def fetch(
     if model.path is None:
         if file is not None:
             weights.take(model.name, model.sources, model.sha256, file)
+        elif not model.sha256 and not trusted and not weights.find(model.name, model.sources, python):
+            raise TrustError(
+                f"model {model.name}: nobody of hopkin has seen its weights, so that their hash is not known:"
+                " give --trust to take what its official address gives; the hash is remembered"
+            )
         elif not weights.are_whole(model.name, model.sources, model.sha256, python):
             weights.download(model.name, model.sources, model.sha256, say=say)
-        if trusted and (path := weights.find(model.name, model.sources, python)) is not None:
+        if trusted and not model.sha256 and (path := weights.find(model.name, model.sources, python)):
             trust(sha256_of(path), path)
     checkpoint = model.checkpoint()
     if model.route == "bridge":

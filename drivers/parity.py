@@ -13,7 +13,7 @@ from ase import Atoms, units
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopkin.drivers import decks, engine, lammps_plugins, worker
+from hopkin.drivers import decks, engine, environments, worker
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.models import Model, fetch
@@ -26,10 +26,12 @@ FORCE_TOLERANCE_EV_PER_A = 1e-4
 STRESS_TOLERANCE_GPA = 1e-3
 GOLDEN_TOLERANCE_EV_PER_ATOM = 1e-4
 GRADIENT_TOLERANCE = 0.02  # of energies in single precision, 0.02 A apart
+PRESSURE_TOLERANCE_GPA = 0.5  # the same, strains of 0.4 % apart; a wrong unit or sign is far beyond
 
 _GOLDEN_MATERIAL = "LiFePO4-olivine"
 _GOLDEN_ATOMS = 28
 _GRADIENT_STEP_A = 0.01
+_STRAIN = 0.002
 _RATTLE_A = 0.05
 
 
@@ -46,6 +48,9 @@ class Parity(BaseModel):
         description="sum of LAMMPS's atomic energies against its total; None where the model has none"
     )
     golden_difference_eV_per_atom: float | None = Field(description="against the golden energy")
+    pressure_difference_GPa: float = Field(
+        description="pressure in LAMMPS against the central difference of the energy"
+    )
     gradient_difference: float = Field(
         description="force along itself in LAMMPS against the central difference of the energy, relative"
     )
@@ -63,6 +68,7 @@ class Parity(BaseModel):
             and (atomic is None or atomic <= ENERGY_TOLERANCE_EV_PER_ATOM)
             and (golden is None or golden <= GOLDEN_TOLERANCE_EV_PER_ATOM)
             and (not self.conservative or self.gradient_difference <= GRADIENT_TOLERANCE)
+            and (not self.conservative or self.pressure_difference_GPa <= PRESSURE_TOLERANCE_GPA)
         )
 
 
@@ -144,10 +150,15 @@ def verify(model: Model, atoms: Atoms) -> Parity:
         lammps = single_point(shaken, model, Path(directory))
     # all atoms along their forces: the energy changes by the norm of the force
     norm = float(np.linalg.norm(lammps.forces))
+    if not (np.isfinite(norm) and norm > 0):
+        raise ModelError(f"model {model.name} is not usable on {shaken.symbols}: its forces are {norm} eV/A")
     step = _GRADIENT_STEP_A * lammps.forces / np.abs(lammps.forces).max()
-    there, forth, back, *golden = own_results(
-        model, [shaken, _moved(shaken, step), _moved(shaken, -step), *_golden_structure(model)]
+    displaced = [_moved(shaken, step), _moved(shaken, -step)]
+    strained = [_strained(shaken, _STRAIN), _strained(shaken, -_STRAIN)]
+    there, forth, back, large, small, *golden = own_results(
+        model, [shaken, *displaced, *strained, *_golden_structure(model)]
     )
+    tension = (large["energy"] - small["energy"]) / (2 * _STRAIN) / shaken.get_volume() / 3
     fall = (back["energy"] - forth["energy"]) / (2 * float(np.linalg.norm(step)))
     expected = model.golden_energy_eV_per_atom
     return Parity(
@@ -163,6 +174,7 @@ def verify(model: Model, atoms: Atoms) -> Parity:
         golden_difference_eV_per_atom=(
             None if expected is None else abs(golden[0]["energy"] / _GOLDEN_ATOMS - expected)
         ),
+        pressure_difference_GPa=float(abs(tension - lammps.stress[:3].mean()) / units.GPa),
         gradient_difference=abs(fall - norm) / norm,
         conservative=model.conservative,
     )
@@ -193,6 +205,12 @@ def _moved(atoms: Atoms, step: NDArray[np.float64]) -> Atoms:
     return moved
 
 
+def _strained(atoms: Atoms, strain: float) -> Atoms:
+    strained: Atoms = atoms.copy()
+    strained.set_cell((1 + strain) * atoms.cell.array, scale_atoms=True)
+    return strained
+
+
 def _golden_structure(model: Model) -> list[Atoms]:
     return [] if model.golden_energy_eV_per_atom is None else [build_material(_GOLDEN_MATERIAL)]
 
@@ -210,7 +228,7 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
     ModelError
         when LAMMPS and the model's own calculator disagree
     """
-    fetch(model)
+    fetch(model, say=say)
     stamp = cache_directory() / "parity" / f"{_key(model, atoms)}.json"
     if not stamp.is_file():
         say(f"verifying {model.name}: LAMMPS against its own calculator")
@@ -221,7 +239,8 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
                 f"model {model.name} is not usable on {parity.formula}: LAMMPS and its own calculator"
                 f" differ by {parity.energy_difference_eV_per_atom:.2g} eV/atom,"
                 f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa;"
-                f" forces and energies by {parity.gradient_difference:.1%}"
+                f" forces and energies by {parity.gradient_difference:.1%},"
+                f" pressure and energies by {parity.pressure_difference_GPa:.2g} GPa"
                 + ("" if golden is None else f"; its golden energy is off by {golden:.2g} eV/atom")
             )
         with writing_to(stamp):
@@ -231,12 +250,12 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
 
 
 def _key(model: Model, atoms: Atoms) -> str:
-    """Hash of all that parity depends on: weights, exported file, LAMMPS, plugins, elements."""
+    """Hash of all that parity depends on: weights, their file, package, LAMMPS, hopkin, elements."""
     weights = model.sha256 if model.family == "ase" else model.checkpoint_sha256()
-    parts = [model.name, weights, model.route, engine.lammps_version()]
+    python = model.interpreter()
+    parts = [model.name, weights, model.route, str(model.options), engine.lammps_version(python)]
+    parts += [environments.package_version(model.family), environments.hopkin_hash()]
     parts += sorted(set(atoms.get_chemical_symbols()))
-    files = sorted(Path(lammps_plugins.directory()).glob("*.so"))
     if model.route == "native":
-        files.append(model.exported())
-    parts += [sha256_of(file) for file in files]
+        parts.append(sha256_of(model.exported()))
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:20]

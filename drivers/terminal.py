@@ -20,6 +20,7 @@ from hopkin.drivers.parity import (
     FORCE_TOLERANCE_EV_PER_A,
     GOLDEN_TOLERANCE_EV_PER_ATOM,
     GRADIENT_TOLERANCE,
+    PRESSURE_TOLERANCE_GPA,
     STRESS_TOLERANCE_GPA,
     Parity,
 )
@@ -82,7 +83,7 @@ def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
     table = _table("", "")
     table.columns[1].overflow = "fold"
     for name, value in fields.items():
-        table.add_row(name, _shown(value))
+        table.add_row(name, escape(_shown(value)))
     _console.print(table)
 
 
@@ -94,7 +95,7 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
     table = _table("", "", "")
     for check in checks:
         mark = {True: "[green]works[/]", False: "[red]fails[/]", None: "[yellow]-[/]"}[check.works]
-        table.add_row(check.name, mark, check.detail)
+        table.add_row(check.name, mark, escape(check.detail))
     _console.print(table)
 
 
@@ -133,6 +134,7 @@ def show_parity(model: Model, parity: Parity, *, as_json: bool) -> None:
             GOLDEN_TOLERANCE_EV_PER_ATOM,
         ),
         ("force against energy, relative", parity.gradient_difference, GRADIENT_TOLERANCE),
+        (escape("pressure against energy [GPa]"), parity.pressure_difference_GPa, PRESSURE_TOLERANCE_GPA),
     )
     for name, difference, tolerance in rows:
         table.add_row(name, "-" if difference is None else f"{difference:.1e}", f"{tolerance:.0e}")
@@ -200,7 +202,7 @@ def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
     notes: set[str] = set()
     for _, result in runs:
         fields = [(field, 3) if isinstance(field, str) else field for field in columns.values()]
-        cells = (_shown(result.get(field), digits) for field, digits in fields)
+        cells = (escape(_shown(result.get(field), digits)) for field, digits in fields)
         table.add_row(*cells, result["failure"] or "none")
         if not result["conservative"]:
             notes.add(f"{result['model']} is direct: its forces are not the gradient of its energy")

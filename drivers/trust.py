@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from hopkin.drivers.errors import ModelError
+from hopkin.drivers.errors import TrustError
 from hopkin.drivers.rundirectory import write_json, writing_to
 
 
@@ -30,9 +30,9 @@ def trust(sha256: str, path: Path) -> None:
 
 
 def require_trusted(sha256: str, path: Path, family: str) -> None:
-    """Raise ModelError unless the user has said that a file may be loaded."""
+    """Raise TrustError unless the user has said that a file may be loaded."""
     if sha256 not in _trusted():
-        raise ModelError(
+        raise TrustError(
             f"{path} has not been seen before, and a checkpoint of family {family} can run any code when it"
             " is loaded: give --trust, once, if you trust its source"
         )

@@ -1,7 +1,9 @@
 """Weights of models: where they are on this machine, and how they come to it."""
 
 import hashlib
+import http.client
 import shutil
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -24,6 +26,10 @@ Say = Callable[[str], None]
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30
+_NOT_TO_BE_HAD = (
+    *(urllib.error.URLError, http.client.HTTPException, ssl.SSLError, TimeoutError, ConnectionError),
+    *(subprocess.CalledProcessError, zipfile.BadZipFile, tarfile.TarError, ValueError),
+)
 
 
 class Source(BaseModel):
@@ -51,9 +57,13 @@ def cache_directory() -> Path:
 @cache
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal; of a folder, that of the lines `sha256  name` of its files."""
+    return _sha256_now(path)
+
+
+def _sha256_now(path: Path) -> str:
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = "".join(f"{sha256_of(file)}  {file.relative_to(path)}\n" for file in files)
+        lines = "".join(f"{_sha256_now(file)}  {file.relative_to(path)}\n" for file in files)
         return hashlib.sha256(lines.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -78,8 +88,9 @@ def find(name: str, sources: Sequence[Source], python: Path | None) -> Path | No
 def are_whole(name: str, sources: Sequence[Source], sha256: str, python: Path) -> bool:
     """Whether the weights are on this machine; not, where a file that `fetch` has put there is damaged."""
     path = find(name, sources, python)
-    damaged = path == _kept(name, sources) and path.exists() and sha256 not in ("", sha256_of(path))
-    return path is not None and not damaged
+    if path is None:
+        return False
+    return path != _kept(name, sources) or sha256 in ("", sha256_of(path))
 
 
 def take(name: str, sources: Sequence[Source], sha256: str, path: Path) -> Path:
@@ -118,11 +129,11 @@ def download(name: str, sources: Sequence[Source], sha256: str, *, say: Say) -> 
             with writing_to(partial):
                 partial.parent.mkdir(parents=True, exist_ok=True)
             got = _from_index(source, partial) if source.index else _from_addresses(source, partial, say)
-        except (urllib.error.URLError, TimeoutError, ConnectionError, subprocess.CalledProcessError) as error:
+        except _NOT_TO_BE_HAD as error:
             reason = getattr(error, "reason", None) or (error.args[0] if error.args else "no answer")
             reasons.append(f"{source}: {_of_pip(error) or reason}")
             continue
-        digest = sha256_of.__wrapped__(got)
+        digest = _sha256_now(got)
         if sha256 and digest != sha256:
             _remove(got)
             reasons.append(f"{source}: another file, its SHA-256 is {digest}")

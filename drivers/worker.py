@@ -34,8 +34,14 @@ def call(python: Path, task: str, **arguments: Any) -> Any:
     with tempfile.TemporaryDirectory(prefix="hopkin-worker-") as scratch:
         asked, said = Path(scratch) / "asked.json", Path(scratch) / "said.json"
         asked.write_text(json.dumps(arguments))
-        command = [str(python), "-m", "hopkin.drivers.worker", task, str(asked), str(said)]
-        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        # neither the folder that the user is in nor its PYTHONPATH may stand in for the packages
+        command = [str(python), "-P", "-m", "hopkin.drivers.worker", task, str(asked), str(said)]
+        kept = dict(os.environ)
+        if python != Path(sys.executable):
+            kept.pop("PYTHONPATH", None)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", env=kept, check=False
+        )
         answer = json.loads(said.read_text()) if said.is_file() else {}
     if "error" in answer:
         raise ModelError(answer["error"])

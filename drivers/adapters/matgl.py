@@ -29,6 +29,11 @@ def adapter(model: Model, *, device: str) -> ASEAdapter:
 
 def facts(path: Path) -> dict[str, Any]:
     """Read what a model says of itself: a folder with model.json, model.pt and state.pt."""
+    missing = [name for name in ("model.json", "model.pt", "state.pt") if not (path / name).is_file()]
+    if missing:  # matgl would look for them on the network
+        raise ModelError(
+            f"no folder with model.json, model.pt and state.pt of matgl: no {', '.join(missing)}"
+        )
     try:
         content = json.loads((path / "model.json").read_text())
         arguments = content["kwargs"]["model"]["init_args"]
@@ -38,4 +43,4 @@ def facts(path: Path) -> dict[str, Any]:
             "layers": arguments["nblocks"],
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"no folder with model.json, model.pt and state.pt of matgl: {error}") from error
+        raise ModelError(f"its model.json is none of matgl: {error}") from error

@@ -76,16 +76,18 @@ def calculate(
             "specification": specification.model_dump(mode="json"),
         },
     )
-    if (result := run.result) is not None:
-        return run, result
+    finished = run.result
+    if finished is not None and (finished["verified"] or not verify):
+        return run, finished
     if verify:
         parity = ensure_parity(model, atoms, say=say)
     else:
         fetch(model, say=say)
         parity = None
     with run.begun():
-        if (result := run.result) is not None:  # of a process that was at work until now
-            return run, result
+        if (finished := run.result) is not None:  # not verified then; or of a process at work until now
+            verified = {"verified": finished["verified"] or verify, "parity": finished["parity"] or parity}
+            return run, run.finish(finished | verified)
         start = time.monotonic()
         result = {
             "model": model.name,
@@ -93,7 +95,7 @@ def calculate(
             "conservative": model.conservative,
             "route": model.route,
             "ion": specification.ion,
-            "lammps_version": engine.lammps_version(),
+            "lammps_version": engine.lammps_version(model.interpreter()),
             "verified": verify,
             "parity": parity,
             "failure": None,

@@ -242,7 +242,7 @@ def read_thermo(directory: Path) -> dict[str, np.ndarray]:
     """Thermo columns of a run by keyword, one row per step, over all logs of a resumed run."""
     rows: dict[int, list[float]] = {}
     keywords: list[str] = []
-    for log in [*sorted(directory.glob("log.lammps.before*")), directory / "log.lammps"]:
+    for log in [*sorted(directory.glob("log.lammps.before*"), key=_number_of), directory / "log.lammps"]:
         lines = log.read_text().splitlines() if log.is_file() else []
         for line in lines:  # by the line, because a killed run leaves the last YAML block open
             if line.startswith("keywords: [") and line.endswith("]"):
@@ -251,6 +251,10 @@ def read_thermo(directory: Path) -> dict[str, np.ndarray]:
                 rows[int(row[0])] = row
     table = np.array([rows[step] for step in sorted(rows)], dtype=np.float64)
     return {keyword: table[:, n] for n, keyword in enumerate(keywords)} if rows else {}
+
+
+def _number_of(log: Path) -> int:
+    return int(log.name.removeprefix("log.lammps.before"))
 
 
 def _row(line: str) -> list[float]:

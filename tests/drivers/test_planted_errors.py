@@ -71,6 +71,8 @@ def test_lammps_and_python_differ(tmp_path: Path, error: str) -> None:
     [
         pytest.param("self.results['energy'] *= mol / kcal", id="energies in kcal/mol"),
         pytest.param("self.results['forces'] *= 1.05", id="forces of other weights"),
+        pytest.param("self.results['stress'] *= 160.2", id="stress in GPa"),
+        pytest.param("self.results['stress'] *= -1", id="pressure for stress"),
     ],
 )
 def test_lammps_and_python_agree_and_both_are_wrong(tmp_path: Path, error: str) -> None:
