@@ -52,11 +52,14 @@ GraceMetadata read_grace_metadata(const std::string &directory)
   } catch (const std::exception &) {
     metadata.cutoff = 0.0;
   }
-  // What each atom hands to its neighbours before they go on: one more layer reaches further.
-  if (const auto &words = lists["parallel_communication"]; !words.empty()) {
-    metadata.layers = 1;
-    for (std::size_t i = 0; i + 1 < words.size(); ++i)
-      if (words[i] == "non_local:" && words[i + 1] == "true") ++metadata.layers;
+  // name: {non_local: true, shape: [16, 4]}
+  std::string name;
+  const auto &words = lists["parallel_communication"];
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "non_local:" && i + 1 < words.size())
+      metadata.communicated[name] = words[i + 1] == "true";
+    else if (words[i] != "shape:" && words[i].back() == ':')
+      name = words[i].substr(0, words[i].size() - 1);
   }
   const auto n_species = metadata.chemical_symbols.size();
   if (n_species == 0 || !(metadata.cutoff > 0.0) ||

@@ -14,7 +14,18 @@ struct GraceMetadata {
   std::vector<std::string> chemical_symbols;    ///< in the order of the model's species
   double cutoff = 0.0;                          ///< largest over the pairs [A]
   std::vector<double> cutoffs;    ///< (n_species, n_species) [A] of each pair; empty: all `cutoff`
-  int layers = 0;                 ///< message-passing layers; 0 where the file does not tell
+  /// What the functions of single layers hand from one to the next, by name; true where an atom
+  /// needs that of its neighbours. Empty where the file does not tell.
+  std::map<std::string, bool> communicated;
+
+  /// Message-passing layers: what goes to the neighbours reaches one further. 0: not known.
+  [[nodiscard]] int layers() const
+  {
+    if (communicated.empty()) return 0;
+    int n = 1;
+    for (const auto &[name, to_neighbors] : communicated) n += to_neighbors;
+    return n;
+  }
 };
 
 /// Throws std::runtime_error where the directory is no SavedModel of GRACE.

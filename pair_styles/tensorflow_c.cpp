@@ -81,6 +81,8 @@ static Library load(const std::string &library_directory)
   HOPKIN_FIND(TF_AllocateTensor);
   HOPKIN_FIND(TF_DeleteTensor);
   HOPKIN_FIND(TF_TensorType);
+  HOPKIN_FIND(TF_NumDims);
+  HOPKIN_FIND(TF_Dim);
   HOPKIN_FIND(TF_TensorByteSize);
   HOPKIN_FIND(TF_TensorData);
   HOPKIN_FIND(TF_NewGraph);

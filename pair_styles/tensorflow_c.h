@@ -48,6 +48,8 @@ struct Library {
                                   std::size_t bytes);
   void (*TF_DeleteTensor)(TF_Tensor *);
   TF_DataType (*TF_TensorType)(const TF_Tensor *);
+  int (*TF_NumDims)(const TF_Tensor *);
+  std::int64_t (*TF_Dim)(const TF_Tensor *, int index);
   std::size_t (*TF_TensorByteSize)(const TF_Tensor *);
   void *(*TF_TensorData)(const TF_Tensor *);
 

@@ -1,6 +1,7 @@
 """A replica on several MPI ranks is the replica on one: same energy, forces, stress and dynamics."""
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,13 @@ import ase
 import numpy as np
 import pytest
 import tolerances
+from ase.build import bulk
 from conftest import MaceReference
 from in_process import BAR_PER_EV_A3, FloatArray, PairStyle
 
 from hopkin.drivers import decks, engine
+from hopkin.drivers.parity import rattled
+from hopkin.drivers.structures import lammps_orientation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +164,44 @@ def test_published_mace(litis2: ase.Atoms, published_mace: MaceReference, tmp_pa
     crystal.positions += np.random.default_rng(1).normal(scale=0.05, size=crystal.positions.shape)
     pair = published_mace.pair("float32")
     assert_same_in_single(run(tmp_path, 2, crystal, pair), run(tmp_path, 1, crystal, pair))
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_grace_that_moves(grace: PairStyle, tmp_path: Path, ranks: int) -> None:
+    """A cell smaller than the cutoff, after two steps: energies, forces and stress in double precision."""
+    crystal = rattled(lammps_orientation(bulk("OLi2", "fluorite", a=4.62)))
+    commands = (
+        "velocity all create 600 7\nfix 1 all nve\ntimestep 0.001\nrun 2\nvelocity all set 0 0 0\nrun 0"
+    )
+    base = run(tmp_path, 1, crystal, grace, commands=commands)
+    state = run(tmp_path, ranks, crystal, grace, commands=commands)
+    assert_same_in_double(state, base)
+    np.testing.assert_allclose(state.positions, base.positions, rtol=0, atol=1e-12)
+    assert np.abs(base.forces).max() > 0.1
+
+
+def test_grace_on_ranks_with_few_neighbors(grace: PairStyle, tmp_path: Path) -> None:
+    """A pair, an atom without neighbours, and one whose neighbours are of another rank: a rank for each."""
+    positions = [[1.0, 1.0, 1.0], [2.8, 1.4, 1.2], [30.0, 6.0, 6.0], [46.8, 2.0, 1.5]]
+    sparse = ase.Atoms("LiOLi2", positions=positions, cell=[48.0, 14.0, 14.0], pbc=True)
+    base = run(tmp_path, 1, sparse, grace)
+    state = run(tmp_path, 3, sparse, grace, settings="processors 3 1 1")
+    assert_same_in_double(state, base)
+    np.testing.assert_array_equal(base.forces[2], 0.0)
+    assert np.abs(base.forces[[0, 1, 3]]).max(axis=1).min() > 0.1
+
+
+def test_grace_without_functions_of_layers(grace: PairStyle, litis2: ase.Atoms, tmp_path: Path) -> None:
+    """Its metadata does not tell what the layers hand on."""
+    shutil.copytree(grace.model, tmp_path / "model")
+    metadata = tmp_path / "model" / "metadata.yaml"
+    metadata.write_text(metadata.read_text().split("parallel_communication")[0])
+    crystal = litis2.copy()
+    crystal.symbols = "Fe4"
+    ended = mpirun(tmp_path, deck_of(tmp_path, crystal, PairStyle("grace", "model")) + "run 0", 2)
+    assert ended.returncode != 0
+    (error,) = [line for line in (ended.stdout + ended.stderr).splitlines() if "ERROR" in line]
+    assert "pair_style grace evaluates a replica on one MPI rank, received 2 ranks" in error
 
 
 def test_rank_without_atoms(double_mace: PairStyle, tmp_path: Path) -> None:
