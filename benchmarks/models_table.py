@@ -1,6 +1,6 @@
 """Every model whose weights are here, verified and run in LAMMPS: writes docs/models.md.
 
-    python benchmarks/models_table.py [MODEL ...]
+    python benchmarks/models_table.py [MODEL ...]     the rows of all, or those of some anew
 
 Takes up to an hour on two cores; an interrupted one goes on where it was, from the run directories below
 runs/models and the stamps of the parity gate.
@@ -46,7 +46,8 @@ and is smaller than the cutoff. The gate wants {ENERGY_TOLERANCE_EV_PER_ATOM:g} 
 {FORCE_TOLERANCE_EV_PER_A:g} eV/A and {STRESS_TOLERANCE_GPA:g} GPa. *Golden*: energy of {REFERENCE}
 against the number in the registry. *Slope*: the force in LAMMPS against the fall of the energy along it; of a
 direct model it is a property of the model. *Barrier*: channel hop of {REFERENCE} in 1x2x1 cells, 55 atoms,
-3 images, converged to 0.05 eV/A. *T*, *ms/step*: {STEPS} steps of 2 fs of NVT at 300 K, 28 atoms, all cores.
+3 images, converged to 0.05 eV/A. *T*, *ms/step*: {STEPS} steps of 2 fs of NVT at 300 K, 28 atoms, two cores;
+the times are rough, as other work ran beside them.
 
 | {" | ".join(COLUMNS)} |
 |{"---|" * len(COLUMNS)}
@@ -91,7 +92,7 @@ def measure(model: Model) -> Iterator[str]:
 
 def main(names: list[str]) -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows = _rows_of_page()
     for model in registry().values():
         if model.state() != State.READY or (names and model.name not in names):
             continue
@@ -101,10 +102,14 @@ def main(names: list[str]) -> None:
         except HopkinError as error:
             print("failed:", error, file=sys.stderr, flush=True)
             cells = [f"failed: {error}"]
-        rows.append(f"| {model.name} | {' | '.join(cells)} |\n")
-        if not names:
-            PAGE.write_text(HEAD + "".join(rows))
-        print(rows[-1], flush=True)
+        rows[model.name] = f"| {model.name} | {' | '.join(cells)} |\n"
+        PAGE.write_text(HEAD + "".join(rows[name] for name in registry() if name in rows))
+        print(rows[model.name], flush=True)
+
+
+def _rows_of_page() -> dict[str, str]:
+    lines = PAGE.read_text().splitlines(keepends=True) if PAGE.is_file() else []
+    return {line.split("|")[1].strip(): line for line in lines if line.startswith("|")}
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def test_published_mace(litis2: ase.Atoms, published_mace: MaceReference, tmp_pa
     assert_same_in_single(run(tmp_path, 2, crystal, pair), run(tmp_path, 1, crystal, pair))
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_grace_that_moves(grace: PairStyle, tmp_path: Path, ranks: int) -> None:
     """A cell smaller than the cutoff, after two steps: energies, forces and stress in double precision."""
     crystal = rattled(lammps_orientation(bulk("OLi2", "fluorite", a=4.62)))
