@@ -11,8 +11,9 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from hopkin.drivers.adapters import Adapter
+from hopkin.drivers.adapters.ase import ASEAdapter
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models import find_model
+from hopkin.drivers.models import Model, find_model
 
 
 class Bridge:
@@ -98,11 +99,20 @@ def load(model: str, elements: Sequence[str], threads: int, rank: int) -> Bridge
         raise ModelError(f"model {model} runs natively: use pair_style {found.pair_style}")
     found.require_elements(elements)
     if found.family == "ase":  # threads and accelerator are the calculator's own choice
-        return Bridge(found.module.adapter(found, device="cpu"), model, elements)
+        return Bridge(_adapter(found, "cpu"), model, elements)
     import torch
 
     torch.set_num_threads(threads)
     device = os.environ.get("HOPKIN_DEVICE") or (
         f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
     )
-    return Bridge(found.module.adapter(found, device=device), model, elements)
+    return Bridge(_adapter(found, device), model, elements)
+
+
+def _adapter(model: Model, device: str) -> Adapter:
+    """Adapter of the model's family; its ASE calculator behind the interface where it has none of its own."""
+    module = model.module
+    if hasattr(module, "adapter"):
+        made: Adapter = module.adapter(model, device=device)
+        return made
+    return ASEAdapter(module.calculator(model, device=device), model.name)

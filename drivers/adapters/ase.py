@@ -47,11 +47,6 @@ class ASEAdapter:
         )
 
 
-def adapter(model: Model, *, device: str) -> ASEAdapter:
-    """Return the model behind `pair_style hopkin`; where it runs is the calculator's own choice."""
-    return ASEAdapter(calculator(model, device=device), model.name)
-
-
 def calculator(model: Model, *, device: str) -> Calculator:  # noqa: ARG001  its own choice
     """Make the calculator: `factory` is called without arguments.
 

@@ -9,7 +9,6 @@ from ase import units
 from ase.calculators.calculator import Calculator
 from matgl.ext.ase import PESCalculator
 
-from hopkin.drivers.adapters.ase import ASEAdapter
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
 
@@ -20,11 +19,6 @@ def calculator(model: Model, *, device: str) -> Calculator:
     # matgl's own default leaves the stress in GPa
     pes: Calculator = PESCalculator(potential, stress_weight=units.GPa)
     return pes
-
-
-def adapter(model: Model, *, device: str) -> ASEAdapter:
-    """Return the model behind `pair_style hopkin`."""
-    return ASEAdapter(calculator(model, device=device), model.name)
 
 
 def facts(path: Path) -> dict[str, Any]:

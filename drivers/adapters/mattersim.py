@@ -8,7 +8,6 @@ from ase.data import chemical_symbols
 from mattersim.forcefield import MatterSimCalculator
 from mattersim.forcefield.potential import Potential
 
-from hopkin.drivers.adapters.ase import ASEAdapter
 from hopkin.drivers.adapters.checkpoint import load
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
@@ -21,11 +20,6 @@ def calculator(model: Model, *, device: str) -> Calculator:
     )
     mattersim: Calculator = MatterSimCalculator(potential, device=device)
     return mattersim
-
-
-def adapter(model: Model, *, device: str) -> ASEAdapter:
-    """Return the model behind `pair_style hopkin`."""
-    return ASEAdapter(calculator(model, device=device), model.name)
 
 
 def facts(path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from ase.calculators.calculator import Calculator
 from orb_models.forcefield.calculator import ORBCalculator
 from orb_models.forcefield.pretrained import ORB_PRETRAINED_MODELS
 
-from hopkin.drivers.adapters.ase import ASEAdapter
 from hopkin.drivers.adapters.checkpoint import load
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model, registry
@@ -24,11 +23,6 @@ def calculator(model: Model, *, device: str) -> Calculator:
     )
     orb: Calculator = ORBCalculator(network, device=device)
     return orb
-
-
-def adapter(model: Model, *, device: str) -> ASEAdapter:
-    """Return the model behind `pair_style hopkin`."""
-    return ASEAdapter(calculator(model, device=device), model.name)
 
 
 def facts(path: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from hopkin.drivers.workflows.relaxation import relax
 _THERMOSTAT_DAMPING_STEPS = 50  # LAMMPS `fix nvt`: about 100 time steps; 0.1 ps at 2 fs
 _HOT_FACTOR = 2.0  # thermal fluctuations of even a few atoms stay below it
 _FRAMES_PER_RESTART = 10
+_LEAST_INTERVALS = 3  # so that a slope can be taken over the last 40 % of the run
 _THERMO_PER_FRAME = 2
 _FRAME = b"ITEM: TIME\n"  # first line of each frame that md.in writes
 _STEP_LINE, _N_ATOMS_LINE, _FRAME_HEADER_LINES = 2, 4, 10  # after that one
@@ -166,10 +167,10 @@ def _schedule(specification: MDSpecification) -> dict[str, int]:
     """Count the steps of the run, and between frames, thermo lines and restart files."""
     n_steps = round(specification.time_ps * 1000 / specification.timestep_fs)
     frame_every = max(1, round(specification.frame_interval_fs / specification.timestep_fs))
-    if n_steps < 2 * frame_every:
+    if n_steps < _LEAST_INTERVALS * frame_every:
         raise SpecificationError(
-            f"time_ps: {specification.time_ps:g} ps hold fewer than 2 frames, one each"
-            f" {specification.frame_interval_fs:g} fs: ask for a longer run"
+            f"time_ps: {specification.time_ps:g} ps hold fewer than {_LEAST_INTERVALS} intervals of frames,"
+            f" one each {specification.frame_interval_fs:g} fs: ask for a longer run"
         )
     return {
         "n_steps": n_steps,

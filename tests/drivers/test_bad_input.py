@@ -190,7 +190,7 @@ def test_supercell_of_no_cells(refused: Run, structure_file: Path, out: Path) ->
 
 def test_run_too_short_for_two_frames(refused: Run, structure_file: Path, out: Path) -> None:
     words = ("--model", CHGNET, "-T", 800, "--time-ps", 0.1, "--out", out)
-    assert "fewer than 2 frames" in refused("md", structure_file, *words)
+    assert "fewer than 3 intervals" in refused("md", structure_file, *words)
 
 
 @pytest.mark.parametrize(

