@@ -1,0 +1,69 @@
+"""What the Python bridge costs beside the model: a step through it against the model's own calculator.
+
+    python benchmarks/adapter_cost.py [MODEL ...]
+
+Each model is measured by the interpreter of its family, both in turn on the same rattled LiFePO4 cells of 28
+atoms, so that drift of the machine hits both alike. Printed: medians, and the median of the ratios.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+
+from hopkin.drivers.bridge import load
+from hopkin.drivers.materials import build_material
+from hopkin.drivers.models import Model, State, find_model, registry
+from hopkin.drivers.parity import rattled
+
+WARM_UP, COUNTED = 3, 15
+
+
+def measure(model: Model) -> tuple[float, float, float]:
+    """Milliseconds of the bridge and of the calculator, and their ratio."""
+    warnings.simplefilter("ignore")
+    elements = ["Li", "Fe", "P", "O"]
+    bridge = load(model.name, elements, 1, 0)
+    calculator = model.module.calculator(model, device="cpu")
+    crystal = build_material("LiFePO4-olivine")
+    n = len(crystal)
+    species = np.array([elements.index(symbol) for symbol in crystal.symbols], dtype=np.int64)
+    energies, forces, virial = np.empty(n), np.empty((n, 3)), np.empty(6)
+    pairs = []
+    for seed in range(WARM_UP + COUNTED):
+        atoms = rattled(crystal, seed=seed)
+        cell = np.ascontiguousarray(atoms.cell.array)
+        start = time.perf_counter()
+        arrays = (memoryview(array) for array in (energies, forces, virial))
+        places = (memoryview(array) for array in (atoms.positions, species, cell))
+        bridge.evaluate(*(view.cast("B") for view in places), (1, 1, 1), *(v.cast("B") for v in arrays))
+        between = time.perf_counter()
+        atoms.calc = calculator
+        atoms.get_stress()
+        atoms.get_forces()
+        pairs.append((between - start, time.perf_counter() - between))
+    counted = pairs[WARM_UP:]
+    medians = [1000 * statistics.median(values) for values in zip(*counted, strict=True)]
+    return medians[0], medians[1], statistics.median(ours / theirs for ours, theirs in counted)
+
+
+def main(names: list[str]) -> None:
+    models = [find_model(name) for name in names] or [
+        model for model in registry().values() if model.route == "bridge" and model.state() == State.READY
+    ]
+    print("model, bridge [ms], calculator [ms], ratio")
+    for model in models:
+        command = [model.interpreter(), __file__, "--here", model.name]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        print(f"{model.name:28s} {' '.join(f'{value:8.2f}' for value in json.loads(said))}", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--here"]:
+        print(json.dumps(measure(find_model(sys.argv[2]))))
+    else:
+        main(sys.argv[1:])
