@@ -5,7 +5,6 @@ own: LAMMPS, hopkin, and the packages of `requirements/NAME.txt`, every one pinn
 installed beside hopkin itself runs there.
 """
 
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -17,8 +16,7 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -27,7 +25,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
 from hopkin.drivers.errors import MachineError, ModelError
-from hopkin.drivers.rundirectory import write_json, writing_to
+from hopkin.drivers.rundirectory import alone, write_json
 
 _MARKER = "hopkin.json"  # written last: an environment without it is half-made
 _TORCH = "torch==2.13.0"
@@ -93,7 +91,7 @@ def require(name: str) -> Path:
             f" run `hopkin models install {name}`"
         )
     if python != Path(sys.executable) and _state(python).get("hopkin") != hopkin_hash():
-        with _alone(python.parents[1]):
+        with alone(python.parents[1]):
             if _state(python).get("hopkin") != hopkin_hash():  # another process may have done it
                 _install_hopkin(python)
     return python
@@ -106,17 +104,6 @@ def site_packages(python: Path) -> Path:
     return Path(
         subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     )
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Wait until no other process makes or mends an environment."""
-    with writing_to(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        lock = directory.with_name(f"{directory.name}.lock").open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, however it ends
-        yield
 
 
 @cache
@@ -153,7 +140,7 @@ def install(name: str, *, say: Callable[[str], None]) -> Path:
                 f"{module} cannot be imported, though it is installed beside hopkin: mend that"
             )
     directory = _directory(environment)
-    with _alone(directory):
+    with alone(directory):
         if interpreter(name) is None or not _imports(directory / "bin" / "python", module):
             _make(environment, directory, say)
     python = directory / "bin" / "python"

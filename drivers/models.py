@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hopkin.drivers import environments, weights, worker
 from hopkin.drivers.errors import ModelError, TrustError
-from hopkin.drivers.rundirectory import write_json, writing_to
+from hopkin.drivers.rundirectory import alone, write_json, writing_to
 from hopkin.drivers.trust import require_trusted, trust
 from hopkin.drivers.weights import Source, cache_directory, sha256_of
 
@@ -308,27 +308,40 @@ def fetch(
         return model.path
     python = model.interpreter()
     if model.path is None:
-        if file is not None:
-            weights.take(model.name, model.sources, model.sha256, file)
-        elif not model.sha256 and not trusted and not weights.find(model.name, model.sources, python):
-            raise TrustError(
-                f"model {model.name}: nobody of hopkin has seen its weights, so that their hash is not known:"
-                " give --trust to take what its official address gives; the hash is remembered"
-            )
-        elif not weights.are_whole(model.name, model.sources, model.sha256, python):
-            weights.download(model.name, model.sources, model.sha256, say=say)
-        if trusted and not model.sha256 and (path := weights.find(model.name, model.sources, python)):
-            trust(sha256_of(path), path)
+        _obtain(model, file, python, trusted=trusted, say=say)
     checkpoint = model.checkpoint()
     if model.route == "bridge":
         return checkpoint
     exported = model.exported()
     if not exported.exists():
-        say(f"exporting {model.name} for pair_style {model.pair_style}")
-        with writing_to(exported):
-            exported.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=exported.parent) as directory:
-                made = Path(directory) / exported.name
-                worker.call(python, "export", model=model.model_dump_json(), path=str(made))
-                made.replace(exported)
+        with alone(exported):
+            if not exported.exists():  # another process may have made it
+                _export(model, exported, python, say=say)
     return exported
+
+
+def _obtain(
+    model: Model, file: Path | None, python: Path, *, trusted: bool, say: Callable[[str], None]
+) -> None:
+    """Have the weights of a registry model on this machine."""
+    if file is not None:
+        weights.take(model.name, model.sources, model.sha256, file)
+    elif not model.sha256 and not trusted and not weights.find(model.name, model.sources, python):
+        raise TrustError(
+            f"model {model.name}: nobody of hopkin has seen its weights, so that their hash is not known:"
+            " give --trust to take what its official address gives; the hash is remembered"
+        )
+    elif not weights.are_whole(model.name, model.sources, model.sha256, python):
+        with alone(cache_directory() / model.name):
+            if not weights.are_whole(model.name, model.sources, model.sha256, python):
+                weights.download(model.name, model.sources, model.sha256, say=say)
+    if trusted and not model.sha256 and (path := weights.find(model.name, model.sources, python)):
+        trust(sha256_of(path), path)
+
+
+def _export(model: Model, exported: Path, python: Path, *, say: Callable[[str], None]) -> None:
+    say(f"exporting {model.name} for pair_style {model.pair_style}")
+    with writing_to(exported), tempfile.TemporaryDirectory(dir=exported.parent) as directory:
+        made = Path(directory) / exported.name
+        worker.call(python, "export", model=model.model_dump_json(), path=str(made))
+        made.replace(exported)

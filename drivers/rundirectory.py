@@ -117,3 +117,14 @@ def writing_to(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise MachineError(f"cannot write {path}: {reason}") from error
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process makes a file or folder, by a lock beside it."""
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f".{path.name}.lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, however it ends
+        yield
