@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import tomllib
 import zipfile
@@ -100,10 +101,9 @@ def require(name: str) -> Path:
 @cache
 def site_packages(python: Path) -> Path:
     """Folder of the packages of an interpreter."""
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    return Path(
-        subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    )
+    if python == Path(sys.executable):  # every rank of a run through the bridge asks for it
+        return Path(sysconfig.get_path("purelib"))
+    return Path(_printed(python, "import sysconfig; print(sysconfig.get_path('purelib'))"))
 
 
 @cache
@@ -111,8 +111,12 @@ def package_version(name: str) -> str:
     """Version of the package that evaluates a family, in the environment where it does."""
     if name not in families():
         return ""
-    code = f"import importlib.metadata as m; print(m.version({families()[name].package!r}))"
-    ended = subprocess.run([require(name), "-P", "-c", code], capture_output=True, text=True, check=True)
+    package = families()[name].package
+    return _printed(require(name), f"import importlib.metadata as m; print(m.version({package!r}))")
+
+
+def _printed(python: Path, code: str) -> str:
+    ended = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, check=True)
     return ended.stdout.strip()
 
 

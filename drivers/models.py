@@ -268,8 +268,6 @@ def _facts(family: str, path: Path, name: str) -> dict[str, Any]:
             facts = worker.call(python, "facts", family=family, path=str(path))
         except ModelError as error:
             raise ModelError(f"model {name}: {path} is no checkpoint of family {family}: {error}") from error
-        with writing_to(kept):
-            kept.parent.mkdir(parents=True, exist_ok=True)
         write_json(kept, facts)
     read: dict[str, Any] = json.loads(kept.read_text())
     return read | {"elements": tuple(read["elements"])}

@@ -17,7 +17,7 @@ from hopkin.drivers import decks, engine, environments, worker
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.models import Model, fetch
-from hopkin.drivers.rundirectory import write_json, writing_to
+from hopkin.drivers.rundirectory import write_json
 from hopkin.drivers.weights import cache_directory, sha256_of
 
 # Single precision of an energy near -1000 eV and of forces near 10 eV/A; double is far below.
@@ -243,8 +243,6 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
                 f" pressure and energies by {parity.pressure_difference_GPa:.2g} GPa"
                 + ("" if golden is None else f"; its golden energy is off by {golden:.2g} eV/atom")
             )
-        with writing_to(stamp):
-            stamp.parent.mkdir(parents=True, exist_ok=True)
         write_json(stamp, parity.model_dump())
     return Parity.model_validate_json(stamp.read_text()).model_dump()
 

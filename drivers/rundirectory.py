@@ -95,9 +95,10 @@ def find_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file so that it is there whole or not at all."""
+    """Write a JSON file, and its folder, so that it is there whole or not at all."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("w") as file:
                 json.dump(content, file, indent=2)

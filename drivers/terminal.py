@@ -102,12 +102,7 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
 def show_models(models: Sequence[Model], *, as_json: bool) -> None:
     """Show the registry."""
     if as_json:
-        _print_json(
-            [
-                {**model.model_dump(mode="json"), "route": model.route, "state": str(model.state())}
-                for model in models
-            ]
-        )
+        _print_json([model.describe() for model in models])
         return
     table = _table("model", "family", "training set", "state", "licence")
     for column in (0, 1, 3):
@@ -200,8 +195,8 @@ def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
         return
     table = _table(*columns, "failure")
     notes: set[str] = set()
+    fields = [(field, 3) if isinstance(field, str) else field for field in columns.values()]
     for _, result in runs:
-        fields = [(field, 3) if isinstance(field, str) else field for field in columns.values()]
         cells = (escape(_shown(result.get(field), digits)) for field, digits in fields)
         table.add_row(*cells, result["failure"] or "none")
         if not result["conservative"]:

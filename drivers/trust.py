@@ -8,7 +8,7 @@ from pathlib import Path
 import platformdirs
 
 from hopkin.drivers.errors import TrustError
-from hopkin.drivers.rundirectory import write_json, writing_to
+from hopkin.drivers.rundirectory import write_json
 
 
 def _file() -> Path:
@@ -23,8 +23,6 @@ def _trusted() -> Mapping[str, object]:
 
 def trust(sha256: str, path: Path) -> None:
     """Remember that the user takes the file of this hash for harmless."""
-    with writing_to(_file()):
-        _file().parent.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(_file(), {**_trusted(), sha256: {"file": str(path), "since": now}})
 

@@ -23,7 +23,7 @@ from hopkin.drivers.workflows.calculation import (
     is_converged,
     threads_per_replica,
 )
-from hopkin.drivers.workflows.relaxation import Relaxed, max_force, read_relaxed, relax
+from hopkin.drivers.workflows.relaxation import Relaxed, max_force, read_relaxed, relax, relax_bulk
 
 # Replicas wait for one another at every step, so the band is short-stepped and its table frequent.
 _PLAIN_ITERATIONS = 20
@@ -81,15 +81,7 @@ def run_barrier(
     def work(directory: Path) -> dict[str, Any]:
         bulk = structure.atoms
         if specification.relax_bulk:
-            (relaxed,) = relax(
-                {"bulk": bulk},
-                model,
-                directory / "bulk",
-                relax_cell=True,
-                force_tolerance=specification.force_tolerance_eV_per_A,
-                max_iterations=specification.max_iterations,
-                say=say,
-            )
+            relaxed = relax_bulk(bulk, model, directory, specification, say=say)
             if not is_converged(relaxed.max_force_eV_per_A, specification):
                 unrelaxed = {"max_atom_force_eV_per_A": relaxed.max_force_eV_per_A}
                 return {**facts, **_NO_BAND, "failure": "not_converged", **unrelaxed}

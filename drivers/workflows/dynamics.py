@@ -22,7 +22,7 @@ from hopkin.drivers.workflows.calculation import (
     is_converged,
     threads_per_replica,
 )
-from hopkin.drivers.workflows.relaxation import relax
+from hopkin.drivers.workflows.relaxation import relax_bulk
 
 _THERMOSTAT_DAMPING_STEPS = 50  # LAMMPS `fix nvt`: about 100 time steps; 0.1 ps at 2 fs
 _HOT_FACTOR = 2.0  # thermal fluctuations of even a few atoms stay below it
@@ -113,15 +113,7 @@ def _simulate(
     """Relax the crystal and run `md.in`, or go on with it where a killed run left it."""
     atoms = structure.atoms
     if specification.relax:
-        (relaxed,) = relax(
-            {"bulk": atoms},
-            model,
-            directory / "bulk",
-            relax_cell=True,
-            force_tolerance=specification.force_tolerance_eV_per_A,
-            max_iterations=specification.max_iterations,
-            say=say,
-        )
+        relaxed = relax_bulk(atoms, model, directory, specification, say=say)
         atoms = relaxed.atoms
         if not is_converged(relaxed.max_force_eV_per_A, specification):
             _logger.warning("%s: not relaxed: %.3f eV/A", directory, relaxed.max_force_eV_per_A)

@@ -12,6 +12,7 @@ from ase import Atoms
 from hopkin.drivers import decks, engine
 from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model
+from hopkin.drivers.specification import BarrierSpecification, MDSpecification
 from hopkin.drivers.workflows.calculation import Say, threads_per_replica
 
 
@@ -85,6 +86,27 @@ def relax(
             threads=threads_per_replica(len(structures)),
         )
     return [read_relaxed(directory, name) for name in structures]
+
+
+def relax_bulk(
+    atoms: Atoms,
+    model: Model,
+    directory: Path,
+    specification: BarrierSpecification | MDSpecification,
+    *,
+    say: Say,
+) -> Relaxed:
+    """Relax cell and atoms of a crystal, in the folder `bulk` of a run directory."""
+    (relaxed,) = relax(
+        {"bulk": atoms},
+        model,
+        directory / "bulk",
+        relax_cell=True,
+        force_tolerance=specification.force_tolerance_eV_per_A,
+        max_iterations=specification.max_iterations,
+        say=say,
+    )
+    return relaxed
 
 
 def read_relaxed(directory: Path, name: str) -> Relaxed:
