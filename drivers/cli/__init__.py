@@ -1,0 +1,84 @@
+"""The command line. Nothing is computed here: arguments in, one call, a table or JSON out."""
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopkin.drivers.cli import barriers, dynamics
+from hopkin.drivers.cli.models import models_app
+from hopkin.drivers.cli.options import JsonOption
+
+app = typer.Typer(
+    name="hopkin",
+    help="Migration barriers and diffusion of alkali ions, in LAMMPS, with machine-learned potentials.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(models_app, name="models")
+for command in (barriers.hops, barriers.barrier, barriers.neb, dynamics.md, dynamics.analyze):
+    app.command()(command)
+
+_INTERRUPTED = 130  # exit code after Ctrl-C
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+
+
+@app.command()
+def doctor(json: JsonOption = False) -> None:
+    """Try what works on this machine: LAMMPS, MPI, pair styles, accelerator, models."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.doctor import examine
+
+    with terminal.progress("trying") as _:
+        checks = examine()
+    terminal.show_checks(checks, as_json=json)
+    if any(check.works is False for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder that holds run directories.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page that is written.")] = Path(
+        "report.html"
+    ),
+) -> None:
+    """One HTML page of all runs below a folder."""
+    from hopkin.analysis.report import write_report
+    from hopkin.drivers.rundirectory import writing_to
+
+    with writing_to(output):
+        write_report(results, output)
+    typer.echo(output)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence and exit code 2, never a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's end is as clean as Ctrl-C
+    try:
+        app()
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            typer.echo("interrupted: the same command goes on where it was", err=True)
+        raise
+    except OSError as error:
+        typer.echo(f"hopkin: {error.filename or 'the disk'}: {error.strerror or error}", err=True)
+        sys.exit(2)
+    except Exception as error:
+        from hopkin.analysis.errors import AnalysisError
+        from hopkin.drivers.errors import HopkinError
+
+        if not isinstance(error, HopkinError | AnalysisError):
+            raise
+        typer.echo(f"hopkin: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,70 @@
+"""Options that several commands share, one alias each, and what commands have in common."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hopkin.drivers.errors import LammpsError
+    from hopkin.drivers.models import Model
+    from hopkin.drivers.workflows.calculation import Run
+
+StructureArgument = Annotated[str, typer.Argument(help="Structure file, or name of a built-in material.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Registry name, FAMILY:/path/to/checkpoint, or ase:module:factory.")
+]
+IonOption = Annotated[str, typer.Option("--ion", help="Chemical symbol of the mobile ion.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run directories.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+MaxLengthOption = Annotated[float, typer.Option("--max-length", help="Longest hop [A].")]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Load this unknown checkpoint; remembered by its hash.")
+]
+VerifyOption = Annotated[
+    bool,
+    typer.Option("--verify/--no-verify", help="Compare LAMMPS with the model's own calculator first."),
+]
+ImagesOption = Annotated[int, typer.Option("--images", help="Images between the two ends.")]
+PresetOption = Annotated[Literal["quick", "paper"], typer.Option("--preset", help="Size of the supercell.")]
+RepeatsOption = Annotated[
+    tuple[int, int, int] | None,
+    typer.Option(
+        "--supercell", help="Repeats of the cell, such as 1 2 2; chosen by the preset if not given."
+    ),
+]
+
+
+def chosen_model(name: str, trust: bool) -> "Model":
+    """Find a model; with --trust, have its weights here and trusted."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.models import fetch, find_model
+
+    found = find_model(name, trusted=trust)
+    if trust:
+        with terminal.progress(f"fetching {name}") as say:
+            fetch(found, trusted=True, say=say)
+    return found
+
+
+def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], list[LammpsError]]":
+    """Do jobs, by title, one after the other: where LAMMPS fails in one, the others may do."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.errors import LammpsError
+
+    runs, errors = [], []
+    for title, job in jobs:
+        with terminal.progress(title) as say:
+            try:
+                runs.append(job(say=say))
+            except LammpsError as error:
+                errors.append(error)
+    return runs, errors
+
+
+def raise_together(errors: "list[LammpsError]") -> None:
+    """Report the runs that failed, after the table of those that did not."""
+    if errors:
+        raise type(errors[0])("; ".join(map(str, errors)))
