@@ -11,3 +11,7 @@ class TrajectoryError(AnalysisError, ValueError):
 
 class ResultsError(AnalysisError, ValueError):
     """A results folder that holds nothing to report."""
+
+
+class ReferencesError(AnalysisError, ValueError):
+    """Known barriers that cannot be read, or that do not say which hop is theirs."""

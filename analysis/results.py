@@ -87,10 +87,10 @@ def _read_run(directory: Path, results_root: Path) -> Run:
     result_file = directory / "result.json"
     asked: Mapping[str, Any] = {}
     try:
-        asked = _read_object(directory / "run.json")
+        asked = read_object(directory / "run.json")
         if not result_file.exists():
             return Run(directory=directory, name=name, asked=asked, result={}, state="unfinished")
-        result = _read_object(result_file)
+        result = read_object(result_file)
     except (OSError, ValueError):
         return Run(directory=directory, name=name, asked=asked, result={}, state="unreadable")
     return Run(
@@ -102,7 +102,8 @@ def _read_run(directory: Path, results_root: Path) -> Run:
     )
 
 
-def _read_object(path: Path) -> Mapping[str, Any]:
+def read_object(path: Path) -> Mapping[str, Any]:
+    """Read a JSON object; ValueError where the file holds none."""
     content = json.loads(path.read_text())
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no JSON object")

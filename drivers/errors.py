@@ -16,6 +16,10 @@ class SpecificationError(HopkinError, ValueError):
     """An option outside its accepted values."""
 
 
+class CampaignError(HopkinError, ValueError):
+    """A campaign, executor or reference file that cannot be used."""
+
+
 class ModelError(HopkinError, ValueError):
     """A model that is unknown, unreadable, or does not cover the structure."""
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from hopkin.drivers.errors import MachineError
@@ -96,7 +97,7 @@ def find_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, and its folder, so that it is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{get_ident()}.part")
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -75,9 +75,14 @@ def specify(kind: type[S], **fields: object) -> S:
     try:
         return kind(**fields)
     except ValidationError as error:
-        raise SpecificationError(
-            "; ".join(
-                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, received {problem['input']!r}"
-                for problem in error.errors()
-            )
-        ) from error
+        raise SpecificationError(sentences(error)) from error
+
+
+def sentences(error: ValidationError) -> str:
+    """One clause for each wrong field: where it is, what is accepted, what was received."""
+    clauses = []
+    for problem in error.errors():
+        where = ".".join(map(str, problem["loc"]))
+        received = "" if problem["type"] in ("missing", "value_error") else f", received {problem['input']!r}"
+        clauses.append(f"{where}: " * bool(where) + problem["msg"].removeprefix("Value error, ") + received)
+    return "; ".join(clauses)

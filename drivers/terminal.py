@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,10 +27,22 @@ from hopkin.drivers.parity import (
 )
 from hopkin.drivers.rundirectory import RunDirectory
 
+if TYPE_CHECKING:
+    from hopkin.drivers.jobs import Job
+
 _console = Console()
 _progress_console = Console(stderr=True)
 
 _LINE_EVERY_S = 10.0
+
+# Columns of the tables of a campaign that fit a terminal
+_SHOWN: Mapping[str, Sequence[str]] = {
+    "barriers": (
+        *("material", "mechanism", "hop_index", "model", "barrier_eV", "forward_barrier_eV"),
+        *("reference_eV", "error_eV", "failure"),
+    ),
+    "dynamics": ("material", "model", "temperature_K", "diffusivity_cm2_per_s", "n_hops", "failure"),
+}
 
 Runs = Sequence[tuple[RunDirectory, Mapping[str, Any]]]
 Columns = Mapping[str, str | tuple[str, int]]
@@ -186,6 +199,43 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
     for _, result in runs:
         if not as_json and (reason := result["diffusivity_windowed_reason"]):
             _console.print(f"no windowed diffusivity: {reason}", markup=False)
+
+
+def show_jobs(jobs: "Sequence[Job]", *, as_json: bool) -> None:
+    """Show what a campaign would do."""
+    if as_json:
+        _print_json(
+            [
+                {"title": job.title, "kind": job.kind, **job.specification.model_dump(mode="json")}
+                for job in jobs
+            ]
+        )
+        return
+    table = _table("job", "kind", "known [eV]")
+    for job in jobs:
+        table.add_row(escape(job.title), job.kind, _shown(job.reference and job.reference.known[1]))
+    _console.print(table)
+    _console.print(f"{len(jobs)} jobs")
+
+
+def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *, as_json: bool) -> None:
+    """Show the tables of a campaign, without the columns that are empty, and where they are."""
+    if as_json:
+        _print_json(tables)
+        return
+    for name, rows in tables.items():
+        columns = [column for column in _SHOWN[name] if any(row[column] is not None for row in rows)]
+        table = _table(*columns)
+        for column in table.columns:
+            column.overflow = "fold"
+        for row in rows:
+            table.add_row(*(escape(_shown(row[column])) for column in columns))
+        _console.print(table)
+    for row in (row for rows in tables.values() for row in rows if row["message"]):
+        title = f"{row['material']}, {row['model']}"
+        _console.print(f"{title}: {row['message']}", markup=False, highlight=False, soft_wrap=True)
+    for name in tables:
+        _console.print(str(root / f"{name}.csv"), markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hopkin.drivers.cli import barriers, dynamics
+from hopkin.drivers.cli import barriers, campaign, dynamics
 from hopkin.drivers.cli.models import models_app
 from hopkin.drivers.cli.options import JsonOption
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(models_app, name="models")
-for command in (barriers.hops, barriers.barrier, barriers.neb, dynamics.md, dynamics.analyze):
+for command in (barriers.hops, barriers.barrier, barriers.neb, dynamics.md, dynamics.analyze, campaign.bench):
     app.command()(command)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C

@@ -84,6 +84,7 @@ def relax(
             python=model.interpreter(),
             replicas=len(structures),
             threads=threads_per_replica(len(structures)),
+            on_poll=lambda: say(f"relaxing {' and '.join(structures)}"),
         )
     return [read_relaxed(directory, name) for name in structures]
 

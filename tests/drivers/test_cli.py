@@ -13,9 +13,20 @@ COMMANDS = (
     ["doctor"],
     ["models"],
     *(["models", name] for name in ("list", "show", "fetch", "verify")),
-    *([name] for name in ("hops", "barrier", "neb", "md", "analyze", "report")),
+    *([name] for name in ("hops", "barrier", "neb", "md", "analyze", "bench", "report")),
 )
-HEAVY = ("torch", "ase", "numpy", "pymatgen", "matplotlib", "MDAnalysis", "pandas", "pydantic", "rich.table")
+HEAVY = (
+    "torch",
+    "parsl",
+    "ase",
+    "numpy",
+    "pymatgen",
+    "matplotlib",
+    "MDAnalysis",
+    "pandas",
+    "pydantic",
+    "rich.table",
+)
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:

@@ -1,0 +1,140 @@
+"""Known barriers to compare with: one table, from CSV, JSON or YAML."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hopkin.analysis.errors import ReferencesError
+
+# Names of columns that are understood beside those of the fields
+ALIASES: Mapping[str, str] = {
+    "sys_name": "system",
+    "material": "system",
+    "cls": "family",
+    "xc": "functional",
+    "doi": "source",
+    "hop_index": "hop",
+}
+
+
+class Reference(BaseModel):
+    """One known barrier; `barrier_eV` is that over the mean of the ends, where both are known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
+
+    system: str = Field(description="material, or name of the pair of ends")
+    hop: int | None = Field(default=None, description="number of the hop; None: the system has one")
+    mechanism: str | None = Field(default=None, description="vacancy, divacancy; None: any")
+    path: str = Field(default="", description="what the source calls the path")
+    barrier_eV: float | None = Field(default=None, description="[eV]")
+    forward_barrier_eV: float | None = Field(default=None, description="over the initial end [eV]")
+    reverse_barrier_eV: float | None = Field(default=None, description="over the final end [eV]")
+    functional: str = Field(default="", description="how it was computed")
+    source: str = Field(default="", description="DOI or publication")
+    family: str = Field(default="", description="family of structures")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mean(cls, fields: Any) -> Any:
+        both = (fields.get("forward_barrier_eV"), fields.get("reverse_barrier_eV"))
+        if fields.get("barrier_eV") is None and None not in both:
+            return {**fields, "barrier_eV": sum(map(float, both)) / 2}
+        return fields
+
+    @model_validator(mode="after")
+    def _some_barrier(self) -> "Reference":
+        if self.barrier_eV is None and self.forward_barrier_eV is None and self.reverse_barrier_eV is None:
+            raise ValueError("it has no barrier: barrier_eV, forward_barrier_eV or reverse_barrier_eV")
+        return self
+
+    @property
+    def known(self) -> tuple[str, float]:
+        """The barrier to compare with: the name of its field, and its value [eV]."""
+        fields = ("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV")
+        return next((name, value) for name in fields if (value := getattr(self, name)) is not None)
+
+
+def read_references(
+    path: Path, columns: Mapping[str, str] | None = None, *, source: str = ""
+) -> list[Reference]:
+    """Read a table of known barriers.
+
+    Parameters
+    ----------
+    path
+        CSV with a header, or JSON or YAML with a list of objects, or with an object that holds such a list as
+        `references`
+    columns
+        for a field of `Reference`, the column that holds it, where it has another name (`ALIASES` are known);
+        further columns are left out
+    source
+        source of those that name none
+
+    Raises
+    ------
+    ReferencesError
+        when it cannot be read, or a row is no reference
+    """
+    taken = {**ALIASES, **{name: name for name in Reference.model_fields}}
+    taken |= {column: field for field, column in (columns or {}).items()}
+    references = []
+    for number, row in enumerate(_rows(path), start=1):
+        fields = {taken[key]: value for key, value in row.items() if key in taken and value not in ("", None)}
+        try:
+            references.append(Reference(**{"source": source, **fields}))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise ReferencesError(
+                f"row {number} of {path} is no reference: {where}{': ' if where else ''}"
+                f"{problem['msg'].removeprefix('Value error, ')}; its columns are {', '.join(row)}"
+            ) from error
+    return references
+
+
+def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
+    try:
+        text = path.read_text()
+        if path.suffix == ".csv":
+            return list(csv.DictReader(text.splitlines()))
+        rows = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ReferencesError(f"cannot read the references {path}: {reason}") from error
+    if isinstance(rows, dict):
+        rows = rows.get("references")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ReferencesError(f"{path} holds no list of references")
+    return rows
+
+
+def find_reference(
+    references: Iterable[Reference], system: str, hop: int | None, mechanism: str | None
+) -> Reference | None:
+    """Find the one reference of a hop; None where there is none.
+
+    A reference without a hop or a mechanism stands for any of its system.
+
+    Raises
+    ------
+    ReferencesError
+        when several differ
+    """
+    found = {
+        reference
+        for reference in references
+        if reference.system == system
+        and (reference.hop is None or reference.hop == hop)
+        and (reference.mechanism is None or reference.mechanism == mechanism)
+    }
+    if len(found) > 1:
+        raise ReferencesError(
+            f"{len(found)} references for {system}, hop {hop}, {mechanism}: give each its hop and mechanism,"
+            " or keep one"
+        )
+    return found.pop() if found else None

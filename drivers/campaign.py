@@ -1,0 +1,139 @@
+"""Campaigns: one YAML file that says which hops, pairs of ends and runs are wanted, of which models."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from hopkin.drivers.errors import CampaignError
+from hopkin.drivers.specification import Mechanism, Preset, Repeats, sentences
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class BandOptions(_Part):
+    """Options of every band; what an entry leaves out is taken from the defaults of the campaign."""
+
+    ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the structure")
+    images: int | None = Field(default=None, ge=3, description="images between the two ends")
+    force_tolerance_eV_per_A: float | None = Field(default=None, gt=0, description="[eV/A]")
+    max_iterations: PositiveInt | None = Field(default=None, description="steps of a relaxation or band")
+
+
+class HopOptions(BandOptions):
+    """Options of the hops of a crystal."""
+
+    preset: Preset | None = Field(default=None, description="size of the supercell")
+    max_length_A: float | None = Field(default=None, gt=0, description="longest hop [A]")
+
+
+class Barriers(HopOptions):
+    """The shortest distinct hops of crystals."""
+
+    structures: Names = Field(description="built-in materials, or structure files")
+    hops: PositiveInt | Literal["all"] = Field(default=1, description="how many, shortest first")
+    mechanism: Mechanism = Field(default="vacancy", description="how the ion finds room to hop")
+    supercell: Repeats | None = Field(default=None, description="repeats of the cell")
+    family: str = Field(default="", description="family of structures, for statistics")
+
+
+class Select(_Part):
+    """Which pairs of a file with many; the smallest come first."""
+
+    names: tuple[str, ...] = Field(default=(), description="these only")
+    ion: str | None = Field(default=None, description="those of this ion only")
+    max_atoms: PositiveInt | None = Field(default=None, description="no larger ones")
+    limit: PositiveInt | None = Field(default=None, description="at most so many")
+
+
+class Pairs(BandOptions):
+    """Bands between given ends: of a file with many, or of two files."""
+
+    endpoints: Path | None = Field(default=None, description="extxyz with sys_name and image=initial|final")
+    select: Select = Field(default=Select(), description="which of them")
+    initial: Path | None = Field(default=None, description="structure file of the initial end")
+    final: Path | None = Field(default=None, description="structure file of the final end")
+    name: str | None = Field(default=None, description="name of the system; None: of the file")
+    references: Path | None = Field(default=None, description="CSV, JSON or YAML table of known barriers")
+    columns: dict[str, str] = Field(default={}, description="field of a reference: its column in the table")
+    reference_eV: float | None = Field(default=None, description="known barrier of the pair [eV]")
+    functional: str = Field(default="", description="functional of that reference")
+    doi: str = Field(default="", description="source of the references that name none themselves")
+    family: str = Field(default="", description="family of structures, for statistics")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Pairs":
+        if (self.initial is None) != (self.final is None):
+            raise ValueError("initial and final belong together")
+        if (self.endpoints is None) == (self.initial is None):
+            raise ValueError("give endpoints, or initial and final")
+        if self.endpoints is None and self.select != Select():
+            raise ValueError("select belongs to endpoints")
+        if self.endpoints is not None and (self.name is not None or self.reference_eV is not None):
+            raise ValueError("name and reference_eV belong to one pair, not to a file of many")
+        return self
+
+
+class Dynamics(_Part):
+    """Molecular dynamics of crystals: every temperature, every seed."""
+
+    structures: Names = Field(description="built-in materials, or structure files")
+    temperatures_K: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="[K]")
+    ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the structure")
+    seeds: PositiveInt = Field(default=1, description="runs with different initial velocities")
+    time_ps: float | None = Field(default=None, gt=0, description="length of a run [ps]")
+    timestep_fs: float | None = Field(default=None, gt=0, description="time step [fs]")
+    frame_interval_fs: float | None = Field(default=None, gt=0, description="time between frames [fs]")
+    supercell: Repeats | None = Field(default=None, description="repeats of the cell")
+
+
+class Campaign(_Part):
+    """What a campaign file holds."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="name of the folder of results"
+    )
+    models: Names = Field(description="as --model of the other commands takes them")
+    workers: PositiveInt | None = Field(default=None, description="jobs at a time on this machine")
+    defaults: HopOptions = Field(default=HopOptions(), description="for all bands")
+    barriers: tuple[Barriers, ...] = Field(default=(), description="hops of crystals")
+    pairs: tuple[Pairs, ...] = Field(default=(), description="bands between given ends")
+    dynamics: tuple[Dynamics, ...] = Field(default=(), description="molecular dynamics")
+    references: Path | None = Field(default=None, description="table of known barriers of the hops")
+
+    @model_validator(mode="after")
+    def _something(self) -> "Campaign":
+        if not (self.barriers or self.pairs or self.dynamics):
+            raise ValueError("it asks for nothing: give barriers, pairs or dynamics")
+        return self
+
+
+def load_campaign(path: Path) -> Campaign:
+    """Read a campaign file.
+
+    Raises
+    ------
+    CampaignError
+        when it is missing, no YAML, or holds what a campaign does not; one sentence for each wrong field
+    """
+    try:
+        return Campaign.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise CampaignError(f"{path}: {sentences(error)}") from error
+
+
+def read_yaml(path: Path) -> object:
+    """Read a YAML file; CampaignError of one sentence where it is none."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise CampaignError(f"no such file: {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CampaignError(f"cannot read {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise CampaignError(f"{path} is no YAML: {' '.join(str(error).split())}") from error

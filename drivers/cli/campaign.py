@@ -1,0 +1,46 @@
+"""`hopkin bench`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopkin.drivers.cli.options import JsonOption, TrustOption, VerifyOption, chosen_model
+
+
+def bench(
+    campaign: Annotated[Path, typer.Argument(help="YAML file of the campaign.")],
+    executor: Annotated[
+        str, typer.Option(help="local, or a YAML file that describes an executor of Parsl.")
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Jobs at a time on this machine; by its processors if not given."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, and list the jobs.")] = False,
+    trust: TrustOption = False,
+    verify: VerifyOption = True,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the run directories; runs/NAME if not given.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a campaign of barriers, pairs and dynamics; one that was stopped goes on where it was."""
+    from hopkin.analysis.comparison import collect
+    from hopkin.drivers import terminal
+    from hopkin.drivers.bench import run_campaign
+    from hopkin.drivers.campaign import load_campaign
+    from hopkin.drivers.executors import load_executor
+    from hopkin.drivers.jobs import plan
+
+    asked = load_campaign(campaign)
+    where = load_executor(executor, workers, asked.workers)
+    models = [chosen_model(model, trust) for model in asked.models]
+    jobs = plan(asked, campaign.parent, models)
+    if dry_run:
+        terminal.show_jobs(jobs, as_json=json)
+        return
+    root = out or Path("runs") / asked.name
+    with terminal.progress(asked.name) as say:
+        run_campaign(asked.name, jobs, root, where, verify=verify, say=say)
+    terminal.show_tables(collect(root), root, as_json=json)

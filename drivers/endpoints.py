@@ -1,0 +1,148 @@
+"""Pairs of ends of a band, from files: checked, and in one order of atoms."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+from ase.geometry import find_mic
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from hopkin.drivers.errors import StructureError
+from hopkin.drivers.paths import check_endpoints
+from hopkin.drivers.structures import Structure, check_crystal, lammps_orientation, load_structure
+
+Pair = tuple[Structure, Structure]
+
+_AMBIGUITY = 0.5
+"""A partner is clear when it is nearer than this part of the way to the next atom of its species."""
+
+
+def load_pair(initial: str, final: str, *, name: str | None = None) -> Pair:
+    """Read two structure files as the ends of one band.
+
+    Where the species disagree atom by atom, the final end is put into the order of the initial one; where
+    they agree, the given order says which atom goes where.
+
+    Raises
+    ------
+    StructureError
+        when they cannot be read, do not belong together, or cannot be matched
+    """
+    first, last = load_structure(initial), load_structure(final)
+    return _pair(first.atoms, last.atoms, name or first.material, (first.source, last.source))
+
+
+def read_pairs(path: Path) -> dict[str, tuple[ase.Atoms, ase.Atoms]]:
+    """Read the pairs of an extxyz file by name: each frame has `sys_name` and `image`, initial or final.
+
+    They are as they are in the file: `check_pair` makes ends of a band of one.
+
+    Raises
+    ------
+    StructureError
+        when the file cannot be read, a frame lacks one of the two, or an end is missing or given twice
+    """
+    ends: dict[str, dict[str, ase.Atoms]] = {}
+    for number, atoms in enumerate(_frames(path)):
+        name, image = atoms.info.get("sys_name"), atoms.info.get("image")
+        if name is None or image not in ("initial", "final"):
+            raise StructureError(
+                f"frame {number} of {path} has sys_name {name!r} and image {image!r};"
+                " accepted: a name, and initial or final"
+            )
+        if image in ends.setdefault(str(name), {}):
+            raise StructureError(f"{path} holds the {image} end of {name} twice")
+        ends[str(name)][image] = atoms
+    lacking = sorted(name for name, both in ends.items() if len(both) < 2)
+    if lacking:
+        raise StructureError(f"{path} holds one end only of {', '.join(lacking)}")
+    return {name: (both["initial"], both["final"]) for name, both in ends.items()}
+
+
+def _frames(path: Path) -> list[ase.Atoms]:
+    if not path.is_file():
+        raise StructureError(f"no such file: {path}")
+    try:
+        return list(ase.io.iread(path, index=":", format="extxyz"))
+    except Exception as error:  # readers of ASE raise whatever their format trips over
+        raise StructureError(f"ASE cannot read {path} as extxyz: {type(error).__name__}: {error}") from error
+
+
+def check_pair(initial: ase.Atoms, final: ase.Atoms, *, name: str, source: str) -> Pair:
+    """Make ends of a band of two structures, as `load_pair` does of files; StructureError where it cannot."""
+    for atoms, end in ((initial, "initial"), (final, "final")):
+        check_crystal(atoms, source=f"{source}, {end}")
+    return _pair(lammps_orientation(initial), lammps_orientation(final), name, (source, source))
+
+
+def _pair(initial: ase.Atoms, final: ase.Atoms, name: str, sources: tuple[str, str]) -> Pair:
+    if len(initial) == len(final) and np.any(initial.numbers != final.numbers):
+        final = final[match_order(initial, final)]
+    try:
+        check_endpoints(initial, final)
+    except StructureError as error:
+        raise StructureError(f"{name}: {error}") from error
+    return (
+        Structure(atoms=initial, material=name, source=sources[0]),
+        Structure(atoms=final, material=name, source=sources[1]),
+    )
+
+
+def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:
+    """Find the order of the final end in which each atom is that of the initial end, but for one that hops.
+
+    Species by species, the assignment of the least total squared displacement; it is refused where it is
+    not clear: where more than one atom moves further than half the way to another candidate.
+
+    Parameters
+    ----------
+    initial, final
+        ends with the same cell
+
+    Returns
+    -------
+    sequence of int
+        `final[order]` follows the order of `initial`
+
+    Raises
+    ------
+    StructureError
+        when the species differ, or the assignment is not clear
+    """
+    if sorted(initial.numbers) != sorted(final.numbers):
+        raise StructureError(
+            f"the ends hold different species: {initial.symbols.formula:metal} and"
+            f" {final.symbols.formula:metal}"
+        )
+    order = np.empty(len(initial), dtype=int)
+    unclear = []
+    for number in np.unique(initial.numbers):
+        here, there = np.flatnonzero(initial.numbers == number), np.flatnonzero(final.numbers == number)
+        distances = _distances(initial.positions[here], final.positions[there], initial.cell.array)
+        rows, columns = linear_sum_assignment(distances**2)
+        order[here[rows]] = there[columns]
+        chosen = distances[rows, columns]
+        others = distances.copy()
+        others[rows, columns] = np.inf
+        clear = chosen < _AMBIGUITY * others.min(axis=1, initial=np.inf)
+        unclear += here[~clear].tolist()
+    if len(unclear) > 1:
+        atoms = ", ".join(f"{n + 1} ({initial.symbols[n]})" for n in unclear[:4])
+        raise StructureError(
+            f"the ends hold their atoms in different orders, and the partners of atoms {atoms} are not clear:"
+            " give both ends in the same order"
+        )
+    return [int(n) for n in order]
+
+
+def _distances(
+    here: NDArray[np.float64], there: NDArray[np.float64], cell: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(n, n) distances [A] between all atoms of one end and of the other, to the nearest image."""
+    vectors = there[None, :, :] - here[:, None, :]
+    _, lengths = find_mic(vectors.reshape(-1, 3), cell)
+    table: NDArray[np.float64] = lengths.reshape(len(here), len(there))
+    return table

@@ -1,0 +1,297 @@
+"""The calculations of a campaign: planned, each checked, before the first one runs."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from hopkin.analysis.errors import AnalysisError
+from hopkin.analysis.references import Reference, find_reference, read_references
+from hopkin.drivers.campaign import BandOptions, Barriers, Campaign, Dynamics, HopOptions, Pairs
+from hopkin.drivers.endpoints import Pair, check_pair, load_pair, read_pairs
+from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
+from hopkin.drivers.materials import is_material
+from hopkin.drivers.models import Model
+from hopkin.drivers.specification import (
+    BandSpecification,
+    BarrierSpecification,
+    MDSpecification,
+    preset_fields,
+    specify,
+)
+from hopkin.drivers.structures import Structure, load_structure
+from hopkin.drivers.workflows.barrier import run_barrier, run_neb, select_hops
+from hopkin.drivers.workflows.calculation import Run, Say
+from hopkin.drivers.workflows.dynamics import run_md
+
+_ALKALI = tuple(chemical_symbols[number] for number in (3, 11, 19, 37, 55))
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One calculation of a campaign.
+
+    Attributes
+    ----------
+    kind, material, source, mechanism, hop_index, family
+        what it is, for tables and references
+    specification
+        what is asked for
+    work
+        does it, in a folder of run directories: `work(root, verify=..., say=...)`
+    reference
+        known barrier, where there is one
+    """
+
+    kind: Literal["barrier", "neb", "md"]
+    material: str
+    source: str
+    mechanism: str | None = None
+    hop_index: int | None = None
+    family: str = ""
+    specification: BandSpecification | MDSpecification
+    work: Callable[..., Run]
+    reference: Reference | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called in progress and messages."""
+        words = [self.material]
+        if self.hop_index is not None:
+            words.append(f"hop {self.hop_index}")
+        if self.kind == "barrier" and self.mechanism != "vacancy":
+            words.append(str(self.mechanism))
+        if isinstance(self.specification, MDSpecification):
+            words.append(f"at {self.specification.temperature_K:g} K")
+        return f"{' '.join(words)}, {self.specification.model}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a job: a run directory with its result, or the error that kept it from one."""
+
+    directory: Path | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    message: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Class of the failure: of the result, or of the error; None where there is none."""
+        return self.error if self.result is None else self.result["failure"]
+
+
+def run_job(job: Job, root: Path, *, verify: bool, say: Say) -> Outcome:
+    """Do a job; whatever it ends with is an outcome, so that the others go on."""
+    try:
+        run, result = job.work(root, verify=verify, say=say)
+    except HopkinError as error:
+        return Outcome(error=type(error).__name__, message=str(error))
+    except Exception as error:  # a defect: recorded like the rest, and told in full to the log
+        _logger.exception("%s", job.title)
+        return Outcome(error=type(error).__name__, message=f"{type(error).__name__}: {error}")
+    return Outcome(directory=run.path, result=result)
+
+
+def plan(campaign: Campaign, folder: Path, models: Sequence[Model]) -> list[Job]:
+    """List the jobs of a campaign, each once.
+
+    Parameters
+    ----------
+    folder
+        what relative paths in the campaign start from: where its file is
+    models
+        the models it names
+
+    Raises
+    ------
+    HopkinError, AnalysisError
+        for whatever is wrong with a structure, a pair, a reference or an option
+    """
+    known = () if campaign.references is None else read_references(folder / campaign.references)
+    jobs: list[Job] = []
+    for n, barriers in enumerate(campaign.barriers):
+        with _within(f"barriers.{n}"):
+            jobs += _barrier_jobs(barriers, campaign.defaults, folder, models, known)
+    for n, pairs in enumerate(campaign.pairs):
+        with _within(f"pairs.{n}"):
+            jobs += _pair_jobs(pairs, campaign.defaults, folder, models)
+    for n, dynamics in enumerate(campaign.dynamics):
+        with _within(f"dynamics.{n}"):
+            jobs += _dynamics_jobs(dynamics, folder, models)
+    return list({(job.specification, job.material, job.source): job for job in jobs}.values())
+
+
+@contextmanager
+def _within(part: str) -> Iterator[None]:
+    """Say in which part of the campaign an error is."""
+    try:
+        yield
+    except (HopkinError, AnalysisError) as error:
+        raise CampaignError(f"{part}: {error}") from error
+
+
+def _barrier_jobs(
+    asked: Barriers, defaults: HopOptions, folder: Path, models: Sequence[Model], known: Sequence[Reference]
+) -> Iterator[Job]:
+    for structure in _structures(asked.structures, folder):
+        ion = asked.ion or defaults.ion or mobile_ion(structure.atoms, structure.material)
+        options = _options(asked, defaults, HopOptions)
+        max_length = options.pop("max_length_A", BarrierSpecification.model_fields["max_length_A"].default)
+        options |= preset_fields(options.pop("preset", "quick"))
+        hops = select_hops(structure, ion, max_length, "all")
+        if asked.hops != "all":
+            if len(hops) < asked.hops:
+                raise CampaignError(
+                    f"{structure.material} has {len(hops)} distinct hops up to {max_length:g} A, not"
+                    f" {asked.hops}"
+                )
+            hops = hops[: asked.hops]
+        for hop in hops:
+            reference = find_reference(known, structure.material, hop.index, asked.mechanism)
+            for model in models:
+                specification = specify(
+                    BarrierSpecification,
+                    **options,
+                    model=model.name,
+                    ion=ion,
+                    hop=hop.index,
+                    mechanism=asked.mechanism,
+                    repeats=asked.supercell,
+                    max_length_A=max_length,
+                )
+                yield Job(
+                    kind="barrier",
+                    material=structure.material,
+                    source=structure.source,
+                    mechanism=asked.mechanism,
+                    hop_index=hop.index,
+                    family=asked.family,
+                    specification=specification,
+                    work=partial(run_barrier, structure, hop, model, specification),
+                    reference=reference,
+                )
+
+
+def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequence[Model]) -> Iterator[Job]:
+    options = _options(asked, defaults, BandOptions)
+    known = _pair_references(asked, folder)
+    for (name, found_ion, pair), model in product(_pairs(asked, folder), models):
+        ion = asked.ion or defaults.ion or found_ion
+        specification = specify(BandSpecification, **options, model=model.name, ion=ion)
+        yield Job(
+            kind="neb",
+            material=name,
+            source=str(asked.endpoints or asked.initial),
+            mechanism="given ends",
+            family=asked.family,
+            specification=specification,
+            work=(
+                partial(_refuse, pair)
+                if isinstance(pair, StructureError)
+                else partial(run_neb, *pair, model, specification)
+            ),
+            reference=find_reference(known, name, None, None),
+        )
+
+
+def _refuse(error: StructureError, *_: Any, **__: Any) -> Run:
+    """Stand in for the work on a pair that cannot be used: one of many does not keep the others waiting."""
+    raise error
+
+
+def _pairs(asked: Pairs, folder: Path) -> list[tuple[str, str, Pair | StructureError]]:
+    """Read the pairs that are asked for: name, mobile ion, and both ends or what is wrong with them.
+
+    Those of a file with many come smallest first.
+    """
+    if asked.initial is not None and asked.final is not None:
+        ends = load_pair(str(folder / asked.initial), str(folder / asked.final), name=asked.name)
+        return [(ends[0].material, mobile_ion(ends[0].atoms, ends[0].material), ends)]
+    assert asked.endpoints is not None
+    pairs, select = read_pairs(folder / asked.endpoints), asked.select
+    unknown = sorted(set(select.names) - set(pairs))
+    if unknown:
+        raise CampaignError(f"{asked.endpoints} holds no pair {', '.join(unknown)}")
+    ions = {name: ends[0].info.get("ion") or mobile_ion(ends[0], name) for name, ends in pairs.items()}
+    chosen = [
+        name
+        for name, (initial, _) in pairs.items()
+        if (not select.names or name in select.names)
+        and len(initial) <= (select.max_atoms or math.inf)
+        and ions[name] == (select.ion or ions[name])
+    ]
+    if not chosen:
+        raise CampaignError(f"{asked.endpoints} holds no pair that is selected")
+    chosen = sorted(chosen, key=lambda name: len(pairs[name][0]))[: select.limit]
+    return [(name, ions[name], _checked(pairs[name], name, asked.endpoints)) for name in chosen]
+
+
+def _checked(ends: tuple[Atoms, Atoms], name: str, path: Path) -> Pair | StructureError:
+    try:
+        return check_pair(*ends, name=name, source=f"{path.name}, {name}")
+    except StructureError as error:
+        return error
+
+
+def _pair_references(asked: Pairs, folder: Path) -> list[Reference]:
+    if asked.references is not None:
+        return read_references(folder / asked.references, asked.columns, source=asked.doi)
+    if asked.reference_eV is None or asked.initial is None:
+        return []
+    name = asked.name or asked.initial.stem
+    return [
+        Reference(system=name, barrier_eV=asked.reference_eV, functional=asked.functional, source=asked.doi)
+    ]
+
+
+def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> Iterator[Job]:
+    given = asked.model_dump(exclude_none=True, include={"time_ps", "timestep_fs", "frame_interval_fs"})
+    if asked.supercell is not None:
+        given["repeats"] = asked.supercell
+    seeds = range(1, asked.seeds + 1)
+    structures = _structures(asked.structures, folder)
+    for structure, kelvin, seed, model in product(structures, asked.temperatures_K, seeds, models):
+        ion = asked.ion or mobile_ion(structure.atoms, structure.material)
+        specification = specify(
+            MDSpecification, **given, model=model.name, ion=ion, temperature_K=kelvin, seed=seed
+        )
+        yield Job(
+            kind="md",
+            material=structure.material,
+            source=structure.source,
+            specification=specification,
+            work=partial(run_md, structure, model, specification),
+        )
+
+
+def _structures(names: Sequence[str], folder: Path) -> list[Structure]:
+    return [load_structure(name if is_material(name) else str(folder / name)) for name in names]
+
+
+def _options(asked: BandOptions, defaults: HopOptions, kind: type[BandOptions]) -> dict[str, Any]:
+    """Options of an entry over those of the campaign; what neither gives is left to the specification."""
+    names = set(kind.model_fields) - {"ion"}
+    return {part: value for source in (defaults, asked) for part, value in _given(source, names).items()}
+
+
+def _given(source: BandOptions, names: set[str]) -> dict[str, Any]:
+    return source.model_dump(include=names, exclude_none=True)
+
+
+def mobile_ion(atoms: Atoms, name: str) -> str:
+    """Tell which ion moves: the alkali metal of a structure; CampaignError where there is not just one."""
+    present: list[str] = sorted(set(atoms.symbols) & set(_ALKALI))
+    if len(present) != 1:
+        raise CampaignError(f"{name} holds {', '.join(present) or 'no alkali metal'}: say which ion moves")
+    return present[0]

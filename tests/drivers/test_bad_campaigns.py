@@ -1,0 +1,270 @@
+"""Campaign, executor and reference files that cannot be used: one sentence, before anything runs."""
+
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from parsl.executors import HighThroughputExecutor
+from parsl.providers import LocalProvider, PBSProProvider, SlurmProvider
+
+from hopkin.analysis.errors import ReferencesError
+from hopkin.analysis.references import find_reference, read_references
+from hopkin.drivers.campaign import load_campaign
+from hopkin.drivers.endpoints import load_pair, match_order, read_pairs
+from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
+from hopkin.drivers.executors import configuration, load_executor
+from hopkin.drivers.jobs import Job, plan
+from hopkin.drivers.models import find_model
+
+WHOLE = "name: x\nmodels: [chgnet-0.3.0]\n"
+HOPS = WHOLE + "barriers: [{structures: [LiFePO4-olivine]}]\n"
+
+
+def planned(folder: Path, text: str) -> list[Job]:
+    path = folder / "campaign.yaml"
+    path.write_text(text)
+    asked = load_campaign(path)
+    return plan(asked, folder, [find_model(name) for name in asked.models])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name: [", r"campaign.yaml is no YAML: .*line 1"),
+        ("models: [chgnet-0.3.0]\n", r"name: Field required"),
+        (WHOLE, r"it asks for nothing: give barriers, pairs or dynamics"),
+        (HOPS + "executor: local\n", r"executor: Extra inputs are not permitted"),
+        ("name: a/b\nmodels: [m]\n", r"name: String should match .*received 'a/b'"),
+        (HOPS.replace("chgnet-0.3.0", ""), r"models: .*at least 1 item"),
+        (HOPS.replace("chgnet", "chgent"), r"unknown model 'chgent-0.3.0': did you mean chgnet"),
+        (HOPS.replace("olivine", "olivin"), r"barriers.0: .*no such file.*LiFePO4-olivin"),
+        (HOPS.replace("]}", "], hops: 0}"), r"barriers.0.hops.*greater than 0.*received 0"),
+        (HOPS.replace("]}", "], hops: 99}"), r"barriers.0: LiFePO4-olivine has \d distinct hops up to 5 A"),
+        (HOPS.replace("]}", "], images: 2}"), r"barriers.0.images: .*equal to 3, received 2"),
+        (HOPS.replace("]}", "], mechanism: swap}"), r"barriers.0.mechanism: Input should be 'vacancy'"),
+        (HOPS.replace("]}", "], ion: Na}"), r"barriers.0: the structure holds no Na"),
+        (HOPS + "references: none.csv\n", r"cannot read the references .*none.csv: No such file"),
+        (WHOLE + "pairs: [{initial: a.vasp}]", r"pairs.0: initial and final belong together"),
+        (WHOLE + "pairs: [{reference_eV: 0.1}]", r"pairs.0: give endpoints, or initial and final"),
+        (WHOLE + "pairs: [{endpoints: x, name: y}]", r"name and reference_eV belong to one pair"),
+        (WHOLE + "pairs: [{endpoints: x.extxyz}]", r"pairs.0: no such file: .*x.extxyz"),
+        (WHOLE + "pairs: [{initial: a, final: b, select: {limit: 1}}]", r"select belongs to endpoints"),
+        (WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: []}]", r"temperatures_K: .*at least 1"),
+        (
+            WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [-1]}]",
+            r"temperature_K: .*received -1",
+        ),
+    ],
+)
+def test_a_campaign_that_cannot_run(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises((HopkinError, ReferencesError), match=rf"(?s){sentence}") as error:
+        planned(tmp_path, text)
+    assert "\n" not in str(error.value)
+
+
+def test_an_entry_goes_before_the_defaults(tmp_path: Path) -> None:
+    """And what neither gives is left to the specification; the same job asked for twice is one."""
+    text = HOPS + "defaults: {images: 4, max_iterations: 7}\n"
+    entry = (
+        "barriers: [{structures: [LiFePO4-olivine], images: 6}, {structures: [LiFePO4-olivine], images: 6}]"
+    )
+    (job,) = planned(tmp_path, text.replace("barriers: [{structures: [LiFePO4-olivine]}]", entry))
+    asked = job.specification.model_dump()
+    assert (asked["images"], asked["max_iterations"], asked["force_tolerance_eV_per_A"]) == (6, 7, 0.05)
+    assert (asked["ion"], job.hop_index, job.title) == ("Li", 0, "LiFePO4-olivine hop 0, chgnet-0.3.0")
+
+
+def test_dynamics_are_every_temperature_and_seed(tmp_path: Path) -> None:
+    text = WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [800, 1200], seeds: 2, time_ps: 5}]"
+    jobs = planned(tmp_path, text)
+    asked = [(j.specification.temperature_K, j.specification.seed, j.specification.time_ps) for j in jobs]  # type: ignore[union-attr]
+    assert asked == [(800, 1, 5), (800, 2, 5), (1200, 1, 5), (1200, 2, 5)]
+
+
+def test_the_ion_has_to_be_told_where_two_could_move(tmp_path: Path) -> None:
+    ase.Atoms("LiNaO", positions=np.eye(3) * 2, cell=[5, 5, 5], pbc=True).write(tmp_path / "two.extxyz")
+    with pytest.raises(CampaignError, match=r"two holds Li, Na: say which ion moves"):
+        planned(tmp_path, WHOLE + "barriers: [{structures: [two.extxyz]}]")
+
+
+def test_published_pairs(tmp_path: Path, shared_data: Path) -> None:
+    """Ends of another file, smallest first, with their barriers; Li and Na."""
+    pairs = shared_data / "barriers"
+    text = (
+        f"{WHOLE}pairs: [{{endpoints: {pairs / 'endpoints.extxyz'}, select: {{limit: 6}},"
+        f" references: {pairs / 'literature_barriers.csv'}, doi: 'arXiv:2508.06459'}}]"
+    )
+    jobs = planned(tmp_path, text)
+    known = {job.material: job.reference for job in jobs}
+    assert len(jobs) == 6
+    assert {job.specification.ion for job in jobs} == {"Li", "Na"}
+    vopo = known["e-VOPO4_Li_1"]
+    assert vopo is not None
+    assert (vopo.known, vopo.family, vopo.functional) == (("barrier_eV", 0.271), "PHOSPHATES", "GGA+U")
+    assert vopo.source == "arXiv:2508.06459"
+
+
+# Pairs
+
+
+def chain(order: list[int], x: float) -> ase.Atoms:
+    """Three oxygen, a lithium that is at x, and a phosphorus atom, in an order."""
+    atoms = ase.Atoms("O3LiP", cell=[10, 5, 5], pbc=True)
+    atoms.positions = [[0, 2, 2], [4, 2, 2], [7, 2, 2], [x, 0, 0], [5, 4, 4]]
+    return atoms[order]
+
+
+def test_ends_in_different_orders_are_matched() -> None:
+    """By the nearest atom of a species, across the boundary too; the one that hops goes far."""
+    shuffled = [4, 2, 3, 0, 1]
+    initial, final = chain([0, 1, 2, 3, 4], 1.0), chain(shuffled, 9.0)
+    final.positions[3] += [9.9, 0, 0]
+    matched = final[match_order(initial, final)]
+    assert matched.numbers.tolist() == initial.numbers.tolist()
+    assert matched.positions[1] == pytest.approx([4, 2, 2])
+    assert matched.positions[0] == pytest.approx([9.9, 2, 2])
+    assert matched.positions[3] == pytest.approx([9, 0, 0])
+
+
+def test_ends_whose_atoms_cannot_be_told_apart() -> None:
+    initial, final = chain([0, 1, 2, 3, 4], 1.0), chain([4, 3, 2, 1, 0], 9.0)
+    final.positions[2:] += [1.5, 0, 0]
+    with pytest.raises(StructureError, match=r"partners of atoms 1 \(O\), .* are not clear"):
+        match_order(initial, final)
+
+
+def test_ends_of_different_species() -> None:
+    with pytest.raises(StructureError, match=r"different species: .* and"):
+        match_order(chain([0, 1, 2, 3], 1.0), chain([0, 1, 2, 4], 1.0))
+
+
+@pytest.mark.parametrize("kind", ["vasp", "cif"])
+def test_pairs_of_files_keep_their_name(tmp_path: Path, kind: str) -> None:
+    for name, x in (("a", 1.0), ("b", 3.0)):
+        chain([0, 1, 2, 3, 4], x).write(tmp_path / f"{name}.{kind}", format=kind)
+    first, last = load_pair(str(tmp_path / f"a.{kind}"), str(tmp_path / f"b.{kind}"))
+    moved = np.linalg.norm(last.atoms.positions - first.atoms.positions, axis=1)
+    assert sorted(moved.round(3))[-2:] == [0, 2.0]
+    assert first.material == last.material == "a"
+
+
+@pytest.mark.parametrize(
+    ("info", "sentence"),
+    [
+        ([{"sys_name": "a"}], r"frame 0 of .* has sys_name 'a' and image None"),
+        ([{"sys_name": "a", "image": "initial"}], r"holds one end only of a"),
+        (2 * [{"sys_name": "a", "image": "initial"}], r"holds the initial end of a twice"),
+    ],
+)
+def test_a_file_of_pairs_without_pairs(tmp_path: Path, info: list[dict[str, str]], sentence: str) -> None:
+    frames = [chain([0, 1, 2, 3, 4], 1.0) for _ in info]
+    for atoms, words in zip(frames, info, strict=True):
+        atoms.info |= words
+    ase.io.write(tmp_path / "pairs.extxyz", frames)
+    with pytest.raises(StructureError, match=sentence):
+        read_pairs(tmp_path / "pairs.extxyz")
+
+
+# References
+
+
+def test_a_reference_table_in_three_formats_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("material,hop,E_m,doi,note\nLiFePO4-olivine,0,0.27,10.1/x,free\n")
+    (tmp_path / "t.json").write_text(
+        '[{"system": "LiFePO4-olivine", "hop": 0, "E_m": 0.27, "doi": "10.1/x"}]'
+    )
+    (tmp_path / "t.yaml").write_text("- {material: LiFePO4-olivine, hop_index: 0, E_m: 0.27, source: 10.1/x}")
+    tables = [
+        read_references(tmp_path / f"t.{kind}", {"barrier_eV": "E_m"}) for kind in ("csv", "json", "yaml")
+    ]
+    assert tables[0] == tables[1] == tables[2]
+    assert tables[0][0].barrier_eV == 0.27
+
+
+def test_the_barrier_of_both_ways_is_their_mean(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("system,forward_barrier_eV,reverse_barrier_eV\na,0.5,0.3\nb,0.4,\n")
+    both, one = read_references(tmp_path / "t.csv")
+    assert both.known == ("barrier_eV", pytest.approx(0.4))
+    assert one.known == ("forward_barrier_eV", 0.4)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "barrier_eV\n0.1\n",
+            r"row 1 of .* is no reference: system: Field required; its columns are barrier_eV",
+        ),
+        ("system,barrier_eV\na,low\n", r"barrier_eV: .*valid number"),
+        ("system,barrier_eV\na,nan\n", r"barrier_eV: .*finite number"),
+        ("system,E\na,0.1\n", r"it has no barrier: .*; its columns are system, E"),
+    ],
+)
+def test_a_row_that_is_no_reference(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ReferencesError, match=sentence):
+        read_references(tmp_path / "t.csv")
+
+
+def test_a_hop_has_one_reference(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "system,hop,mechanism,barrier_eV\na,0,vacancy,0.1\na,0,divacancy,0.2\na,1,,0.3\na,1,,0.4\n"
+    )
+    known = read_references(tmp_path / "t.csv")
+    found = find_reference(known, "a", 0, "divacancy")
+    assert found is not None
+    assert found.barrier_eV == 0.2
+    assert find_reference(known, "a", 2, "vacancy") is None
+    with pytest.raises(ReferencesError, match=r"2 references for a, hop 1, vacancy"):
+        find_reference(known, "a", 1, "vacancy")
+
+
+# Executors
+
+PROVIDERS = {
+    "local": LocalProvider,
+    "slurm": SlurmProvider,
+    "pbs": PBSProProvider,
+}
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_a_file_describes_an_executor_of_parsl(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "executor.yaml"
+    wall = "" if kind == "local" else ', walltime: "04:00:00"'
+    path.write_text(
+        "kind: high-throughput\nworkers_per_node: 4\ncores_per_worker: 2\ngpus_per_node: 4\n"
+        f"address: 127.0.0.1\nprovider: {{kind: {kind}, max_blocks: 3, worker_init: module load x{wall}}}\n"
+    )
+    (executor,) = configuration(load_executor(str(path)), 1, tmp_path).executors
+    assert isinstance(executor, HighThroughputExecutor)
+    assert (executor.max_workers_per_node, executor.cores_per_worker) == (4, 2)
+    provider = executor.provider
+    assert type(provider) is PROVIDERS[kind]
+    assert (provider.max_blocks, provider.worker_init.strip()) == (3, "module load x")
+    assert getattr(provider, "walltime", "04:00:00") == "04:00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("kind: ray\n", r"'kind'.*'threads', 'high-throughput'"),
+        ("kind: threads\nprovider: {kind: local}\n", r"threads.provider: Extra inputs"),
+        ("kind: high-throughput\nprovider: {kind: slurm, walltime: 4h}\n", r"walltime: .*received '4h'"),
+        ("kind: high-throughput\nprovider: {kind: kubernetes}\n", r"image: Field required"),
+    ],
+)
+def test_a_file_that_describes_none(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "executor.yaml"
+    path.write_text(text)
+    with pytest.raises(CampaignError, match=sentence):
+        load_executor(str(path))
+
+
+def test_workers_belong_to_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "executor.yaml").write_text("kind: threads\nworkers: 3\n")
+    assert load_executor("local", None, 2) == load_executor("local", 2)
+    with pytest.raises(CampaignError, match=r"--workers belongs to --executor local"):
+        load_executor(str(tmp_path / "executor.yaml"), 2)
