@@ -1,10 +1,8 @@
-"""Symmetry-distinct vacancy hops of an ion sublattice, and the two ends of a hop."""
+"""Symmetry-distinct vacancy hops of an ion sublattice."""
 
 import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import ase
 import numpy as np
@@ -13,13 +11,10 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from hopkin.drivers.errors import SpecificationError, StructureError
-from hopkin.drivers.structures import perpendicular_heights, require_ion, supercell
+from hopkin.drivers.structures import require_ion
 
 COLLINEAR_TOLERANCE_A = 0.1
 """An ion site nearer than this to the straight path between two others cuts the hop in two [A]."""
-
-MINIMUM_IMAGE_TOLERANCE_A = 0.01
-"""How much shorter than every periodic image of it a hop has to be in a supercell [A]."""
 
 Pair = tuple[int, ...]
 """A directed pair ``(i, j, n1, n2, n3)``: site i of a cell, and site j displaced by n cells."""
@@ -258,82 +253,3 @@ def _is_cut(vector: NDArray[np.float64], neighbours: NDArray[np.float64]) -> boo
     aside = np.linalg.norm(neighbours - np.outer(along, vector / length), axis=1)
     between = (along > COLLINEAR_TOLERANCE_A) & (along < length - COLLINEAR_TOLERANCE_A)
     return bool(np.any(between & (aside < COLLINEAR_TOLERANCE_A)))
-
-
-def vacancy_endpoints(atoms: ase.Atoms, hop: Hop, repeats: Sequence[int]) -> tuple[ase.Atoms, ase.Atoms]:
-    """Build the two ends of a vacancy hop in a supercell.
-
-    Both hold every atom of the supercell, in its order, but for the two ions of the hop; then, as
-    the last atom, the migrating ion: at the initial site in the first structure (the final site is
-    vacant), and displaced by the vector of the hop in the second (the initial site is vacant).
-    That position may lie outside the cell, so that the path is the plain difference of positions.
-
-    Parameters
-    ----------
-    atoms
-        The cell in which :func:`find_hops` found the hop.
-    hop
-        The hop.
-    repeats
-        Repeats of the cell along its vectors.
-
-    Raises
-    ------
-    StructureError
-        The supercell is so small that the ends are periodic images of each other, or that another
-        image of the final site is as near as the one meant; the message names repeats that do.
-    SpecificationError
-        `repeats` are not three positive integers.
-    """
-    crystal = supercell(atoms, repeats)
-    if _nearer_image(atoms.cell.array, hop.vector, repeats) is not None:
-        needed = sufficient_repeats(atoms, hop, repeats)
-        raise StructureError(
-            f"hop {hop.index} ({hop.label}) does not fit into a {_times(repeats)} supercell: a "
-            f"periodic image of its final site is as near to the ion, or is the ion itself; use "
-            f"at least {_times(needed)}"
-        )
-    cell_of_final = np.mod(hop.image, repeats)
-    final = np.ravel_multi_index(cell_of_final, tuple(repeats)) * len(atoms) + hop.final_site
-    others = [n for n in range(len(crystal)) if n not in (hop.initial_site, final)]
-    initial_end = crystal[[*others, hop.initial_site]]
-    final_end = initial_end[:]
-    final_end.positions[-1] += hop.vector
-    return initial_end, final_end
-
-
-def sufficient_repeats(
-    atoms: ase.Atoms, hop: Hop, repeats: Sequence[int] = (1, 1, 1)
-) -> tuple[int, int, int]:
-    """Grow `repeats` until the hop is shorter than all its periodic images in the supercell."""
-    n = np.array(repeats)
-    heights = perpendicular_heights(atoms.cell.array)
-    while (offender := _nearer_image(atoms.cell.array, hop.vector, n)) is not None:
-        n[np.argmin(np.where(offender != 0, n * heights, np.inf))] += 1
-    return int(n[0]), int(n[1]), int(n[2])
-
-
-def _nearer_image(
-    cell: NDArray[np.float64], vector: Sequence[float], repeats: Sequence[int] | NDArray[np.int64]
-) -> NDArray[np.int64] | None:
-    """Find the nearest other image of the end of `vector`, if as near as the end itself.
-
-    Returns
-    -------
-    (3,) int array or None
-        Supercell vector between the two, in units of the supercell's vectors.
-    """
-    box = cell * np.asarray(repeats)[:, None]
-    length = float(np.linalg.norm(vector))
-    reach = np.ceil(2.0 * length / perpendicular_heights(box) + 1e-9).astype(int)
-    shifts = np.array([s for s in product(*(range(-r, r + 1) for r in reach)) if any(s)])
-    distances = np.linalg.norm(np.asarray(vector) - shifts @ box, axis=1)
-    nearest = int(np.argmin(distances))
-    if distances[nearest] > length + MINIMUM_IMAGE_TOLERANCE_A:
-        return None
-    offender: NDArray[np.int64] = shifts[nearest]
-    return offender
-
-
-def _times(repeats: Sequence[int]) -> str:
-    return "x".join(str(n) for n in repeats)

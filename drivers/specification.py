@@ -9,11 +9,11 @@ from hopkin.drivers.errors import SpecificationError
 S = TypeVar("S", bound=BaseModel)
 
 Preset = Literal["quick", "paper"]
-Mechanism = Literal["vacancy"]
+Mechanism = Literal["vacancy", "divacancy"]
 Repeats = tuple[PositiveInt, PositiveInt, PositiveInt]
 
-# Least distance between opposite faces of the supercell [A]
-_PRESETS: dict[Preset, float] = {"quick": 6.0, "paper": 9.0}
+# Least distance between a vacancy and its periodic images [A]
+_PRESETS: dict[Preset, float] = {"quick": 7.0, "paper": 10.0}
 
 
 class Specification(BaseModel):
@@ -42,10 +42,10 @@ class BarrierSpecification(BandSpecification):
     hop: Annotated[int, Field(ge=0, description="number of the hop, as `hopkin hops` lists them")] = 0
     max_length_A: float = Field(default=5.0, gt=0, description="longest hop that is listed [A]")
     repeats: Repeats | None = Field(
-        default=None, description="supercell; None: the smallest that keeps min_height_A"
+        default=None, description="supercell; None: the smallest that keeps min_image_distance_A"
     )
-    min_height_A: float = Field(
-        default=_PRESETS["quick"], gt=0, description="distance between opposite faces [A]"
+    min_image_distance_A: float = Field(
+        default=_PRESETS["paper"], gt=0, description="from a vacancy to its periodic images [A]"
     )
     relax_bulk: bool = Field(default=True, description="relax cell and atoms of the crystal first")
 
@@ -67,7 +67,7 @@ class MDSpecification(Specification):
 
 def preset_fields(name: Preset) -> dict[str, float]:
     """Fields of a BarrierSpecification that a preset stands for."""
-    return {"min_height_A": _PRESETS[name]}
+    return {"min_image_distance_A": _PRESETS[name]}
 
 
 def specify(kind: type[S], **fields: object) -> S:

@@ -2,7 +2,6 @@
 
 import difflib
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import numpy as np
 from ase.cell import Cell
 from ase.data import atomic_numbers, covalent_radii
 from ase.neighborlist import neighbor_list
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hopkin.drivers.errors import SpecificationError, StructureError
+from hopkin.drivers.lattices import cells_of, perpendicular_heights, supercell_matrix
 from hopkin.drivers.materials import build_material, find_material, is_material
 
 OVERLAP_FRACTION = 0.5
@@ -194,29 +194,24 @@ def require_ion(atoms: ase.Atoms, ion: str) -> None:
         raise StructureError(f"the structure holds no {ion}; it holds {', '.join(present)}")
 
 
-def supercell(atoms: ase.Atoms, repeats: Sequence[int]) -> ase.Atoms:
-    """Repeat a cell ``(n1, n2, n3)`` times along its vectors.
+def supercell(atoms: ase.Atoms, repeats: ArrayLike) -> ase.Atoms:
+    """Repeat a cell ``(n1, n2, n3)`` times along its vectors, or to a (3, 3) integer matrix of new vectors.
 
-    Atom ``i`` of the cell shifted by ``m1 a + m2 b + m3 c`` is atom
-    ``((m1 n2 + m2) n3 + m3) n_atoms + i`` of the supercell.
+    Atom ``i`` of the cell shifted by ``m1 a + m2 b + m3 c`` is atom ``cell_index(repeats, m) n_atoms + i`` of
+    the supercell; that index is ``(m1 n2 + m2) n3 + m3`` for repeats. Atoms are inside the supercell, which
+    is oriented as LAMMPS needs it.
 
     Raises
     ------
     SpecificationError
-        `repeats` are not three positive integers.
+        `repeats` are neither three positive integers nor such a matrix with a determinant above 0.
     """
-    n = tuple(int(r) for r in repeats)
-    if len(n) != 3 or min(n) < 1 or n != tuple(repeats):
-        raise SpecificationError(f"repeats are {tuple(repeats)}; accepted: three integers >= 1")
-    repeated: ase.Atoms = atoms.repeat(n)
-    return repeated
-
-
-def perpendicular_heights(cell: ArrayLike) -> NDArray[np.float64]:
-    """Return the (3,) distances [A] between opposite faces of a (3, 3) `cell` [A], rows vectors."""
-    reciprocal = np.linalg.inv(np.asarray(cell, dtype=float))
-    heights: NDArray[np.float64] = 1.0 / np.linalg.norm(reciprocal, axis=0)
-    return heights
+    matrix = supercell_matrix(repeats)
+    shifts = cells_of(matrix) @ atoms.cell.array
+    positions = (shifts[:, None] + atoms.positions).reshape(-1, 3)
+    numbers = np.tile(atoms.numbers, len(shifts))
+    cell = matrix @ atoms.cell.array
+    return lammps_orientation(ase.Atoms(numbers=numbers, positions=positions, cell=cell, pbc=True))
 
 
 def choose_repeats(cell: ArrayLike, min_length_A: float) -> tuple[int, int, int]:

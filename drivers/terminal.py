@@ -15,6 +15,7 @@ from rich.table import Table
 
 from hopkin.drivers.doctor import Check
 from hopkin.drivers.hops import Hop
+from hopkin.drivers.materials import WITHOUT_COORDINATES, Material
 from hopkin.drivers.models import Model
 from hopkin.drivers.parity import (
     ENERGY_TOLERANCE_EV_PER_ATOM,
@@ -150,6 +151,33 @@ def show_parity(model: Model, parity: Parity, *, as_json: bool) -> None:
     if not parity.conservative:
         _console.print("not conservative: its forces are not the gradient of its energy", markup=False)
     _console.print("[green]passed[/]" if parity.passed else "[red]failed[/]")
+
+
+def show_materials(materials: Sequence[Material], *, as_json: bool) -> None:
+    """Show the built-in materials."""
+    if as_json:
+        _print_json(
+            [
+                asdict(material)
+                | {"space_group_symbol": material.space_group_symbol, "citation": material.citation}
+                for material in materials
+            ]
+        )
+        return
+    table = _table("material", "formula", "family", "space group", "source")
+    for column in range(4):
+        table.columns[column].no_wrap = True
+    for material in materials:
+        source = material.materials_project or f"{material.authors.split(',')[0]} {material.year}"
+        derived = f", {material.substitution}: relax before use" if material.substitution else ""
+        group = material.space_group_symbol
+        table.add_row(material.name, material.formula, material.family, group, source + derived)
+    _console.print(table)
+    for name in WITHOUT_COORDINATES:
+        _console.print(
+            f"{name}: no published coordinates at hand; give a file of your own, such as {name}.cif",
+            markup=False,
+        )
 
 
 def show_hops(material: str, hops: Sequence[Hop], *, as_json: bool) -> None:

@@ -20,7 +20,15 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(models_app, name="models")
-for command in (barriers.hops, barriers.barrier, barriers.neb, dynamics.md, dynamics.analyze, campaign.bench):
+for command in (
+    barriers.materials,
+    barriers.hops,
+    barriers.barrier,
+    barriers.neb,
+    dynamics.md,
+    dynamics.analyze,
+    campaign.bench,
+):
     app.command()(command)
 
 _INTERRUPTED = 130  # exit code after Ctrl-C

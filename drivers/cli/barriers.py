@@ -1,8 +1,8 @@
-"""`hopkin hops`, `barrier`, `neb`."""
+"""`hopkin materials`, `hops`, `barrier`, `neb`."""
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from hopkin.drivers.cli.options import (
     IonOption,
     JsonOption,
     MaxLengthOption,
+    MechanismOption,
     ModelOption,
     OutOption,
     PresetOption,
@@ -25,6 +26,14 @@ from hopkin.drivers.cli.options import (
 
 if TYPE_CHECKING:
     from hopkin.drivers.workflows.calculation import Run, Say
+
+
+def materials(json: JsonOption = False) -> None:
+    """List the built-in materials and where their structures come from."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.materials import find_material, material_names
+
+    terminal.show_materials([find_material(name) for name in material_names()], as_json=json)
 
 
 def hops(
@@ -47,9 +56,15 @@ def barrier(
     model: ModelOption,
     ion: IonOption = "Li",
     hop: Annotated[str, typer.Option(help="Number of a hop as `hopkin hops` lists them, or all.")] = "0",
-    mechanism: Annotated[Literal["vacancy"], typer.Option(help="How the ion finds room to hop.")] = "vacancy",
+    mechanism: MechanismOption = "vacancy",
     images: ImagesOption = 5,
-    preset: PresetOption = "quick",
+    preset: PresetOption = "paper",
+    image_distance: Annotated[
+        float | None,
+        typer.Option(
+            help="From a vacancy to its periodic images, at least [A]; that of the preset if not given."
+        ),
+    ] = None,
     supercell: RepeatsOption = None,
     max_length: MaxLengthOption = 5.0,
     trust: TrustOption = False,
@@ -76,7 +91,8 @@ def barrier(
             images=images,
             repeats=supercell,
             max_length_A=max_length,
-            **preset_fields(preset),
+            **preset_fields(preset)
+            | ({} if image_distance is None else {"min_image_distance_A": image_distance}),
         )
         return run_barrier(loaded, selected, found, specification, out, verify=verify, say=say)
 

@@ -28,6 +28,10 @@ VerifyOption = Annotated[
     typer.Option("--verify/--no-verify", help="Compare LAMMPS with the model's own calculator first."),
 ]
 ImagesOption = Annotated[int, typer.Option("--images", help="Images between the two ends.")]
+MechanismOption = Annotated[
+    Literal["vacancy", "divacancy"],
+    typer.Option("--mechanism", help="Into a vacancy, or with a second one next to the path."),
+]
 PresetOption = Annotated[Literal["quick", "paper"], typer.Option("--preset", help="Size of the supercell.")]
 RepeatsOption = Annotated[
     tuple[int, int, int] | None,

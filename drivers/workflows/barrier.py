@@ -8,10 +8,12 @@ from ase.data import atomic_numbers
 
 from hopkin.drivers import paths
 from hopkin.drivers.errors import SpecificationError
-from hopkin.drivers.hops import Hop, find_hops, sufficient_repeats, vacancy_endpoints
+from hopkin.drivers.hops import Hop, find_hops
+from hopkin.drivers.lattices import image_distance, supercell_matrix
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BandSpecification, BarrierSpecification
-from hopkin.drivers.structures import Structure, choose_repeats, require_ion
+from hopkin.drivers.structures import Structure, require_ion
+from hopkin.drivers.vacancies import supercell_for, vacancy_endpoints, vacant_sites
 from hopkin.drivers.workflows.band import NO_BAND, band_facts, relaxed_band
 from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint, is_converged
 from hopkin.drivers.workflows.relaxation import relax_bulk
@@ -46,16 +48,22 @@ def run_barrier(
 ) -> Run:
     """Barrier of one vacancy hop of a crystal.
 
-    Bulk relaxation, supercell with a vacancy, relaxation of both ends, IDPP path, CI-NEB.
+    Bulk relaxation, supercell with one vacancy or two, relaxation of both ends, IDPP path, CI-NEB. The
+    supercell is that of the structure as given, so that all models have the same.
     """
-    if specification.repeats is not None:
-        vacancy_endpoints(structure.atoms, hop, specification.repeats)  # refuses too small a supercell
+    sites = vacant_sites(structure.atoms, hop, specification.mechanism)
+    if specification.repeats is None:
+        matrix = supercell_for(structure.atoms, hop, sites, specification.min_image_distance_A)
+    else:
+        matrix = supercell_matrix(specification.repeats)
+    vacancy_endpoints(structure.atoms, hop, matrix, sites)  # refuses too small a supercell
     facts = {
         "material": structure.material,
         "mechanism": specification.mechanism,
         "hop": hop.label,
         "hop_index": hop.index,
         "path_length_A": hop.length_A,
+        "supercell": matrix.tolist(),
         **band_facts(specification),
     }
 
@@ -68,17 +76,14 @@ def run_barrier(
                 return {**facts, **NO_BAND, "failure": "not_converged", **unrelaxed}
             bulk = relaxed.atoms
         moved = hop.on(bulk)
-        repeats = specification.repeats
-        if repeats is None:
-            smallest = choose_repeats(bulk.cell, specification.min_height_A)
-            repeats = sufficient_repeats(bulk, moved, smallest)
-        ends = vacancy_endpoints(bulk, moved, repeats)
+        ends = vacancy_endpoints(bulk, moved, matrix, sites)
         band = relaxed_band(ends, -1, model, specification, directory, say=say)
-        return {**facts, **band, "path_length_A": moved.length_A, "repeats": list(repeats)}
+        distance = image_distance(matrix @ bulk.cell.array)
+        return {**facts, **band, "path_length_A": moved.length_A, "image_distance_A": distance}
 
     return calculate(
         root,
-        f"{structure.material}-hop{hop.index}",
+        f"{structure.material}-{'' if specification.mechanism == 'vacancy' else 'di'}hop{hop.index}",
         "barrier",
         structure.atoms,
         model,

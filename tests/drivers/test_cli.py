@@ -13,7 +13,7 @@ COMMANDS = (
     ["doctor"],
     ["models"],
     *(["models", name] for name in ("list", "show", "fetch", "verify")),
-    *([name] for name in ("hops", "barrier", "neb", "md", "analyze", "bench", "report")),
+    *([name] for name in ("materials", "hops", "barrier", "neb", "md", "analyze", "bench", "report")),
 )
 HEAVY = (
     "torch",
@@ -62,6 +62,17 @@ def test_json_parses_at_any_width(run: Run, monkeypatch: pytest.MonkeyPatch, wid
     hops = json.loads(run("hops", "LiFePO4-olivine", "--json").out)
     assert hops[0]["length_A"] == pytest.approx(3.005, abs=1e-3)
     assert [hop["index"] for hop in hops] == list(range(len(hops)))
+
+
+def test_materials_say_what_they_are_and_where_from(run: Run) -> None:
+    listed = {material["name"]: material for material in json.loads(run("materials", "--json").out)}
+    assert len(listed) == 39
+    assert listed["NaNiPO4-maricite"]["substitution"] == "Co replaced by Ni"
+    assert "mp-18245" in listed["NaNiPO4-maricite"]["citation"]
+    assert listed["LiFePO4-olivine"]["space_group_symbol"] == "P n m a"
+    shown = run("materials").out
+    for word in ("Li20Si3P3S23Cl", "P 42 m c", "maricite", "mp-18245", "Streltsov 1993", "Na11Sn2PS12"):
+        assert word in shown
 
 
 def test_hops_of_a_file(run: Run, structure_file: Path) -> None:

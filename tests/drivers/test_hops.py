@@ -1,4 +1,4 @@
-"""Laws of hops: known crystals, a naive count, invariances, and the ends of a hop."""
+"""Laws of hops: known crystals, a naive count, invariances."""
 
 from itertools import pairwise, product
 from pathlib import Path
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hopkin.drivers.errors import SpecificationError, StructureError
-from hopkin.drivers.hops import Hop, find_hops, sufficient_repeats, vacancy_endpoints
+from hopkin.drivers.hops import Hop, find_hops
 from hopkin.drivers.materials import material_names
 from hopkin.drivers.structures import load_structure, supercell
 
@@ -198,55 +198,3 @@ def test_missing_ion_is_refused() -> None:
 def test_symmetry_that_cannot_be_found_is_reported() -> None:
     with pytest.raises(StructureError, match="spglib cannot determine the symmetry"):
         find_hops(cell_of("LiCoO2-layered"), symprec=3.0)
-
-
-@pytest.mark.parametrize("name", material_names())
-def test_endpoints_differ_by_one_ion_and_its_vacancy(name: str) -> None:
-    atoms = cell_of(name)
-    for hop in find_hops(atoms, ion_of(atoms), max_length=4.0):
-        repeats = sufficient_repeats(atoms, hop)
-        crystal = supercell(atoms, repeats)
-        initial, final = vacancy_endpoints(atoms, hop, repeats)
-        assert len(initial) == len(crystal) - 1
-        assert np.all(initial.numbers == final.numbers)
-        assert initial.symbols[-1] == hop.ion
-        assert final.positions[:-1] == pytest.approx(initial.positions[:-1])
-        assert final.positions[-1] - initial.positions[-1] == pytest.approx(hop.vector)
-
-        # Each end is the perfect crystal with one site empty: the final, then the initial one.
-        for end, vacancy in ((initial, final.positions[-1]), (final, initial.positions[-1])):
-            filled = end + ase.Atoms([hop.ion], positions=[vacancy])
-            place = [np.argmin(crystal_distances(crystal, position)) for position in filled.positions]
-            assert sorted(place) == list(range(len(crystal)))
-            assert np.all(crystal.numbers[place] == filled.numbers)
-
-
-def crystal_distances(crystal: ase.Atoms, position: np.ndarray) -> np.ndarray:
-    scaled = crystal.cell.scaled_positions(crystal.positions - position)
-    return np.linalg.norm((scaled - np.rint(scaled)) @ crystal.cell.array, axis=1)
-
-
-def test_hop_onto_its_own_image_needs_a_supercell() -> None:
-    atoms = cell_of("LiCoO2-layered")
-    hop = find_hops(atoms)[0]
-    assert hop.initial_site == hop.final_site
-    with pytest.raises(StructureError, match=r"hop 0 .* 1x1x1 supercell: .* at least \dx\dx1"):
-        vacancy_endpoints(atoms, hop, (1, 1, 1))
-
-
-def test_hop_of_half_the_supercell_is_refused() -> None:
-    # b/2 and -b/2 lead to images of one site: no one of them is the minimum image.
-    atoms = cell_of("LiFePO4-olivine")
-    hop = find_hops(atoms)[0]
-    with pytest.raises(StructureError, match="use at least 1x2x1"):
-        vacancy_endpoints(atoms, hop, (1, 1, 1))
-    with pytest.raises(StructureError, match="use at least 2x2x2"):
-        vacancy_endpoints(atoms, hop, (2, 1, 2))
-    initial, _ = vacancy_endpoints(atoms, hop, (1, 2, 2))
-    assert len(initial) == 111
-
-
-def test_endpoints_refuse_bad_repeats() -> None:
-    atoms = cell_of("LiFePO4-olivine")
-    with pytest.raises(SpecificationError, match="three integers >= 1"):
-        vacancy_endpoints(atoms, find_hops(atoms)[0], (0, 2, 2))

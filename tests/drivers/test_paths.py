@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hopkin.drivers.errors import SpecificationError, StructureError
-from hopkin.drivers.hops import find_hops, vacancy_endpoints
+from hopkin.drivers.hops import find_hops
 from hopkin.drivers.paths import (
     DIVERGED_SPREAD_EV,
     barrier,
@@ -24,6 +24,7 @@ from hopkin.drivers.paths import (
     reaction_coordinate,
 )
 from hopkin.drivers.structures import load_structure
+from hopkin.drivers.vacancies import vacancy_endpoints
 
 REFERENCE_BARRIERS = Path(__file__).parents[2].parent / "shared" / "data" / "barriers"
 TOLERANCE_A = 1e-8

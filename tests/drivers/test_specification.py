@@ -22,7 +22,11 @@ from hopkin.drivers.specification import (
         (BandSpecification, {"force_tolerance_eV_per_A": 0.0}, r"force_tolerance_eV_per_A: .*received 0.0"),
         (BandSpecification, {"max_iterations": 0}, r"max_iterations: .*received 0"),
         (BarrierSpecification, {"hop": -1}, r"hop: .*received -1"),
-        (BarrierSpecification, {"mechanism": "knock-on"}, r"mechanism: .*'vacancy', received 'knock-on'"),
+        (
+            BarrierSpecification,
+            {"mechanism": "knock-on"},
+            r"mechanism: .*'vacancy' or 'divacancy', received 'knock-on'",
+        ),
         (BarrierSpecification, {"repeats": (1, 0, 1)}, r"repeats\.1: .*received 0"),
         (BarrierSpecification, {"max_length_A": float("inf")}, r"max_length_A: .*finite.*received inf"),
         (MDSpecification, {"temperature_K": -1.0}, r"temperature_K: .*greater than 0, received -1.0"),
@@ -55,4 +59,4 @@ def test_presets_have_the_tolerance_of_the_paper_and_differ_in_the_supercell() -
         specify(BarrierSpecification, model="x", **preset_fields(name)) for name in ("quick", "paper")
     )
     assert paper.force_tolerance_eV_per_A == quick.force_tolerance_eV_per_A == 0.05
-    assert paper.min_height_A > quick.min_height_A
+    assert (quick.min_image_distance_A, paper.min_image_distance_A) == (7.0, 10.0)

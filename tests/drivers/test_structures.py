@@ -116,9 +116,10 @@ def test_missing_file(tmp_path: Path) -> None:
         load_structure(str(tmp_path / "olivin.cif"))
 
 
-def test_misspelt_material_lists_the_names() -> None:
+def test_misspelt_material_brings_the_closest() -> None:
     with pytest.raises(
-        StructureError, match=r"neither a file nor a built-in .*Li7P3S11.*mean LiFePO4-olivine\?"
+        StructureError,
+        match=r"neither a file nor one of the 39 built-in .*mean LiFePO4-olivine or LiFePO4-maricite\?",
     ):
         load_structure("LiFePO4")
 
@@ -209,7 +210,7 @@ def test_require_ion(rock_salt: ase.Atoms) -> None:
 
 
 def test_supercell_order_is_the_documented_one() -> None:
-    atoms = triclinic(seed=1)
+    atoms = lammps_orientation(triclinic(seed=1))
     n = (2, 3, 2)
     crystal = supercell(atoms, n)
     assert len(crystal) == 12 * len(atoms)
