@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
+from chgnet.graph.crystalgraph import CrystalGraph
 from chgnet.model.composition_model import AtomRef
 from chgnet.model.dynamics import CHGNetCalculator
 from chgnet.model.model import BatchedGraph, CHGNet
 from numpy.typing import NDArray
-from pymatgen.core.lattice import Lattice
-from pymatgen.core.structure import Structure
 
 from hopkin.drivers.adapters.checkpoint import load
 from hopkin.drivers.adapters.interface import Evaluation, FloatArray
+from hopkin.drivers.adapters.neighbours import NeighbourList, angles
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
 
@@ -30,14 +30,15 @@ class CHGNetAdapter:
     """CHGNet, single precision.
 
     Energies, forces and virial are those of `chgnet.model.CHGNetCalculator`. What that calculator does beside
-    them (magnetic moments, crystal features, a graph for second derivatives) is left out.
+    them (magnetic moments, crystal features, a graph for second derivatives) is left out, and its graph, which
+    is made by loops over objects, comes from arrays here.
     """
 
     def __init__(self, checkpoint: Path, *, device: str) -> None:
         self._model = _load(checkpoint).to(device)
         self._model.eval()
         self._model.requires_grad_(False)
-        self._model.graph_converter.set_isolated_atom_response("ignore")
+        self._neighbours = NeighbourList(self._model.graph_converter.atom_graph_cutoff)
         self._device = device
 
     def __str__(self) -> str:
@@ -45,10 +46,7 @@ class CHGNetAdapter:
 
     def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
         """Evaluate a configuration; see `Adapter.evaluate`."""
-        structure = Structure(
-            Lattice(cell), [chemical_symbols[z] for z in numbers], positions, coords_are_cartesian=True
-        )
-        graph = self._model.graph_converter(structure).to(self._device)
+        graph = self._graph(positions, cell, numbers)
         batch = BatchedGraph.from_graphs(
             [graph],
             bond_basis_expansion=self._model.bond_basis_expansion,
@@ -72,6 +70,34 @@ class CHGNetAdapter:
             atomic_energies=atomic,
             forces=-gradient.double().cpu().numpy(),
             virial=(virial + virial.T) / 2,
+        )
+
+    def _graph(self, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> CrystalGraph:
+        """Make the graph of `chgnet.graph.CrystalGraphConverter`, its undirected edges in another order."""
+        converter = self._model.graph_converter
+        edges = self._neighbours.edges(positions, cell)
+        # an undirected edge is the first of its two directed ones
+        own = np.arange(len(edges.centers))
+        undirected = np.flatnonzero(own < edges.reverse)
+        to_undirected = (np.cumsum(own < edges.reverse) - 1)[np.minimum(own, edges.reverse)]
+        bonds = np.flatnonzero(edges.distances < converter.bond_graph_cutoff)
+        left, right = (bonds[side] for side in angles(edges.centers[bonds]))
+        columns = (edges.centers[left], to_undirected[left], left, to_undirected[right], right)
+
+        def tensor(array: NDArray[Any], dtype: torch.dtype = torch.int32) -> torch.Tensor:
+            return torch.as_tensor(array, dtype=dtype, device=self._device)
+
+        return CrystalGraph(
+            atomic_number=tensor(numbers),
+            atom_frac_coord=tensor(positions @ np.linalg.inv(cell), torch.float32).requires_grad_(),
+            atom_graph=tensor(np.column_stack([edges.centers, edges.neighbours])),
+            atom_graph_cutoff=converter.atom_graph_cutoff,
+            neighbor_image=tensor(edges.images, torch.float32),
+            directed2undirected=tensor(to_undirected),
+            undirected2directed=tensor(undirected),
+            bond_graph=tensor(np.column_stack(columns)),
+            bond_graph_cutoff=converter.bond_graph_cutoff,
+            lattice=tensor(cell, torch.float32).requires_grad_(),
         )
 
 
