@@ -45,6 +45,9 @@ class Family(BaseModel):
     module: str = Field(description="of that distribution; an environment that imports it is whole")
     pair_style: str = Field(default="hopkin", description="LAMMPS pair style; hopkin: the Python bridge")
     program: bool = Field(description="a checkpoint can run code when it is loaded")
+    options: dict[str, tuple[str, ...]] = Field(
+        default={}, description="what a model's name may choose, and the values; none: the checkpoint's own"
+    )
 
 
 @cache

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import re
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable
@@ -26,6 +27,8 @@ from hopkin.drivers.weights import Source, cache_directory, sha256_of
 
 Route = Literal["native", "bridge"]
 
+_OPTION = re.compile(r":(\w+)=([^:/=]*)$")
+
 
 class State(StrEnum):
     """What a model still needs on this machine."""
@@ -42,7 +45,7 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(description="how the user calls it")
+    name: str = Field(description="how the user calls it, options after it: NAME:dtype=float64")
     family: str = Field(description="package that evaluates it")
     title: str = Field(description="name in full")
     paper: str | None = Field(default=None, description="notation of the published comparison")
@@ -62,6 +65,11 @@ class Model(BaseModel):
     golden_energy_eV_per_atom: float | None = Field(
         default=None, description="energy of the built-in LiFePO4-olivine cell [eV/atom]"
     )
+
+    @property
+    def entry(self) -> str:
+        """Its name without options, under which its weights are kept."""
+        return _split(self.name)[0]
 
     @property
     def pair_style(self) -> str:
@@ -89,10 +97,10 @@ class Model(BaseModel):
 
     def checkpoint(self) -> Path:
         """File or folder of the weights; ModelError when it is not there, or damaged."""
-        path = self.path or weights.find(self.name, self.sources, environments.interpreter(self.family))
+        path = self.path or weights.find(self.entry, self.sources, environments.interpreter(self.family))
         if path is None:
             raise ModelError(
-                f"model {self.name}: its weights are not here: run `hopkin models fetch {self.name}`"
+                f"model {self.name}: its weights are not here: run `hopkin models fetch {self.entry}`"
             )
         digest = sha256_of(path)
         if self.sha256 and digest != self.sha256:
@@ -115,7 +123,7 @@ class Model(BaseModel):
             return State.NEEDS_INSTALL
         if self.family == "ase":
             return State.READY
-        if self.path is None and weights.find(self.name, self.sources, python) is None:
+        if self.path is None and weights.find(self.entry, self.sources, python) is None:
             return State.NEEDS_DOWNLOAD
         try:
             self.checkpoint()
@@ -127,11 +135,18 @@ class Model(BaseModel):
 
     def describe(self) -> dict[str, Any]:
         """Everything of it, its route and state too, as JSON can hold it."""
-        return {**self.model_dump(mode="json"), "route": self.route, "state": str(self.state())}
+        known = environments.families().get(self.family)
+        accepted = {option: list(values) for option, values in known.options.items()} if known else {}
+        return {
+            **self.model_dump(mode="json"),
+            "options_of_family": accepted,
+            "route": self.route,
+            "state": str(self.state()),
+        }
 
     def exported(self) -> Path:
         """Where the file that a native pair style reads is kept; named by the hash of all it comes from."""
-        stem = self.name.replace("/", "_").replace(":", "_") if self.path is None else self.path.stem
+        stem = self.entry if self.path is None else self.path.stem
         made_by = f"{self.options} {environments.package_version(self.family)}"
         digest = hashlib.sha256(f"{self.checkpoint_sha256()} {made_by}".encode()).hexdigest()
         return cache_directory() / f"{stem}-{digest[:12]}.pt"
@@ -160,6 +175,8 @@ def registry() -> dict[str, Model]:
 def find_model(name: str, *, trusted: bool = False) -> Model:
     """Model of a registry name, `FAMILY:/path/to/checkpoint`, or `ase:module:factory`.
 
+    Options of the family follow the name of any: `mace:/path/to/checkpoint:head=omat_pbe:dtype=float64`.
+
     Parameters
     ----------
     trusted
@@ -168,8 +185,51 @@ def find_model(name: str, *, trusted: bool = False) -> Model:
     Raises
     ------
     ModelError
-        when there is none, the file is not a checkpoint of that family, or may not be loaded
+        when there is none, the file is not a checkpoint of that family, or may not be loaded; when the family
+        has no such option
     """
+    bare, options = _split(name)
+    return _with_options(_find_model(bare, trusted=trusted), options)
+
+
+def _split(name: str) -> tuple[str, dict[str, str]]:
+    """Split a name from the options that follow it."""
+    options: dict[str, str] = {}
+    while found := _OPTION.search(name):
+        option, value = found.groups()
+        if option in options:
+            raise ModelError(f"model {name}: its option {option} is given twice")
+        options[option] = value
+        name = name[: found.start()]
+    return name, options
+
+
+def _with_options(model: Model, options: dict[str, str]) -> Model:
+    """Return a model that is loaded with options of its family."""
+    known = environments.families().get(model.family)
+    accepted = known.options if known else {}
+    for option, value in options.items():
+        if option not in accepted:
+            has = f"accepted are {', '.join(accepted)}" if accepted else "it has none"
+            raise ModelError(f"model {model.name}: family {model.family} has no option {option}: {has}")
+        if not value or (accepted[option] and value not in accepted[option]):
+            values = ", ".join(accepted[option]) or f"the name of a {option} of the checkpoint"
+            raise ModelError(f"model {model.name}: wanted {option}={values}, received {option}={value}")
+    if not options:
+        return model
+    told = model.options | options
+    # another head is another potential; another precision is not
+    same = told | {"dtype": ""} == model.options | {"dtype": ""}
+    return model.model_copy(
+        update={
+            "name": ":".join([model.name, *(f"{option}={options[option]}" for option in sorted(options))]),
+            "options": dict(sorted(told.items())),
+            "golden_energy_eV_per_atom": model.golden_energy_eV_per_atom if same else None,
+        }
+    )
+
+
+def _find_model(name: str, *, trusted: bool) -> Model:
     if name in registry():
         return registry()[name]
     family, separator, path = name.partition(":")
@@ -323,17 +383,17 @@ def _obtain(
 ) -> None:
     """Have the weights of a registry model on this machine."""
     if file is not None:
-        weights.take(model.name, model.sources, model.sha256, file)
-    elif not model.sha256 and not trusted and not weights.find(model.name, model.sources, python):
+        weights.take(model.entry, model.sources, model.sha256, file)
+    elif not model.sha256 and not trusted and not weights.find(model.entry, model.sources, python):
         raise TrustError(
             f"model {model.name}: nobody of hopkin has seen its weights, so that their hash is not known:"
             " give --trust to take what its official address gives; the hash is remembered"
         )
-    elif not weights.are_whole(model.name, model.sources, model.sha256, python):
-        with alone(cache_directory() / model.name):
-            if not weights.are_whole(model.name, model.sources, model.sha256, python):
-                weights.download(model.name, model.sources, model.sha256, say=say)
-    if trusted and not model.sha256 and (path := weights.find(model.name, model.sources, python)):
+    elif not weights.are_whole(model.entry, model.sources, model.sha256, python):
+        with alone(cache_directory() / model.entry):
+            if not weights.are_whole(model.entry, model.sources, model.sha256, python):
+                weights.download(model.entry, model.sources, model.sha256, say=say)
+    if trusted and not model.sha256 and (path := weights.find(model.entry, model.sources, python)):
         trust(sha256_of(path), path)
 
 

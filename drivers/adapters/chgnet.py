@@ -30,8 +30,8 @@ class CHGNetAdapter:
     """CHGNet, single precision.
 
     Energies, forces and virial are those of `chgnet.model.CHGNetCalculator`. What that calculator does beside
-    them (magnetic moments, crystal features, a graph for second derivatives) is left out, and its graph, which
-    is made by loops over objects, comes from arrays here.
+    them (magnetic moments, crystal features, a graph for second derivatives) is left out. Its graph, which
+    chgnet makes in loops over objects, is made from arrays here.
     """
 
     def __init__(self, checkpoint: Path, *, device: str) -> None:

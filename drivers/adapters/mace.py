@@ -9,7 +9,7 @@ from typing import Any
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
 
-from hopkin.drivers.adapters.checkpoint import load
+from hopkin.drivers.adapters.checkpoint import choose, load
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
 
@@ -19,15 +19,14 @@ def calculator(model: Model, *, device: str) -> Calculator:
     with _quiet():
         from mace.calculators import MACECalculator
 
-        options = model.options
-        head = {"head": options["head"]} if "head" in options else {}
         with _default_dtype_kept():
             made: Calculator = MACECalculator(
                 model_paths=str(model.checkpoint()),
                 device=device,
-                default_dtype=options.get("dtype", "float32"),
-                **head,
+                default_dtype=model.options.get("dtype", "float32"),
+                head=model.options.get("head"),
             )
+        _head(model, made.available_heads)  # MACE takes its last head for one that it does not have
     return made
 
 
@@ -38,12 +37,12 @@ def export(model: Model, path: Path) -> None:
         from e3nn.util import jit
         from mace.calculators import LAMMPS_MACE
 
-        options = model.options
-        dtype = getattr(torch, options.get("dtype", "float32"))
+        dtype = getattr(torch, model.options.get("dtype", "float32"))
         torch.set_default_dtype(dtype)
         network = torch.load(model.checkpoint(), map_location="cpu", weights_only=False).to(dtype)
-        head = options.get("head") or _default_head(getattr(network, "heads", None))
-        wrapped = LAMMPS_MACE(network, **({} if head is None else {"head": head}))
+        heads = getattr(network, "heads", None)
+        head = _head(model, heads or ["Default"])
+        wrapped = LAMMPS_MACE(network, **({} if heads is None else {"head": head}))
         jit.compile(wrapped).save(str(path))
 
 
@@ -60,16 +59,10 @@ def facts(path: Path) -> dict[str, Any]:
         }
 
 
-def _default_head(heads: list[str] | None) -> str | None:
-    """Return the head that MACECalculator takes; LAMMPS_MACE alone would take the last."""
-    if heads is None or len(heads) == 1:
-        return None
-    named = [head for head in heads if head.lower() == "default"]
-    if not named:
-        raise ModelError(
-            f"this MACE model has the heads {', '.join(heads)}: say which one with its option head"
-        )
-    return named[0]
+def _head(model: Model, heads: list[str]) -> str | None:
+    """Return the head that is chosen, or that MACECalculator takes; LAMMPS_MACE alone takes the last."""
+    named = heads if len(heads) == 1 else [head for head in heads if head.lower() == "default"]
+    return choose(model.options, "head", heads, default=next(iter(named), None))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
 
-from hopkin.drivers.adapters.checkpoint import load
+from hopkin.drivers.adapters.checkpoint import choose, load
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model
 
@@ -18,7 +18,7 @@ def calculator(model: Model, *, device: str) -> Calculator:
         warnings.filterwarnings("ignore", message="No tensor product accelerator")
         from sevenn.calculator import SevenNetCalculator
 
-        return SevenNetCalculator(str(model.checkpoint()), device=device, modal=model.options.get("modal"))
+        return SevenNetCalculator(str(model.checkpoint()), device=device, modal=_modal(model))
 
 
 def export(model: Model, path: Path) -> None:
@@ -27,7 +27,7 @@ def export(model: Model, path: Path) -> None:
         warnings.simplefilter("ignore")
         from sevenn.scripts.deploy import deploy
 
-        deploy(str(model.checkpoint()), str(path), modal=model.options.get("modal"))
+        deploy(str(model.checkpoint()), str(path), modal=_modal(model))
 
 
 def facts(path: Path) -> dict[str, Any]:
@@ -42,3 +42,9 @@ def facts(path: Path) -> dict[str, Any]:
         "cutoff_A": float(config["cutoff"]),
         "layers": config["num_convolution_layer"],
     }
+
+
+def _modal(model: Model) -> str | None:
+    """Return the data set whose labels a multi-fidelity model is to speak of."""
+    config = load(model.checkpoint(), weights_only=False)["config"]
+    return choose(model.options, "modal", list(config.get("_modal_map") or ()))

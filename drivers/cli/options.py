@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 StructureArgument = Annotated[str, typer.Argument(help="Structure file, or name of a built-in material.")]
 ModelOption = Annotated[
-    str, typer.Option("--model", help="Registry name, FAMILY:/path/to/checkpoint, or ase:module:factory.")
+    str,
+    typer.Option(
+        "--model",
+        help="Registry name, FAMILY:/path/to/checkpoint, or ase:module:factory; options after it, as in"
+        " mace-mp-0-small:dtype=float64.",
+    ),
 ]
 IonOption = Annotated[str, typer.Option("--ion", help="Chemical symbol of the mobile ion.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run directories.")]

@@ -256,3 +256,82 @@ def test_ase_calculator_without_stress(tmp_path: Path) -> None:
     model = find_model(f"ase:{path}:Bare")
     with pytest.raises(ModelError, match=r"its calculator gives no stress"):
         ASEAdapter(model.module.calculator(model, device="cpu"), model.name)
+
+
+# Options after a name
+
+
+def test_options_are_part_of_the_name(cache: Path) -> None:
+    known = registry()["mace-mp-0-small"]
+    model = find_model("mace-mp-0-small:dtype=float64")
+    assert model.name == "mace-mp-0-small:dtype=float64"
+    assert model.options == {"dtype": "float64"}
+    assert model.golden_energy_eV_per_atom == known.golden_energy_eV_per_atom
+    assert model.entry == known.name  # the weights are the same
+
+
+def test_options_in_another_order_are_the_same_model() -> None:
+    first, second = (
+        find_model(f"mace-mp-0-small:{options}")
+        for options in ("dtype=float64:head=default", "head=default:dtype=float64")
+    )
+    assert first == second
+    assert first.name == "mace-mp-0-small:dtype=float64:head=default"
+
+
+def test_another_head_has_no_golden_energy() -> None:
+    assert find_model("sevennet-mf-0:modal=R2SCAN").golden_energy_eV_per_atom is None
+    same = find_model("sevennet-mf-0:modal=PBE")
+    assert same.golden_energy_eV_per_atom == registry()["sevennet-mf-0"].golden_energy_eV_per_atom
+
+
+def test_options_of_a_users_own_file(tmp_path: Path) -> None:
+    known = registry()["sevennet-mf-0"]
+    mine = tmp_path / "a=b.pth"
+    shutil.copy(known.checkpoint(), mine)
+    model = find_model(f"sevennet:{mine}:modal=R2SCAN")
+    assert (model.name, model.path) == (f"sevennet:{mine}:modal=R2SCAN", mine)
+    assert model.options == {"modal": "R2SCAN"}
+
+
+def test_options_go_into_the_files_name() -> None:
+    """What LAMMPS reads for one choice is never read for another."""
+    names = ("sevennet-mf-0", "sevennet-mf-0:modal=R2SCAN")
+    exported = [find_model(name).exported() for name in names]
+    assert exported[0] != exported[1]
+    assert find_model("sevennet-mf-0:modal=PBE").exported() == exported[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("mace-mp-0-small:modal=PBE", "family mace has no option modal: accepted are dtype, head"),
+        ("chgnet-0.3.0:dtype=float64", "family chgnet has no option dtype: it has none"),
+        ("ase:ase.calculators.emt:EMT:dtype=float64", "family ase has no option dtype: it has none"),
+        ("mace-mp-0-small:dtype=double", "wanted dtype=float32, float64, received dtype=double"),
+        ("mace-mp-0-small:head=", "wanted head=the name of a head of the checkpoint, received head="),
+        ("mace-mp-0-small:dtype=float64:dtype=float32", "its option dtype is given twice"),
+        ("mace-mp:dtype=float64", "unknown model 'mace-mp': did you mean mace-mp"),
+    ],
+)
+def test_options_that_are_not_accepted(name: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=reason):
+        find_model(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("sevennet-mf-0:modal=PBEsol", "this checkpoint has no modal PBEsol: it has R2SCAN, PBE"),
+        ("sevennet-0:modal=PBE", "this checkpoint has no modal PBE: it has none"),
+    ],
+)
+def test_a_modal_that_the_checkpoint_does_not_have(name: str, reason: str, cache: Path) -> None:
+    with pytest.raises(ModelError, match=reason):
+        fetch(find_model(name))
+
+
+def test_a_modal_has_to_be_chosen(cache: Path) -> None:
+    model = registry()["sevennet-mf-0"].model_copy(update={"options": {}})
+    with pytest.raises(ModelError, match=r"wants a modal after its name, as in NAME:modal=R2SCAN: it has R2"):
+        fetch(model)
