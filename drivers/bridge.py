@@ -5,7 +5,9 @@ every step. Arrays cross as memory views of LAMMPS's own buffers and are copied 
 """
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -63,11 +65,12 @@ class Bridge:
                 f"model {self._name} needs boundary p p p, received"
                 f" {' '.join('p' if periodic else 'f' for periodic in pbc)}"
             )
-        said = self._adapter.evaluate(
-            positions=np.frombuffer(positions).reshape(-1, 3).copy(),
-            cell=np.frombuffer(cell).reshape(3, 3).copy(),
-            numbers=self._numbers[np.frombuffer(species, dtype=np.int64)],
-        )
+        with _within_memory(self._name):
+            said = self._adapter.evaluate(
+                positions=np.frombuffer(positions).reshape(-1, 3).copy(),
+                cell=np.frombuffer(cell).reshape(3, 3).copy(),
+                numbers=self._numbers[np.frombuffer(species, dtype=np.int64)],
+            )
         np.frombuffer(atomic_energies)[:] = np.nan if said.atomic_energies is None else said.atomic_energies
         np.frombuffer(forces).reshape(-1, 3)[:] = said.forces
         np.frombuffer(virial)[:] = said.virial[(0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
@@ -103,10 +106,44 @@ def load(model: str, elements: Sequence[str], threads: int, rank: int) -> Bridge
     import torch
 
     torch.set_num_threads(threads)
-    device = os.environ.get("HOPKIN_DEVICE") or (
-        f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-    )
-    return Bridge(_adapter(found, device), model, elements)
+    device = _device(rank, torch.cuda.device_count())
+    with _within_memory(model):
+        return Bridge(_adapter(found, device), model, elements)
+
+
+def _device(rank: int, n_gpus: int) -> str:
+    """Name the device of a rank, as pair_styles/device.cpp does for the native styles."""
+    wanted = os.environ.get("HOPKIN_DEVICE") or ("cuda" if n_gpus else "cpu")
+    found = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", wanted)
+    if found is None:
+        raise ModelError(f"HOPKIN_DEVICE={wanted} names no device: wanted cpu, cuda or cuda:1")
+    if wanted == "cpu":
+        return wanted
+    gpu = int(found[1] or rank % max(n_gpus, 1))
+    if gpu >= n_gpus:
+        raise ModelError(f"HOPKIN_DEVICE={wanted} but there are {n_gpus} GPU(s)")
+    return f"cuda:{gpu}"
+
+
+@contextmanager
+def _within_memory(name: str) -> Iterator[None]:
+    """Turn what torch, and Python, say where memory does not suffice into one sentence."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = str(error)
+        told = (
+            "CUDA out of memory",
+            "DefaultCPUAllocator: can't allocate memory",
+            "CUDA error: out of memory",
+        )
+        # torch.OutOfMemoryError is a RuntimeError
+        if not isinstance(error, MemoryError) and not any(words in said for words in told):
+            raise
+        raise ModelError(
+            f"model {name}: not enough memory: take a smaller cell, fewer replicas on this device, or another"
+            " device (HOPKIN_DEVICE)"
+        ) from error
 
 
 def _adapter(model: Model, device: str) -> Adapter:

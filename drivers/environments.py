@@ -160,17 +160,17 @@ def _make(environment: str, directory: Path, say: Callable[[str], None]) -> None
     say("making the environment")
     if marker.is_file() or not _imports(python, "pip"):  # whole once, and broken since; or not even begun
         shutil.rmtree(directory, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(directory)], f"make {directory}")
+        _run([sys.executable, "-m", "venv", str(directory)], f"an environment in {directory}")
     requirements = _requirements(environment)
     if re.search(r"^torch==", requirements, re.MULTILINE):
         say(_TORCH)
-        _pip(python, [_TORCH, *_torch_index(python)])
+        _pip(python, _TORCH, [_TORCH, *_torch_index(python)])
     say(f"packages of {', '.join(_sharing(environment))}")
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "requirements.txt"
         file.write_text("\n".join(line for line in requirements.splitlines() if line != _TORCH))
         # each one is pinned: what their metadata exclude has been found to work
-        _pip(python, ["--no-deps", "--requirement", str(file)])
+        _pip(python, f"the packages of {environment}", ["--no-deps", "--requirement", str(file)])
     say("hopkin")
     _install_hopkin(python)
 
@@ -249,8 +249,7 @@ def _torch_index(python: Path) -> list[str]:
 # pip
 
 
-def _pip(python: Path, arguments: list[str]) -> None:
-    what = " ".join(arguments[:1])
+def _pip(python: Path, what: str, arguments: list[str]) -> None:
     _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments], what)
 
 
@@ -276,7 +275,7 @@ def hopkin_hash() -> str:
 
 def _install_hopkin(python: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        _pip(python, ["--no-deps", "--force-reinstall", str(pack_wheel(Path(scratch)))])
+        _pip(python, "hopkin", ["--no-deps", "--force-reinstall", str(pack_wheel(Path(scratch)))])
     state = {"requirements": _requirements_hash(python.parents[1].name), "hopkin": hopkin_hash()}
     write_json(python.parents[1] / _MARKER, state)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import platformdirs
 
 from hopkin.drivers.errors import TrustError
-from hopkin.drivers.rundirectory import write_json
+from hopkin.drivers.rundirectory import alone, write_json
 
 
 def _file() -> Path:
@@ -24,7 +24,8 @@ def _trusted() -> Mapping[str, object]:
 def trust(sha256: str, path: Path) -> None:
     """Remember that the user takes the file of this hash for harmless."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(_file(), {**_trusted(), sha256: {"file": str(path), "since": now}})
+    with alone(_file()):
+        write_json(_file(), {**_trusted(), sha256: {"file": str(path), "since": now}})
 
 
 def require_trusted(sha256: str, path: Path, family: str) -> None:

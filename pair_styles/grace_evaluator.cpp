@@ -1,5 +1,6 @@
 // Evaluates a GRACE model, a SavedModel exported by tensorpotential, with TensorFlow's C API.
 
+#include "device.h"
 #include "edge_forces.h"
 #include "grace_input.h"
 #include "saved_model_session.h"
@@ -42,8 +43,7 @@ class GraceEvaluator final : public hopkin::Evaluator {
         threads_(request.threads), all_(request), owned_(request)
   {
     map_elements(request.elements);
-    const int gpus = hopkin::tensorflow::count_gpus();
-    if (gpus > 0) gpu_ = request.rank % gpus;
+    gpu_ = hopkin::choose_gpu(request.rank, hopkin::tensorflow::count_gpus());
     model_.emplace(directory_, request.library_directory, threads_, gpu_);
     find_compute();
     find_layers();
@@ -57,9 +57,8 @@ class GraceEvaluator final : public hopkin::Evaluator {
   {
     std::ostringstream text;
     text << "GRACE model '" << directory_ << "', TensorFlow " << model_->tensorflow_version()
-         << ", cutoff " << metadata_.cutoff << " A, on "
-         << (gpu_ < 0 ? std::string("cpu") : "cuda:" + std::to_string(gpu_)) << ", " << threads_
-         << " thread(s)";
+         << ", cutoff " << metadata_.cutoff << " A, on " << hopkin::device_name(gpu_) << ", "
+         << threads_ << " thread(s)";
     return text.str();
   }
 

@@ -1,5 +1,7 @@
 #include "saved_model_session.h"
 
+#include "device.h"
+
 #include <algorithm>
 #include <stdexcept>
 #include <type_traits>
@@ -35,12 +37,12 @@ static void convert(const std::vector<From> &values, TF_DataType type, void *to)
 
 SavedModelSession::SavedModelSession(std::string directory, const std::string &library_directory,
                                      int threads, int gpu)
-    : directory_(std::move(directory)), tf_(&open_library(library_directory)),
+    : directory_(std::move(directory)), gpu_(gpu), tf_(&open_library(library_directory)),
       status_(tf_->TF_NewStatus(), tf_->TF_DeleteStatus),
       graph_(tf_->TF_NewGraph(), tf_->TF_DeleteGraph)
 {
   Owned<TF_SessionOptions> options(tf_->TF_NewSessionOptions(), tf_->TF_DeleteSessionOptions);
-  const auto config_proto = config(threads, gpu);
+  const auto config_proto = config(threads);
   tf_->TF_SetConfig(options.get(), config_proto.data(), config_proto.size(), status_.get());
   require_ok("TensorFlow refuses its configuration");
 
@@ -65,13 +67,16 @@ SavedModelSession::~SavedModelSession()
   tf_->TF_DeleteSession(session_, status_.get());
 }
 
-// tensorflow.ConfigProto: intra_op_parallelism_threads = 2, inter_op_parallelism_threads = 5,
-// gpu_options = 6 {allow_growth = 4, visible_device_list = 5}, allow_soft_placement = 7.
-std::string SavedModelSession::config(int threads, int gpu) const
+// tensorflow.ConfigProto: device_count = 1 {"GPU": 0}, intra_op_parallelism_threads = 2,
+// inter_op_parallelism_threads = 5, gpu_options = 6 {allow_growth = 4, visible_device_list = 5},
+// allow_soft_placement = 7.
+std::string SavedModelSession::config(int threads) const
 {
   std::string proto{0x10, static_cast<char>(std::clamp(threads, 1, 127)), 0x28, 1, 0x38, 1};
-  if (gpu >= 0) {
-    const auto device = std::to_string(gpu);
+  if (gpu_ < 0) {
+    proto += std::string{0x0a, 7, 0x0a, 3, 'G', 'P', 'U', 0x10, 0};
+  } else {
+    const auto device = std::to_string(gpu_);
     const std::string options =
         std::string{0x20, 1, 0x2a, static_cast<char>(device.size())} + device;
     proto += std::string{0x32, static_cast<char>(options.size())} + options;
@@ -88,7 +93,9 @@ void SavedModelSession::refuse(const std::string &reason) const
 // The first line of what TensorFlow says: the others repeat where in its own sources it was.
 void SavedModelSession::require_ok(const std::string &what) const
 {
-  if (tf_->TF_GetCode(status_.get()) == TF_OK) return;
+  const auto code = tf_->TF_GetCode(status_.get());
+  if (code == TF_OK) return;
+  if (code == TF_RESOURCE_EXHAUSTED) throw_out_of_memory(gpu_);
   const std::string message = tf_->TF_Message(status_.get());
   throw std::runtime_error(what + ": " + message.substr(0, message.find('\n')));
 }

@@ -49,12 +49,13 @@ class SavedModelSession {
   friend class SavedModelFunction;
   template <class T> using Owned = std::unique_ptr<T, void (*)(T *)>;
 
-  [[nodiscard]] std::string config(int threads, int gpu) const;
+  [[nodiscard]] std::string config(int threads) const;
   void require_ok(const std::string &what) const;
   tensorflow::TF_DataType type_of(const TensorInfo &info) const;
   [[nodiscard]] tensorflow::TF_Output tensor_of(const TensorInfo &info) const;
 
   std::string directory_;
+  int gpu_;
   const tensorflow::Library *tf_;
   Owned<tensorflow::TF_Status> status_;
   Owned<tensorflow::TF_Graph> graph_;

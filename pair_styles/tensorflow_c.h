@@ -30,7 +30,7 @@ struct TF_Output {
 };
 
 enum TF_DataType : int { TF_FLOAT = 1, TF_DOUBLE = 2, TF_INT32 = 3, TF_INT64 = 9 };
-enum TF_Code : int { TF_OK = 0 };
+enum TF_Code : int { TF_OK = 0, TF_RESOURCE_EXHAUSTED = 8 };
 
 /// The library, opened once in a process.
 struct Library {

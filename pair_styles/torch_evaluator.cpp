@@ -1,5 +1,6 @@
 #include "torch_evaluator.h"
 
+#include "device.h"
 #include "edge_forces.h"
 
 #include <ATen/Parallel.h>
@@ -12,19 +13,17 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 namespace hopkin {
 
 namespace {
-
-constexpr const char *DEVICE_VARIABLE = "HOPKIN_DEVICE";
 
 // libtorch keeps no binary interface from one version to the next: what was compiled for another
 // one can load, and compute something else.
@@ -45,32 +44,18 @@ void require_version_of_build()
   }
 }
 
-torch::Device choose_device(int rank)
-{
-  const int n_gpus = static_cast<int>(torch::cuda::device_count());
-  const char *wanted = std::getenv(DEVICE_VARIABLE);
-  if (!wanted || !*wanted)
-    return n_gpus > 0 ? torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(rank % n_gpus))
-                      : torch::Device(torch::kCPU);
-  const auto refuse = [&](const std::string &reason) {
-    throw std::runtime_error(std::string(DEVICE_VARIABLE) + "=" + wanted + " " + reason);
-  };
-  torch::Device device(torch::kCPU);
-  try {
-    device = torch::Device(wanted);
-  } catch (const c10::Error &) {
-    refuse("names no device: wanted cpu, cuda or cuda:1");
-  }
-  if (device.is_cpu()) return device;
-  if (!device.is_cuda()) refuse("names no device for this pair style: wanted cpu, cuda or cuda:1");
-  if (n_gpus == 0 || device.index() >= n_gpus)
-    refuse("but libtorch finds " + std::to_string(n_gpus) + " GPU(s)");
-  return device.has_index() ? device : torch::Device(torch::kCUDA, rank % n_gpus);
-}
-
 torch::Tensor in_double_on_cpu(const torch::Tensor &tensor)
 {
   return tensor.detach().to(torch::kCPU, torch::kFloat64).contiguous();
+}
+
+// TorchScript passes on what is said alone: the type of the exception is lost in it.
+bool is_out_of_memory(const std::exception &error)
+{
+  const std::string_view said = error.what();
+  return dynamic_cast<const c10::OutOfMemoryError *>(&error) != nullptr ||
+         said.find("CUDA out of memory") != std::string_view::npos ||
+         said.find("DefaultCPUAllocator: can't allocate memory") != std::string_view::npos;
 }
 
 // What libtorch says of a failure, without the stacks of C++ and TorchScript around it.
@@ -104,16 +89,16 @@ TorchEvaluator::TorchEvaluator(const EvaluatorRequest &request)
     throw std::runtime_error("no model file '" + model_file_ + "'");
   require_version_of_build();
   at::set_num_threads(request.threads);
-  device_ = choose_device(request.rank);
+  gpu_ = choose_gpu(request.rank, static_cast<int>(torch::cuda::device_count()));
+  device_ = torch::Device(device_name(gpu_));
 }
 
 void TorchEvaluator::load(Metadata &metadata, const std::string &remedy)
 {
   try {
     model_ = torch::jit::load(model_file_, device_, metadata);
-  } catch (const c10::OutOfMemoryError &) {
-    throw;
-  } catch (const std::exception &) {
+  } catch (const std::exception &error) {
+    if (is_out_of_memory(error)) throw_out_of_memory(gpu_);
     throw std::runtime_error("'" + model_file_ +
                              "' is not a TorchScript model, or is damaged: " + remedy);
   }
@@ -147,6 +132,17 @@ std::string TorchEvaluator::description() const
 void TorchEvaluator::evaluate(const Configuration &configuration, const NeighborGraph &graph,
                               Evaluation &result)
 {
+  try {
+    evaluate_in_torch(configuration, graph, result);
+  } catch (const std::exception &error) {
+    if (is_out_of_memory(error)) throw_out_of_memory(gpu_);
+    throw_one_line(error);
+  }
+}
+
+void TorchEvaluator::evaluate_in_torch(const Configuration &configuration,
+                                       const NeighborGraph &graph, Evaluation &result)
+{
   const auto n_atoms = configuration.n_atoms();
   const auto n_owned = configuration.n_owned;
   const auto n_edges = graph.n_edges();
@@ -168,14 +164,10 @@ void TorchEvaluator::evaluate(const Configuration &configuration, const Neighbor
   // Straight interpretation: the profiling executor would make the first steps several times
   // slower. For this call alone: without it, Python in the same process could export no model.
   const torch::jit::GraphOptimizerEnabledGuard interpret(false);
-  torch::Tensor energies, gradient;
-  try {
-    const auto owned = atomic_energies(input).narrow(0, 0, n_owned);
-    gradient = in_double_on_cpu(torch::autograd::grad({owned.sum()}, {input.edge_vectors})[0]);
-    energies = in_double_on_cpu(owned);
-  } catch (const std::exception &error) {
-    throw_one_line(error);
-  }
+  const auto owned = atomic_energies(input).narrow(0, 0, n_owned);
+  const auto gradient =
+      in_double_on_cpu(torch::autograd::grad({owned.sum()}, {input.edge_vectors})[0]);
+  const auto energies = in_double_on_cpu(owned);
 
   result.atomic_energies.assign(energies.data_ptr<double>(), energies.data_ptr<double>() + n_owned);
   // Summed in double: the model's own single-precision total loses digits in large cells.

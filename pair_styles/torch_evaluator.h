@@ -58,10 +58,14 @@ class TorchEvaluator : public Evaluator {
   std::string model_file_;
   torch::jit::Module model_;
   torch::Device device_{torch::kCPU};
+  int gpu_ = -1;
   torch::ScalarType dtype_ = torch::kFloat32;
   int layers_ = 0;
 
  private:
+  void evaluate_in_torch(const Configuration &configuration, const NeighborGraph &graph,
+                         Evaluation &result);
+
   std::vector<std::string> elements_;    // as asked for
   std::string exported_by_;
   double cutoff_ = 0.0;

@@ -20,14 +20,15 @@ def calculator(model: Model, *, device: str) -> Calculator:
         from mace.calculators import MACECalculator
 
         with _default_dtype_kept():
-            made: Calculator = MACECalculator(
+            made = MACECalculator(
                 model_paths=str(model.checkpoint()),
                 device=device,
                 default_dtype=model.options.get("dtype", "float32"),
                 head=model.options.get("head"),
             )
         _head(model, made.available_heads)  # MACE takes its last head for one that it does not have
-    return made
+    calculator: Calculator = made
+    return calculator
 
 
 def export(model: Model, path: Path) -> None:

@@ -67,7 +67,9 @@ def test_an_environment_is_made_mended_and_kept_up_to_date(
 
 def test_a_package_that_is_not_to_be_had(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environments, "_requirements", lambda _: "no-such-package-of-hopkin==1.0\n")
-    with pytest.raises(MachineError, match=r"cannot install .*no-such-package-of-hopkin==1\.0"):
+    with pytest.raises(
+        MachineError, match=r"cannot install the packages of tiny: .*no-such-package-of-hopkin==1\.0"
+    ):
         install("tiny", say=lambda _: None)
     assert interpreter("tiny") is None
 

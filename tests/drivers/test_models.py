@@ -319,19 +319,31 @@ def test_options_that_are_not_accepted(name: str, reason: str) -> None:
         find_model(name)
 
 
+def test_a_modal_that_the_checkpoint_does_not_have(cache: Path) -> None:
+    with pytest.raises(ModelError, match=r"this checkpoint has no modal PBEsol: it has R2SCAN, PBE"):
+        fetch(find_model("sevennet-mf-0:modal=PBEsol"))
+
+
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("options", "available", "default", "said"),
     [
-        ("sevennet-mf-0:modal=PBEsol", "this checkpoint has no modal PBEsol: it has R2SCAN, PBE"),
-        ("sevennet-0:modal=PBE", "this checkpoint has no modal PBE: it has none"),
+        ({"head": "pbe"}, ["pbe", "omat"], None, "pbe"),
+        ({}, ["pbe", "omat"], "omat", "omat"),
+        ({}, [], None, None),
+        ({"head": "pbe"}, [], None, ModelError("this checkpoint has no head pbe: it has none")),
+        (
+            *({}, ["pbe", "omat"], None),
+            ModelError("this checkpoint wants a head after its name, as in NAME:head=pbe: it has pbe, omat"),
+        ),
     ],
 )
-def test_a_modal_that_the_checkpoint_does_not_have(name: str, reason: str, cache: Path) -> None:
-    with pytest.raises(ModelError, match=reason):
-        fetch(find_model(name))
+def test_choice_that_a_checkpoint_leaves(
+    options: dict[str, str], available: list[str], default: str | None, said: str | ModelError | None
+) -> None:
+    from hopkin.drivers.adapters.checkpoint import choose
 
-
-def test_a_modal_has_to_be_chosen(cache: Path) -> None:
-    model = registry()["sevennet-mf-0"].model_copy(update={"options": {}})
-    with pytest.raises(ModelError, match=r"wants a modal after its name, as in NAME:modal=R2SCAN: it has R2"):
-        fetch(model)
+    if isinstance(said, ModelError):
+        with pytest.raises(ModelError, match=f"^{said}$"):
+            choose(options, "head", available, default=default)
+    else:
+        assert choose(options, "head", available, default=default) == said

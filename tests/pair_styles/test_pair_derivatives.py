@@ -103,10 +103,11 @@ def test_atomic_energies_sum_to_the_energy(
         assert np.ptp(atomic[elements == element]) < 1.5
 
 
+@pytest.mark.parametrize("style", ["sevennet", "double_mace"])
 def test_atomic_virials_sum_to_the_pressure(
-    crystal: ase.Atoms, sevennet: PairStyle, lammps: LammpsInProcess
+    crystal: ase.Atoms, style: str, request: pytest.FixtureRequest, lammps: LammpsInProcess
 ) -> None:
-    lammps.load(crystal, sevennet)
+    lammps.load(crystal, request.getfixturevalue(style))
     lammps.commands("compute atomic all stress/atom NULL pair")
     lammps.commands("compute total all reduce sum c_atomic[*]")
     lammps.commands("thermo_style custom step pe pxx pyy pzz pyz pxz pxy c_total[*]")

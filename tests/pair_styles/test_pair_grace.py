@@ -1,6 +1,7 @@
 """`pair_style grace` says what TPCalculator says; its forces are slopes; what it cannot do it refuses."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -297,6 +298,55 @@ def test_without_tensorflow(tmp_path: Path, saved_model: Path, raw_environment: 
     )
     assert ended.returncode != 0
     assert f"pair_style grace: no TensorFlow in '{tmp_path}', which {TENSORFLOW} names" in ended.stdout
+
+
+# The C API of TensorFlow, as far as it goes where the memory of a GPU does not hold the model.
+FAKE_OF_A_FULL_GPU = """
+#define GIVES(name) void *name(void) { return (void *) 0; }
+GIVES(TF_NewStatus) GIVES(TF_DeleteStatus) GIVES(TF_NewBuffer) GIVES(TF_DeleteBuffer)
+GIVES(TF_AllocateTensor) GIVES(TF_DeleteTensor) GIVES(TF_TensorType) GIVES(TF_NumDims) GIVES(TF_Dim)
+GIVES(TF_TensorByteSize) GIVES(TF_TensorData) GIVES(TF_NewGraph) GIVES(TF_DeleteGraph)
+GIVES(TF_GraphOperationByName) GIVES(TF_NewSessionOptions) GIVES(TF_DeleteSessionOptions) GIVES(TF_SetConfig)
+GIVES(TF_CloseSession) GIVES(TF_DeleteSession) GIVES(TF_SessionRun)
+static int code;
+void *TF_LoadSessionFromSavedModel(void) { code = 8; return (void *) 0; }
+int TF_GetCode(void *status) { return code; }
+const char *TF_Message(void *status) { return "OOM when allocating tensor with shape[2,3]\\nand more"; }
+const char *TF_Version(void) { return "fake"; }
+"""
+
+
+def test_memory_that_does_not_suffice(tmp_path: Path, saved_model: Path) -> None:
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no gcc")
+    (tmp_path / "fake.c").write_text(FAKE_OF_A_FULL_GPU)
+    library = tmp_path / "libtensorflow.so.2"
+    argv = [compiler, "-shared", "-fPIC", "-o", str(library), str(tmp_path / "fake.c")]
+    subprocess.run(argv, check=True, capture_output=True)
+    (tmp_path / "deck.in").write_text(DECK.format(model=saved_model))
+    argv = [engine.executable("lmp"), "-in", "deck.in", "-log", "none"]
+    environment = {**os.environ, TENSORFLOW: str(tmp_path)}
+    ended = subprocess.run(
+        argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode != 0
+    (error,) = [line for line in (ended.stdout + ended.stderr).splitlines() if "ERROR" in line]
+    assert "pair_style grace: not enough memory on " in error
+    assert "another device (HOPKIN_DEVICE)" in error
+
+
+@pytest.mark.parametrize(
+    ("device", "reason"),
+    [("gpu", "names no device: wanted cpu, cuda or cuda:1"), ("cuda:99", "but there are ")],
+)
+def test_device(
+    grace: PairStyle, lammps: LammpsInProcess, monkeypatch: pytest.MonkeyPatch, device: str, reason: str
+) -> None:
+    monkeypatch.setenv("HOPKIN_DEVICE", device)
+    assert f"pair_style grace: HOPKIN_DEVICE={device} {reason}" in refusal(lammps, grace)
+    monkeypatch.setenv("HOPKIN_DEVICE", "cpu")
+    assert lammps.evaluate(crystal("Li2O"), grace).energy < 0.0
 
 
 NEB = """

@@ -15,6 +15,7 @@ from conftest import MaceReference
 from in_process import BAR_PER_EV_A3, FloatArray, PairStyle
 
 from hopkin.drivers import decks, engine
+from hopkin.drivers.materials import build_material
 from hopkin.drivers.parity import rattled
 from hopkin.drivers.structures import lammps_orientation
 
@@ -158,12 +159,35 @@ def test_sevennet_in_a_crystal(litis2: ase.Atoms, sevennet: PairStyle, tmp_path:
     assert_same_in_single(run(tmp_path, ranks, litis2, sevennet), run(tmp_path, 1, litis2, sevennet))
 
 
+def supercell(atoms: ase.Atoms) -> ase.Atoms:
+    """2x2x2 cells, no two alike."""
+    return rattled(lammps_orientation(atoms.repeat((2, 2, 2))))
+
+
 @pytest.mark.slow
 def test_published_mace(litis2: ase.Atoms, published_mace: MaceReference, tmp_path: Path) -> None:
-    crystal = litis2.repeat((2, 2, 2))
-    crystal.positions += np.random.default_rng(1).normal(scale=0.05, size=crystal.positions.shape)
-    pair = published_mace.pair("float32")
-    assert_same_in_single(run(tmp_path, 2, crystal, pair), run(tmp_path, 1, crystal, pair))
+    crystal, pair = supercell(litis2), published_mace.pair("float32")
+    base = run(tmp_path, 1, crystal, pair)
+    for ranks in (2, 4):
+        assert_same_in_single(run(tmp_path, ranks, crystal, pair), base)
+
+
+def test_mace_in_a_supercell(litis2: ase.Atoms, small_mace: MaceReference, tmp_path: Path) -> None:
+    crystal, pair = supercell(litis2), small_mace.pair("float32")
+    base = run(tmp_path, 1, crystal, pair)
+    for ranks in (2, 4):
+        assert_same_in_single(run(tmp_path, ranks, crystal, pair), base)
+    assert np.abs(base.forces).max() > 0.1
+
+
+@pytest.mark.slow
+def test_grace_in_a_supercell(grace: PairStyle, tmp_path: Path) -> None:
+    """224 atoms of LiFePO4, in double precision."""
+    crystal = supercell(build_material("LiFePO4-olivine"))
+    base = run(tmp_path, 1, crystal, grace)
+    for ranks in (2, 4):
+        assert_same_in_double(run(tmp_path, ranks, crystal, grace), base)
+    assert np.abs(base.forces).max() > 0.1
 
 
 @pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])

@@ -18,7 +18,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from in_process import LammpsInProcess, PairStyle
 
-from hopkin.drivers import engine, lammps_plugins
+from hopkin.drivers import bridge, engine, lammps_plugins
 from hopkin.drivers.errors import LammpsError
 from hopkin.drivers.parity import rattled
 from hopkin.drivers.structures import lammps_orientation
@@ -50,6 +50,18 @@ class Counted(EMT):
 
 class FailsAtThirdCall(Counted):
     fail_at = 3
+
+
+class TooLarge(EMT):
+    def calculate(self, *arguments, **options):
+        raise MemoryError
+
+
+class FakeOfAFullGPU(EMT):
+    def calculate(self, *arguments, **options):
+        import torch
+
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\\nGPU 0 has 7.79 GiB")
 
 
 class WithoutStress(EMT):
@@ -194,6 +206,55 @@ def test_lammps_goes_on_after_a_python_exception(
     final.positions = state.positions
     final.calc = EMT()
     assert state.energy == pytest.approx(final.get_potential_energy(), rel=0, abs=tolerances.DOUBLE_EV)
+
+
+@pytest.mark.parametrize("factory", ["TooLarge", "FakeOfAFullGPU"])
+def test_memory_that_does_not_suffice(
+    alloy: ase.Atoms, lammps: LammpsInProcess, factories: Path, factory: str
+) -> None:
+    lammps.load(alloy, pair_from(factories, factory))
+    with pytest.raises(
+        Exception, match=r"pair_style hopkin: model ase:.*: not enough memory: take a smaller"
+    ):
+        lammps.run()
+
+
+@pytest.mark.parametrize(
+    ("device", "reason"),
+    [
+        ("gpu", "names no device: wanted cpu, cuda or cuda:1"),
+        ("cuda:", "names no device: wanted cpu, cuda or cuda:1"),
+        ("cuda:99", r"but there are \d+ GPU\(s\)"),
+    ],
+)
+def test_device(
+    alloy: ase.Atoms,
+    lammps: LammpsInProcess,
+    chgnet: PairStyle,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    reason: str,
+) -> None:
+    monkeypatch.setenv("HOPKIN_DEVICE", device)
+    with pytest.raises(Exception, match=f"ERROR: pair_style hopkin: HOPKIN_DEVICE={device} {reason}"):
+        lammps.load(alloy, chgnet)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rank", "n_gpus", "device"),
+    [
+        ("", 3, 0, "cpu"),
+        ("", 3, 2, "cuda:1"),
+        ("cuda", 3, 2, "cuda:1"),
+        ("cuda:0", 3, 2, "cuda:0"),
+        ("cpu", 3, 2, "cpu"),
+    ],
+)
+def test_device_of_a_rank(
+    wanted: str, rank: int, n_gpus: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOPKIN_DEVICE", wanted)
+    assert bridge._device(rank, n_gpus) == device
 
 
 @pytest.mark.parametrize(
