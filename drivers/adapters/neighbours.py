@@ -1,4 +1,4 @@
-"""Edges of a periodic crystal, from a list of candidates that is built once per skin."""
+"""Edges of a periodic crystal, from candidates that are searched once per skin."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from hopkin.drivers.adapters.interface import FloatArray
 
 IntArray = NDArray[np.int64]
 
+_PERIODIC = np.ones(3, dtype=np.int64)
 _TOLERANCE = 1e-8  # [A2] what pymatgen, and the models that use it, take for the cutoff itself
 
 
@@ -37,80 +38,84 @@ class Edges:
 
 
 class NeighbourList:
-    """Edges shorter than a cutoff, exactly those of a list built anew.
+    """Edges within a cutoff, exactly those of a list built anew.
 
-    Candidates, up to a skin beyond the cutoff, are kept as long as none that is not among them can have come
-    within the cutoff.
+    Candidates, up to a skin beyond the cutoff, are kept as long as no other pair can have come within it.
     """
 
     def __init__(self, cutoff: float, *, skin: float = 1.0) -> None:
         self._cutoff = cutoff
         self._skin = skin
-        self._positions = np.empty((0, 3))
-        self._cell = np.eye(3)
+        self._searched: tuple[FloatArray, FloatArray, Edges] | None = None  # positions, cell, candidates
         self.builds = 0
         """How often candidates have been searched."""
 
     def edges(self, positions: FloatArray, cell: FloatArray) -> Edges:
-        """Find the edges of a configuration that is periodic in three dimensions.
-
-        Parameters
-        ----------
-        positions
-            (n_atoms, 3) [A]
-        cell
-            (3, 3) rows are the cell vectors [A]
-        """
-        if not self._holds(positions, cell):
-            self._build(positions, cell)
-        centers, neighbours, images = self._centers, self._neighbours, self._images
-        vectors = positions[neighbours] + images @ cell - positions[centers]
+        """Find the edges of a configuration; see `find_edges`."""
+        if self._searched is None or not self._hold(*self._searched[:2], positions, cell):
+            found = find_edges(positions, cell, self._cutoff + self._skin)
+            self._searched = positions.copy(), cell.copy(), found
+            self.builds += 1
+        among = self._searched[2]
+        vectors = positions[among.neighbours] + among.images @ cell - positions[among.centers]
         squares = np.einsum("ij,ij->i", vectors, vectors)
-        # an edge and its reverse differ in the last digit: the first of the two speaks for both
-        squares = squares[self._first]
+        # those of an edge and of its reverse differ in the last digit: the smaller one speaks for both
+        squares = np.minimum(squares, squares[among.reverse])
         kept = squares < self._cutoff**2 + _TOLERANCE
-        renumbered = np.cumsum(kept) - 1
         return Edges(
-            centers=centers[kept],
-            neighbours=neighbours[kept],
-            images=images[kept],
+            centers=among.centers[kept],
+            neighbours=among.neighbours[kept],
+            images=among.images[kept],
             distances=np.sqrt(squares[kept]),
-            reverse=renumbered[self._reverse[kept]],
+            reverse=(np.cumsum(kept) - 1)[among.reverse[kept]],
         )
 
-    def _holds(self, positions: FloatArray, cell: FloatArray) -> bool:
-        """Whether every pair within the cutoff is among the candidates.
+    def _hold(
+        self, positions_then: FloatArray, cell_then: FloatArray, positions: FloatArray, cell: FloatArray
+    ) -> bool:
+        """Whether the candidates of then hold every pair that is within the cutoff now.
 
         With the deformation F of the cell and displacements u beyond it, r_ij = r_ij(then) F + u_j - u_i: no
         pair comes nearer than its distance then times the least singular value of F, less 2 max |u|.
         """
-        if positions.shape != self._positions.shape:
+        if positions.shape != positions_then.shape:
             return False
-        deformation = np.linalg.solve(self._cell, cell)
-        displacements = positions - self._positions @ deformation
+        deformation = np.linalg.solve(cell_then, cell)
+        displacements = positions - positions_then @ deformation
         least = np.linalg.svd(deformation, compute_uv=False)[-1]
-        moved = np.sqrt(np.einsum("ij,ij->i", displacements, displacements).max())
+        moved = np.linalg.norm(displacements, axis=1).max()
         return bool((self._cutoff + self._skin) * least - 2 * moved > self._cutoff)
 
-    def _build(self, positions: FloatArray, cell: FloatArray) -> None:
-        found = find_points_in_spheres(
-            *(positions, positions),
-            r=self._cutoff + self._skin,
-            pbc=np.ones(3, dtype=np.int64),
-            lattice=cell,
-            tol=_TOLERANCE,
-        )
-        centers, neighbours, images = (array.astype(np.int64) for array in found[:3])
-        others = (centers != neighbours) | images.any(axis=1)
-        centers, neighbours, images = centers[others], neighbours[others], images[others]
-        there = np.lexsort((*images.T, neighbours, centers))
-        back = np.lexsort((*-images.T, centers, neighbours))
-        self._reverse = np.empty_like(there)
-        self._reverse[there] = back
-        self._first = np.minimum(self._reverse, np.arange(len(centers)))
-        self._centers, self._neighbours, self._images = centers, neighbours, images
-        self._positions, self._cell = positions.copy(), cell.copy()
-        self.builds += 1
+
+def find_edges(positions: FloatArray, cell: FloatArray, cutoff: float) -> Edges:
+    """Find the edges of a configuration that is periodic in three dimensions.
+
+    Parameters
+    ----------
+    positions
+        (n_atoms, 3) [A]
+    cell
+        (3, 3) rows are the cell vectors [A]
+    cutoff
+        longest edge [A]
+    """
+    centers, neighbours, images, distances = find_points_in_spheres(
+        *(positions, positions), r=cutoff, pbc=_PERIODIC, lattice=cell, tol=_TOLERANCE
+    )
+    # one edge of two; the other one is made from it
+    along = images @ [1e8, 1e4, 1.0]
+    half = (along > 0) | ((along == 0) & (centers < neighbours))
+    centers, neighbours, images = centers[half], neighbours[half], images[half]
+    from_all = np.concatenate([centers, neighbours])
+    order = np.argsort(from_all, kind="stable")
+    place = np.argsort(order)
+    return Edges(
+        centers=from_all[order].astype(np.int64),
+        neighbours=np.concatenate([neighbours, centers])[order].astype(np.int64),
+        images=np.concatenate([images, -images])[order].astype(np.int64),
+        distances=np.tile(distances[half], 2)[order],
+        reverse=np.roll(place, len(centers))[order],
+    )
 
 
 def angles(centers: IntArray) -> tuple[IntArray, IntArray]:

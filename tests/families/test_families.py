@@ -13,6 +13,9 @@ from hopkin.drivers.errors import MachineError
 from hopkin.drivers.materials import build_material
 from hopkin.drivers.models import Model, fetch, find_model
 from hopkin.drivers.parity import verify
+from hopkin.drivers.specification import BarrierSpecification, specify
+from hopkin.drivers.structures import load_structure
+from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 
 pytestmark = pytest.mark.slow
 
@@ -116,3 +119,27 @@ def test_a_model_nobody_registered(tmp_path: Path) -> None:
     assert result["converged"]
     assert result["parity"]["golden_difference_eV_per_atom"] is None
     assert 0.1 < result["barrier_eV"] < 0.5
+
+
+def test_families_that_exclude_one_another_in_one_process(tmp_path: Path) -> None:
+    """TensorFlow and torch of e3nn 0.4.4: a band by each, one after the other, to a rough tolerance."""
+    structure = load_structure("LiFePO4-olivine")
+    results = {}
+    for name in ("grace-small-lfp", "mace-mp-0-small:dtype=float64", "grace-small-lfp"):
+        model = ready(name)
+        wanted = specify(
+            BarrierSpecification,
+            **{"model": name, "images": 3, "repeats": (1, 2, 1), "relax_bulk": False},
+            force_tolerance_eV_per_A=1.0,
+        )
+        (hop,) = select_hops(structure, "Li", wanted.max_length_A, "0")
+        run, result = run_barrier(structure, hop, model, wanted, tmp_path, say=say)
+        assert results.setdefault(name, (run.path, result)) == (run.path, result)
+    (_, grace), (_, mace) = results.values()
+    assert grace["model"] == "grace-small-lfp"
+    assert mace["model"] == "mace-mp-0-small:dtype=float64"
+    assert [result["failure"] for result in (grace, mace)] == [None, None]
+    assert mace["parity"]["force_difference_eV_per_A"] < 1e-10
+    assert grace["energies_eV"] != mace["energies_eV"]
+    python = {ready(name).interpreter() for name in results}
+    assert len(python) == 2
