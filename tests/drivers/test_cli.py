@@ -104,3 +104,15 @@ def test_fetch_prints_the_path_alone(run: Run, emt: str) -> None:
     said = run("models", "fetch", emt)
     assert said.code == 0
     assert Path(said.out.strip()).is_file()
+
+
+def test_models_show_lists_the_options_of_a_family(run: Run) -> None:
+    said = json.loads(run("models", "show", "mace-mp-0-small:dtype=float64", "--json").out)
+    assert said["options"] == {"dtype": "float64"}
+    assert said["options_of_family"] == {"dtype": ["float32", "float64"], "head": []}
+
+
+def test_an_option_that_a_family_does_not_have_is_one_sentence(run: Run) -> None:
+    said = run("models", "verify", "chgnet-0.3.0:dtype=float64")
+    assert said.code == 2
+    assert said.err.strip() == ("hopkin: model chgnet-0.3.0: family chgnet has no option dtype: it has none")
