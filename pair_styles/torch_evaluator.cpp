@@ -18,7 +18,6 @@
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
-#include <string_view>
 #include <utility>
 
 namespace hopkin {
@@ -49,17 +48,8 @@ torch::Tensor in_double_on_cpu(const torch::Tensor &tensor)
   return tensor.detach().to(torch::kCPU, torch::kFloat64).contiguous();
 }
 
-// TorchScript passes on what is said alone: the type of the exception is lost in it.
-bool is_out_of_memory(const std::exception &error)
-{
-  const std::string_view said = error.what();
-  return dynamic_cast<const c10::OutOfMemoryError *>(&error) != nullptr ||
-         said.find("CUDA out of memory") != std::string_view::npos ||
-         said.find("DefaultCPUAllocator: can't allocate memory") != std::string_view::npos;
-}
-
-// What libtorch says of a failure, without the stacks of C++ and TorchScript around it.
-[[noreturn]] void throw_one_line(const std::exception &error)
+// What libtorch says of a failure in one line, without the stacks of C++ and TorchScript around it.
+std::string cause_of(const std::exception &error)
 {
   const auto *of_torch = dynamic_cast<const c10::Error *>(&error);
   std::istringstream lines(of_torch ? of_torch->what_without_backtrace() : error.what());
@@ -70,7 +60,16 @@ bool is_out_of_memory(const std::exception &error)
     // the interpreter ends with the cause, everything else begins with it
     if (std::string(error.what()).find("TorchScript interpreter") == std::string::npos) break;
   }
-  throw std::runtime_error("the model failed: " + found);
+  return found;
+}
+
+// TorchScript passes on what is said alone: the type of the exception is lost in it.
+bool is_out_of_memory(const std::exception &error)
+{
+  if (dynamic_cast<const c10::OutOfMemoryError *>(&error)) return true;
+  const auto cause = cause_of(error);
+  return cause.find("CUDA out of memory") != std::string::npos ||
+         cause.find("DefaultCPUAllocator: can't allocate memory") != std::string::npos;
 }
 
 std::string joined(const std::vector<std::string> &words)
@@ -136,7 +135,7 @@ void TorchEvaluator::evaluate(const Configuration &configuration, const Neighbor
     evaluate_in_torch(configuration, graph, result);
   } catch (const std::exception &error) {
     if (is_out_of_memory(error)) throw_out_of_memory(gpu_);
-    throw_one_line(error);
+    throw std::runtime_error("the model failed: " + cause_of(error));
   }
 }
 
