@@ -9,6 +9,7 @@ from ase.data import chemical_symbols
 
 from hopkin.drivers import environments, models, weights, worker
 from hopkin.drivers.adapters.ase import ASEAdapter
+from hopkin.drivers.campaign import load_campaign
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import State, fetch, find_model, registry
 from hopkin.drivers.weights import sha256_of
@@ -300,6 +301,15 @@ def test_options_go_into_the_files_name() -> None:
     exported = [find_model(name).exported() for name in names]
     assert exported[0] != exported[1]
     assert find_model("sevennet-mf-0:modal=PBE").exported() == exported[0]
+
+
+def test_options_need_no_quotes_in_a_campaign(tmp_path: Path) -> None:
+    names = ("mace-mp-0-small:dtype=float64", "sevennet-mf-0:modal=R2SCAN")
+    for listed in (f"[{', '.join(names)}]", "".join(f"\n- {name}" for name in names)):
+        (tmp_path / "campaign.yaml").write_text(
+            f"name: both\nmodels: {listed}\nbarriers:\n- structures: [LiFePO4-olivine]\n"
+        )
+        assert load_campaign(tmp_path / "campaign.yaml").models == names
 
 
 @pytest.mark.parametrize(
