@@ -1,11 +1,15 @@
 """Results of a campaign beside what is known: one row for each hop and model."""
 
 import csv
-import io
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hopkin.analysis.metrics import errors
 from hopkin.analysis.references import Reference, find_reference, read_references
 from hopkin.analysis.results import Run, find_runs, read_object
 
@@ -26,7 +30,7 @@ DYNAMICS_COLUMNS = (
 
 
 def collect(results: Path) -> dict[str, list[Row]]:
-    """Gather the tables of a results folder: `barriers` and `dynamics`, where it has any.
+    """Gather the tables of a results folder that it has: `barriers`, their `statistics`, and `dynamics`.
 
     A campaign (`campaign.json`) has a row for each of its jobs, those too that ended with an error or have
     not begun; a folder without one, for each of its runs. Known barriers are those of `references.json`.
@@ -35,7 +39,8 @@ def collect(results: Path) -> dict[str, list[Row]]:
     rows = [_row(job, run) for job, run in _jobs(results)]
     barriers = [_compared(row, known) for row in rows if row["kind"] in ("barrier", "neb")]
     dynamics = [_only(row, DYNAMICS_COLUMNS) for row in rows if row["kind"] == "md"]
-    return {name: table for name, table in (("barriers", barriers), ("dynamics", dynamics)) if table}
+    tables = {"barriers": barriers, "statistics": statistics(barriers), "dynamics": dynamics}
+    return {name: table for name, table in tables.items() if table}
 
 
 def _jobs(results: Path) -> list[tuple[Mapping[str, Any], Run | None]]:
@@ -80,10 +85,68 @@ def _only(row: Row, columns: Sequence[str]) -> Row:
     return {name: row.get(name) for name in columns}
 
 
-def table_csv(rows: Sequence[Row]) -> str:
-    """Write rows as CSV; what is missing stays empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def statistics(barriers: Sequence[Row], *, seed: int = 1) -> list[Row]:
+    """Errors of barriers that have a reference, of each model, and of each model and family of structures.
+
+    Two rows of each. `converged`: of the runs that ended without a failure. `all`: of every run that has a
+    number, that of a failed run too, such as a saddle below an end (type II); a run that diverged (type I),
+    whose end left its site, or that ended with an error has none. `n_cases` counts those, too, and `failures`
+    tells what they were.
+
+    Parameters
+    ----------
+    barriers
+        rows of `collect`
+    seed
+        of the bootstrap intervals, which are columns `..._low` and `..._high`
+    """
+    cases = [row for row in barriers if row["reference_eV"] is not None]
+    table = []
+    for model in dict.fromkeys(row["model"] for row in cases):
+        ours = [row for row in cases if row["model"] == model]
+        families = sorted({row["family"] for row in ours if row["family"]})
+        for family in ("", *(families if len(families) > 1 else ())):
+            group = [row for row in ours if family in ("", row["family"])]
+            failures = Counter(row["failure"] for row in group if row["failure"])
+            for over in ("converged", "all"):
+                counted = [
+                    row
+                    for row in group
+                    if row["error_eV"] is not None and (over == "all" or not row["failure"])
+                ]
+                table.append(
+                    {"model": model, "family": family or "all", "over": over, "n_cases": len(group)}
+                    | _errors(counted, seed)
+                    | {"failures": ", ".join(f"{n} {failure}" for failure, n in sorted(failures.items()))}
+                )
+    return table
+
+
+def _errors(rows: Sequence[Row], seed: int) -> Row:
+    """Fields of `metrics.Errors`, those in eV named so; None what is not determined."""
+    fields: Row = {"n": len(rows)}
+    found = None
+    if rows:
+        known = np.array([row["reference_eV"] for row in rows])
+        found = errors(known, known + [row["error_eV"] for row in rows], seed=seed)
+    for name in ("mae", "rmse", "median_ae", "max_ae", "bias", "r2", "slope"):
+        unit = "" if name in ("r2", "slope") else "_eV"
+        value = math.nan if found is None else getattr(found, name)
+        fields[f"{name}{unit}"] = value if math.isfinite(value) else None
+        if name != "max_ae":
+            low, high = (None, None) if found is None else found.intervals.get(name, (None, None))
+            fields |= {f"{name}{unit}_low": low, f"{name}{unit}_high": high}
+    return fields
+
+
+def write_tables(results: Path) -> None:
+    """Write the tables of a results folder there, each as CSV and Parquet."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    for name, rows in collect(results).items():
+        with (results / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        parquet.write_table(pa.Table.from_pylist(rows), results / f"{name}.parquet")

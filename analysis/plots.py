@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from hopkin.analysis.arrays import FloatArray
 
@@ -82,6 +83,26 @@ class MsdCurve:
     windowed: FloatArray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ParityPoints:
+    """Numbers of one model, and what is known of them.
+
+    Attributes
+    ----------
+    label
+        What the points are called, the model.
+    reference, computed
+        (n,) numbers, pair by pair.
+    failed
+        (n,) True for a run that did not pass its checks: drawn open.
+    """
+
+    label: str
+    reference: FloatArray
+    computed: FloatArray
+    failed: NDArray[np.bool_]
+
+
 def plot_energy_profiles(profiles: Sequence[EnergyProfile], *, coordinate_label: str) -> Figure:
     """Draw the energy along a path, one curve per model, each barrier of each in the legend.
 
@@ -117,6 +138,34 @@ def plot_energy_profiles(profiles: Sequence[EnergyProfile], *, coordinate_label:
         axes.set_xlabel(coordinate_label)
         axes.set_ylabel("energy relative to initial image (eV)")
         _legend(axes, len(profiles))
+        return figure
+
+
+def plot_parity(points: Sequence[ParityPoints], *, quantity: str) -> Figure:
+    """Draw computed against known numbers, one colour per model; open where the run failed."""
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(5.2, 4.2)
+        every = np.concatenate([np.concatenate([p.reference, p.computed]) for p in points] or [np.zeros(0)])
+        ends = (min(0.0, every.min()), every.max()) if len(every) else (0.0, 1.0)
+        axes.plot(ends, ends, color="0.6", linewidth=0.9, linestyle="--", zorder=0)
+        for index, series in enumerate(points):
+            style = _style(index)
+            for failed, face in ((False, style["color"]), (True, "none")):
+                chosen = series.failed == failed
+                axes.scatter(
+                    series.reference[chosen],
+                    series.computed[chosen],
+                    s=22,
+                    marker=style["marker"],
+                    edgecolors=style["color"],
+                    facecolors=face,
+                    linewidths=0.9,
+                    label=None if failed else series.label,
+                )
+        axes.set_aspect("equal")
+        axes.set_xlabel(f"known {quantity}")
+        axes.set_ylabel(f"computed {quantity}")
+        _legend(axes, len(points))
         return figure
 
 

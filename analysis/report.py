@@ -1,7 +1,7 @@
 """One self-contained HTML page from a folder of runs."""
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
@@ -14,29 +14,25 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from hopkin.analysis import columns
+from hopkin.analysis.comparison import Row, collect
 from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.plots import (
     STYLE,
     EnergyProfile,
     MsdCurve,
+    ParityPoints,
     plot_energy_profiles,
     plot_msd,
+    plot_parity,
     plot_rdf,
 )
 from hopkin.analysis.results import Run, find_runs, read_table
 
 MISSING = "–"  # noqa: RUF001 - the dash of a table
+_NO_METADATA: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_STATES = ("finished", "failed", "unfinished", "unreadable")
 NOT_DRAWN = "type_I_divergence"  # energies without meaning, of any size
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column of a table in the report: its heading, its unit, and its cell of each run."""
-
-    heading: str
-    cell: Callable[[Run], Any]
-    unit: str = ""
-    numeric: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,23 +83,69 @@ def write_report(results_root: Path, output: Path) -> None:
         models=_distinct(complete, "model"),
         materials=_distinct(complete, "material"),
         tables=[
-            ("Migration barriers", _BARRIER_COLUMNS, barriers, _BARRIER_NOTE),
-            ("Molecular dynamics", _MD_COLUMNS, dynamics, _MD_NOTE),
+            ("Migration barriers", columns.BARRIER_COLUMNS, barriers, columns.BARRIER_NOTE),
+            ("Molecular dynamics", columns.MD_COLUMNS, dynamics, columns.MD_NOTE),
             (
                 "Other runs",
-                _OTHER_COLUMNS,
+                columns.OTHER_COLUMNS,
                 [run for run in complete if run not in barriers and run not in dynamics],
                 "Runs of a kind that this report has no table for.",
             ),
         ],
+        comparisons=list(_comparisons(Path(results_root))),
+        comparison_note=columns.COMPARISON_NOTE,
+        statistics_columns=columns.STATISTICS_COLUMNS,
+        case_columns=columns.CASE_COLUMNS,
         profiles=list(_energy_figures(barriers)),
         transport=list(_transport_figures(dynamics)),
         open_runs=[run for run in runs if run.state in ("unfinished", "unreadable")],
-        provenance=_PROVENANCE_COLUMNS,
+        provenance=columns.PROVENANCE_COLUMNS,
         runs=runs,
         hopkin_version=_hopkin_version(),
     )
     Path(output).write_text(page, encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A results folder with known barriers: statistics, a figure, and its cases, the furthest off first."""
+
+    heading: str
+    statistics: Sequence[Row]
+    figure: Illustration
+    cases: Sequence[Row]
+
+
+def _comparisons(results_root: Path) -> Iterable[Comparison]:
+    """One for each folder at or below a root that holds known barriers."""
+    for file in sorted(results_root.rglob("references.json")):
+        tables = collect(file.parent)
+        if "statistics" not in tables:
+            continue
+        cases = [row for row in tables["barriers"] if row["reference_eV"] is not None]
+        cases.sort(key=lambda row: -abs(row["error_eV"] or 0.0))
+        yield Comparison(
+            heading=file.parent.resolve().name,
+            statistics=tables["statistics"],
+            figure=Illustration(
+                heading="Computed against known barriers",
+                caption="Dashed: equality. Open: runs that failed and have a number all the same.",
+                svg=_svg(plot_parity(list(_parity_points(cases)), quantity="barrier (eV)")),
+            ),
+            cases=cases,
+        )
+
+
+def _parity_points(cases: Sequence[Row]) -> Iterable[ParityPoints]:
+    for model in sorted({row["model"] for row in cases}):
+        drawn = [row for row in cases if row["model"] == model and row["error_eV"] is not None]
+        known = np.array([row["reference_eV"] for row in drawn])
+        yield ParityPoints(
+            label=model,
+            reference=known,
+            computed=known + np.array([row["error_eV"] for row in drawn]),
+            failed=np.array([bool(row["failure"]) for row in drawn]),
+        )
 
 
 def _energy_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
@@ -211,7 +253,7 @@ def _grouped(runs: Sequence[Run], first: str, second: str) -> Iterable[tuple[tup
 
 def _labels(runs: Sequence[Run], key: str) -> list[str]:
     """Return labels that tell runs apart: model, else with a further field, else directory."""
-    models = [_model(run) or run.name for run in runs]
+    models = [columns.model_name(run) or run.name for run in runs]
     longer = [f"{model}, {key} {run.get(key)}" for model, run in zip(models, runs, strict=True)]
     names = [f"{model}, {run.name}" for model, run in zip(models, runs, strict=True)]
     return next((labels for labels in (models, longer) if len(set(labels)) == len(runs)), names)
@@ -251,114 +293,8 @@ def _shown(value: Any, digits: int = 4) -> str:
     return str(value)
 
 
-def _field(key: str, heading: str, unit: str = "", form: str = "", *, numeric: bool = True) -> Column:
-    """Column of one field of result.json, or of run.json where the result has none."""
-
-    def cell(run: Run) -> Any:
-        value = run.get(key)
-        if key == "failure" and isinstance(value, str):
-            value = value.replace("_", " ")  # so that it can break between words
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return format(value, form) if form and is_number else value
-
-    return Column(heading=heading, cell=cell, unit=unit, numeric=numeric)
-
-
-def _model(run: Run) -> str | None:
-    """Return its name, and what a reader has to know before believing it."""
-    name = run.get("model")
-    if name is None:
-        return None
-    direct = " (direct: forces are no gradient)" if run.get("conservative") is False else ""
-    unverified = " (not verified)" if run.get("verified") is False else ""
-    return f"{name}{direct}{unverified}"
-
-
-def _diffusivity(run: Run) -> str | None:
-    value, error = run.get("diffusivity_windowed_cm2_per_s"), run.get("diffusivity_std")
-    if value is None:
-        return None
-    return f"{value:.2e}" if error is None else f"{value:.2e} ± {error:.1e}"
-
-
-def _parity(run: Run) -> str | None:
-    parity = run.get("parity")
-    difference = parity.get("force_difference_eV_per_A") if isinstance(parity, dict) else None
-    return None if difference is None else f"{difference:.0e}"
-
-
-def _version(run: Run) -> Any:
-    versions = run.get("versions")
-    from_versions = versions.get("hopkin") if isinstance(versions, dict) else None
-    return run.get("hopkin_version") or from_versions
-
-
 def _hopkin_version() -> str:
     try:
         return version("hopkin")
     except PackageNotFoundError:
         return "not installed"
-
-
-_NO_METADATA: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-_STATES = ("finished", "failed", "unfinished", "unreadable")
-_BARRIER_NOTE = (
-    "Barrier: saddle above the mean of the two endpoints; forward and reverse: above the initial "
-    "and the final one. Parity: largest difference of a force component between LAMMPS and the model's "
-    "own calculator on a rattled cell. Red: failed, with the class of the failure."
-)
-_MD_NOTE = (
-    "D, paper: slope of the single-origin MSD at the end of the run, negative where it falls. "
-    "D, windowed: all origins, fitted where the MSD is diffusive, with its standard deviation; "
-    "where that rule allows no number, the reason stands below the MSD. Slope: of ln MSD against ln t, "
-    "1 for diffusion."
-)
-_BARRIER_COLUMNS = (
-    _field("material", "material", numeric=False),
-    _field("ion", "ion", numeric=False),
-    _field("hop", "hop", numeric=False),
-    _field("path_length_A", "path", "Å", ".2f"),
-    Column(heading="model", cell=_model, numeric=False),
-    _field("images", "images"),
-    _field("barrier_eV", "barrier", "eV", ".3f"),
-    _field("forward_barrier_eV", "forward", "eV", ".3f"),
-    _field("reverse_barrier_eV", "reverse", "eV", ".3f"),
-    _field("max_atom_force_eV_per_A", "max force", "eV/Å", ".3f"),
-    _field("failure", "failure", numeric=False),
-    _field("wall_s", "time", "s", ".0f"),
-    Column(heading="parity", cell=_parity, unit="eV/Å"),
-)
-_MD_COLUMNS = (
-    _field("material", "material", numeric=False),
-    _field("ion", "ion", numeric=False),
-    Column(heading="model", cell=_model, numeric=False),
-    _field("temperature_K", "T", "K", ".0f"),
-    _field("temperature_mean_K", "mean T", "K", ".0f"),
-    _field("seed", "seed"),
-    _field("timestep_fs", "step", "fs"),
-    _field("time_ps", "length", "ps", ".1f"),
-    _field("n_ions", "ions"),
-    _field("msd_A2_final", "MSD", "Å²", ".2f"),
-    _field("framework_msd_A2", "framework", "Å²", ".2f"),
-    _field("diffusivity_cm2_per_s", "D, paper", "cm²/s", ".2e"),
-    Column(heading="D, windowed", cell=_diffusivity, unit="cm²/s", numeric=False),
-    _field("n_hops", "hops", form=".0f"),
-    _field("log_log_slope", "slope", form=".2f"),
-    _field("failure", "failure", numeric=False),
-    _field("ns_per_day", "speed", "ns/day", ".3g"),
-)
-_OTHER_COLUMNS = (
-    Column(heading="directory", cell=lambda run: run.name, numeric=False),
-    Column(heading="kind", cell=lambda run: run.kind, numeric=False),
-    _field("failure", "failure", numeric=False),
-)
-_PROVENANCE_COLUMNS = (
-    Column(heading="directory", cell=lambda run: run.name, numeric=False),
-    Column(heading="kind", cell=lambda run: run.kind, numeric=False),
-    Column(heading="state", cell=lambda run: run.state, numeric=False),
-    Column(heading="model", cell=_model, numeric=False),
-    _field("model_sha256", "SHA-256 of the model", numeric=False),
-    _field("route", "route", numeric=False),
-    _field("lammps_version", "LAMMPS", numeric=False),
-    Column(heading="hopkin", cell=_version, numeric=False),
-)

@@ -14,7 +14,7 @@ from typing import Any
 import parsl
 from parsl.dataflow.dflow import DataFlowKernel
 
-from hopkin.analysis.comparison import collect, table_csv
+from hopkin.analysis.comparison import write_tables
 from hopkin.drivers.executors import HighThroughput, Threads, configuration, take_share
 from hopkin.drivers.jobs import Job, Outcome, run_job
 from hopkin.drivers.rundirectory import write_json, writing_to
@@ -80,14 +80,9 @@ def run_campaign(
                 progress.show()
         finally:
             stopping.set()
-            _write_tables(root)
+            with writing_to(root):
+                write_tables(root)
     return [outcomes[number] for number in range(len(jobs))]
-
-
-def _write_tables(root: Path) -> None:
-    for name, rows in collect(root).items():
-        with writing_to(root / f"{name}.csv"):
-            (root / f"{name}.csv").write_text(table_csv(rows))
 
 
 def _in_threads(

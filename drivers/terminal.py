@@ -42,6 +42,10 @@ _SHOWN: Mapping[str, Sequence[str]] = {
         *("material", "mechanism", "hop_index", "model", "barrier_eV", "forward_barrier_eV"),
         *("reference_eV", "error_eV", "failure"),
     ),
+    "statistics": (
+        *("model", "family", "over", "n_cases", "n", "mae_eV", "mae_eV_low", "mae_eV_high", "median_ae_eV"),
+        *("bias_eV", "r2", "slope", "failures"),
+    ),
     "dynamics": ("material", "model", "temperature_K", "diffusivity_cm2_per_s", "n_hops", "failure"),
 }
 
@@ -259,7 +263,7 @@ def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *
         for row in rows:
             table.add_row(*(escape(_shown(row[column])) for column in columns))
         _console.print(table)
-    for row in (row for rows in tables.values() for row in rows if row["message"]):
+    for row in (row for rows in tables.values() for row in rows if row.get("message")):
         title = f"{row['material']}, {row['model']}"
         _console.print(f"{title}: {row['message']}", markup=False, highlight=False, soft_wrap=True)
     for name in tables:

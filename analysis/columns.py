@@ -1,0 +1,173 @@
+"""Columns of the tables in the report, and how their cells read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hopkin.analysis.results import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table in the report: its heading, its unit, and its cell of each run or row."""
+
+    heading: str
+    cell: Callable[[Any], Any]
+    unit: str = ""
+    numeric: bool = True
+
+
+def _field(key: str, heading: str, unit: str = "", form: str = "", *, numeric: bool = True) -> Column:
+    """Column of one field of result.json, or of run.json where the result has none."""
+
+    def cell(run: Run | Mapping[str, Any]) -> Any:
+        value = run.get(key)
+        if key == "failure" and isinstance(value, str):
+            value = value.replace("_", " ")  # so that it can break between words
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return format(value, form) if form and is_number else value
+
+    return Column(heading=heading, cell=cell, unit=unit, numeric=numeric)
+
+
+def _interval(key: str, heading: str, unit: str = "") -> Column:
+    """Column of a statistic with its interval."""
+
+    def cell(row: Mapping[str, Any]) -> str | None:
+        value, low, high = (row[name] for name in (key, f"{key}_low", f"{key}_high"))
+        if value is None:
+            return None
+        return f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+    return Column(heading=heading, cell=cell, unit=unit)
+
+
+def model_name(run: Run) -> str | None:
+    """Return its name, and what a reader has to know before believing it."""
+    name = run.get("model")
+    if name is None:
+        return None
+    direct = " (direct: forces are no gradient)" if run.get("conservative") is False else ""
+    unverified = " (not verified)" if run.get("verified") is False else ""
+    return f"{name}{direct}{unverified}"
+
+
+def _diffusivity(run: Run) -> str | None:
+    value, error = run.get("diffusivity_windowed_cm2_per_s"), run.get("diffusivity_std")
+    if value is None:
+        return None
+    return f"{value:.2e}" if error is None else f"{value:.2e} ± {error:.1e}"
+
+
+def _parity(run: Run) -> str | None:
+    parity = run.get("parity")
+    difference = parity.get("force_difference_eV_per_A") if isinstance(parity, dict) else None
+    return None if difference is None else f"{difference:.0e}"
+
+
+def _version(run: Run) -> Any:
+    versions = run.get("versions")
+    from_versions = versions.get("hopkin") if isinstance(versions, dict) else None
+    return run.get("hopkin_version") or from_versions
+
+
+BARRIER_NOTE = (
+    "Barrier: saddle above the mean of the two endpoints; forward and reverse: above the initial "
+    "and the final one. Parity: largest difference of a force component between LAMMPS and the model's "
+    "own calculator on a rattled cell. Red: failed, with the class of the failure."
+)
+MD_NOTE = (
+    "D, paper: slope of the single-origin MSD at the end of the run, negative where it falls. "
+    "D, windowed: all origins, fitted where the MSD is diffusive, with its standard deviation; "
+    "where that rule allows no number, the reason stands below the MSD. Slope: of ln MSD against ln t, "
+    "1 for diffusion."
+)
+BARRIER_COLUMNS = (
+    _field("material", "material", numeric=False),
+    _field("ion", "ion", numeric=False),
+    _field("hop", "hop", numeric=False),
+    _field("path_length_A", "path", "Å", ".2f"),
+    Column(heading="model", cell=model_name, numeric=False),
+    _field("images", "images"),
+    _field("barrier_eV", "barrier", "eV", ".3f"),
+    _field("forward_barrier_eV", "forward", "eV", ".3f"),
+    _field("reverse_barrier_eV", "reverse", "eV", ".3f"),
+    _field("max_atom_force_eV_per_A", "max force", "eV/Å", ".3f"),
+    _field("failure", "failure", numeric=False),
+    _field("wall_s", "time", "s", ".0f"),
+    Column(heading="parity", cell=_parity, unit="eV/Å"),
+)
+MD_COLUMNS = (
+    _field("material", "material", numeric=False),
+    _field("ion", "ion", numeric=False),
+    Column(heading="model", cell=model_name, numeric=False),
+    _field("temperature_K", "T", "K", ".0f"),
+    _field("temperature_mean_K", "mean T", "K", ".0f"),
+    _field("seed", "seed"),
+    _field("timestep_fs", "step", "fs"),
+    _field("time_ps", "length", "ps", ".1f"),
+    _field("n_ions", "ions"),
+    _field("msd_A2_final", "MSD", "Å²", ".2f"),
+    _field("framework_msd_A2", "framework", "Å²", ".2f"),
+    _field("diffusivity_cm2_per_s", "D, paper", "cm²/s", ".2e"),
+    Column(heading="D, windowed", cell=_diffusivity, unit="cm²/s", numeric=False),
+    _field("n_hops", "hops", form=".0f"),
+    _field("log_log_slope", "slope", form=".2f"),
+    _field("failure", "failure", numeric=False),
+    _field("ns_per_day", "speed", "ns/day", ".3g"),
+)
+COMPARISON_NOTE = (
+    "Error: computed minus known barrier, the same of both: over the mean of the ends, or over one end "
+    "where only that is known. Converged: runs that ended without a failure. All: every run that has a "
+    "number, that of a failed one too, such as a saddle below an end (type II); a run that diverged "
+    "(type I), whose end left its site, or that ended with an error has none, and is counted beside. In "
+    "brackets: 95 % percentile bootstrap intervals over the cases. R² of the numbers as they are, no line "
+    "fitted; slope of computed against known."
+)
+STATISTICS_COLUMNS = (
+    _field("model", "model", numeric=False),
+    _field("family", "family", numeric=False),
+    _field("over", "over", numeric=False),
+    _field("n_cases", "cases"),
+    _field("n", "with number"),
+    _interval("mae_eV", "MAE", "eV"),
+    _interval("median_ae_eV", "median AE", "eV"),
+    _interval("rmse_eV", "RMSE", "eV"),
+    _interval("bias_eV", "bias", "eV"),
+    _interval("r2", "R²"),
+    _interval("slope", "slope"),
+    _field("max_ae_eV", "largest", "eV", ".3f"),
+    _field("failures", "failures", numeric=False),
+)
+CASE_COLUMNS = (
+    _field("material", "material", numeric=False),
+    _field("family", "family", numeric=False),
+    _field("mechanism", "mechanism", numeric=False),
+    _field("hop_index", "hop"),
+    _field("path_length_A", "path", "Å", ".2f"),
+    _field("n_atoms", "atoms"),
+    _field("model", "model", numeric=False),
+    _field("barrier_eV", "barrier", "eV", ".3f"),
+    _field("forward_barrier_eV", "forward", "eV", ".3f"),
+    _field("reverse_barrier_eV", "reverse", "eV", ".3f"),
+    _field("reference_eV", "known", "eV", ".3f"),
+    _field("error_eV", "error", "eV", "+.3f"),
+    _field("failure", "failure", numeric=False),
+    _field("functional", "functional", numeric=False),
+    _field("source", "source", numeric=False),
+)
+OTHER_COLUMNS = (
+    Column(heading="directory", cell=lambda run: run.name, numeric=False),
+    Column(heading="kind", cell=lambda run: run.kind, numeric=False),
+    _field("failure", "failure", numeric=False),
+)
+PROVENANCE_COLUMNS = (
+    Column(heading="directory", cell=lambda run: run.name, numeric=False),
+    Column(heading="kind", cell=lambda run: run.kind, numeric=False),
+    Column(heading="state", cell=lambda run: run.state, numeric=False),
+    Column(heading="model", cell=model_name, numeric=False),
+    _field("model_sha256", "SHA-256 of the model", numeric=False),
+    _field("route", "route", numeric=False),
+    _field("lammps_version", "LAMMPS", numeric=False),
+    Column(heading="hopkin", cell=_version, numeric=False),
+)

@@ -1,0 +1,119 @@
+"""Statistics of a campaign against what is known: hand-made results, failures of every kind among them."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from hopkin.analysis.comparison import collect, statistics, write_tables
+from hopkin.analysis.report import write_report
+
+CASES: list[dict[str, Any]] = [
+    {"material": "a", "family": "olivine", "known": 0.3, "barrier": 0.4, "failure": None},
+    {"material": "b", "family": "olivine", "known": 0.5, "barrier": 0.4, "failure": None},
+    {"material": "c", "family": "layered", "known": 0.7, "barrier": -0.1, "failure": "type_II_unphysical"},
+    {"material": "d", "family": "layered", "known": 0.9, "barrier": None, "failure": "type_I_divergence"},
+    {"material": "e", "family": "layered", "known": 0.9, "barrier": None, "failure": "LammpsError"},
+    {"material": "f", "family": "layered", "known": None, "barrier": 0.2, "failure": None},
+]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    root = tmp_path / "cathodes"
+    jobs = []
+    for case in CASES:
+        directory = root / f"{case['material']}-neb"
+        job = {"kind": "neb", "ion": "Li", "mechanism": "given ends", "hop_index": None, "model": "m"}
+        job |= {name: case[name] for name in ("material", "family", "failure")}
+        job |= {"directory": directory.name, "message": None}
+        if case["failure"] == "LammpsError":
+            job |= {"directory": None, "message": "neb.in failed"}
+        else:
+            directory.mkdir(parents=True)
+            (directory / "run.json").write_text(json.dumps({"kind": "neb", "material": case["material"]}))
+            result = {"barrier_eV": case["barrier"], "forward_barrier_eV": 1.0, "failure": case["failure"]}
+            (directory / "result.json").write_text(json.dumps({**result, "model": "m", "energies_eV": []}))
+        jobs.append(job)
+    known = [
+        {"system": c["material"], "barrier_eV": c["known"], "source": "10.1/x"} for c in CASES if c["known"]
+    ]
+    (root / "campaign.json").write_text(json.dumps({"name": "cathodes", "jobs": jobs}))
+    (root / "references.json").write_text(json.dumps({"references": known}))
+    return root
+
+
+def test_failed_cases_are_counted_and_shown_beside(results: Path) -> None:
+    """Converged: a and b. All: c too, by the number that it has; d and e have none, f has no reference."""
+    rows = {(row["family"], row["over"]): row for row in collect(results)["statistics"]}
+    assert set(rows) == {(f, o) for f in ("all", "olivine", "layered") for o in ("converged", "all")}
+    converged, everything = rows["all", "converged"], rows["all", "all"]
+    assert (converged["n_cases"], converged["n"], converged["mae_eV"]) == (5, 2, pytest.approx(0.1))
+    assert converged["bias_eV"] == pytest.approx(0.0)
+    assert (everything["n_cases"], everything["n"]) == (5, 3)
+    assert everything["mae_eV"] == pytest.approx((0.1 + 0.1 + 0.8) / 3)
+    assert everything["max_ae_eV"] == pytest.approx(0.8)
+    assert everything["failures"] == "1 LammpsError, 1 type_II_unphysical, 1 type_I_divergence"
+    assert (rows["layered", "converged"]["n"], rows["layered", "converged"]["mae_eV"]) == (0, None)
+    assert rows["layered", "all"]["n"] == 1
+
+
+def test_intervals_stand_beside_their_statistic(results: Path) -> None:
+    for row in collect(results)["statistics"]:
+        if row["n"] > 1:
+            assert row["mae_eV_low"] <= row["mae_eV"] <= row["mae_eV_high"]
+        else:
+            assert row["mae_eV_low"] is None
+
+
+def test_csv_and_parquet_hold_the_same(results: Path) -> None:
+    write_tables(results)
+    with (results / "barriers.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    table = parquet.read_table(results / "barriers.parquet").to_pylist()
+    assert [row["material"] for row in written] == list("abcdef")
+    assert [{k: "" if v is None else str(v) for k, v in row.items()} for row in table] == written
+    assert collect(results)["barriers"] == table
+
+
+def test_forward_is_compared_with_forward(results: Path) -> None:
+    (results / "references.json").write_text(
+        json.dumps({"references": [{"system": "a", "forward_barrier_eV": 0.9}]})
+    )
+    case = collect(results)["barriers"][0]
+    assert (case["reference_eV"], case["reference_kind"]) == (0.9, "forward_barrier_eV")
+    assert case["error_eV"] == pytest.approx(0.1)
+
+
+def test_runs_without_a_campaign_are_compared_too(results: Path) -> None:
+    """Only those that have a directory: whoever ran them."""
+    (results / "campaign.json").unlink()
+    rows = collect(results)["barriers"]
+    assert [row["material"] for row in rows] == list("abcdf")
+    assert statistics(rows)[0]["n_cases"] == 4
+
+
+def test_models_are_apart() -> None:
+    row = {"family": "", "failure": None, "reference_eV": 0.5}
+    rows = [{**row, "model": model, "error_eV": error} for model, error in (("x", 0.1), ("y", -0.3))]
+    assert [(r["model"], r["mae_eV"]) for r in statistics(rows) if r["over"] == "all"] == [
+        ("x", pytest.approx(0.1)),
+        ("y", pytest.approx(0.3)),
+    ]
+
+
+def test_the_report_shows_them(results: Path, tmp_path: Path) -> None:
+    write_report(results, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    section = page[page.index("Against known barriers: cathodes") : page.index("Migration barriers")]
+    rows = section.split("<tr ")[1:]
+    assert "<svg" in section
+    assert "0.333 [" in section
+    worst = next(row for row in rows if "10.1/x" in row)
+    assert "-0.800" in worst
+    assert 'class="failed"' in worst
+    assert "LammpsError" in section
+    assert sum("type II unphysical" in row for row in rows) == 1
