@@ -20,6 +20,10 @@ class CampaignError(HopkinError, ValueError):
     """A campaign, executor or reference file that cannot be used."""
 
 
+class RunError(HopkinError, ValueError):
+    """A run directory that does not hold what is asked of it."""
+
+
 class ModelError(HopkinError, ValueError):
     """A model that is unknown, unreadable, or does not cover the structure."""
 

@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(models_app, name="models")
+app.add_typer(campaign.export_app, name="export")
 for command in (
     barriers.materials,
     barriers.hops,

@@ -1,4 +1,4 @@
-"""`hopkin bench`."""
+"""`hopkin bench`, `export`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,23 @@ from typing import Annotated
 import typer
 
 from hopkin.drivers.cli.options import JsonOption, TrustOption, VerifyOption, chosen_model
+
+export_app = typer.Typer(help="Finished runs as input of other programs.", no_args_is_help=True)
+
+
+@export_app.command("vasp")
+def export_vasp(
+    run: Annotated[Path, typer.Argument(help="Directory of a finished barrier or neb run.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder that is written.")] = Path("vasp"),
+    kpoint_density: Annotated[
+        float, typer.Option(min=1.0, help="k-points per A^-3 of the reciprocal cell.")
+    ] = 64.0,
+) -> None:
+    """Write a finished band as a VASP NEB calculation, PBE+U as the Materials Project does it."""
+    from hopkin.drivers import export
+
+    images = export.export_vasp(run, output, kpoint_density=kpoint_density)
+    typer.echo(f"{output}: two ends and {images} images; make POTCAR of what POTCAR.spec names")
 
 
 def bench(

@@ -12,6 +12,7 @@ COMMANDS = (
     [],
     ["doctor"],
     ["models"],
+    ["export", "vasp"],
     *(["models", name] for name in ("list", "show", "fetch", "verify")),
     *([name] for name in ("materials", "hops", "barrier", "neb", "md", "analyze", "bench", "report")),
 )
