@@ -156,6 +156,25 @@ CASE_COLUMNS = (
     _field("functional", "functional", numeric=False),
     _field("source", "source", numeric=False),
 )
+IMAGES_NOTE = (
+    "A model at the images of a DFT band, nothing relaxed; at the saddle of DFT. Energies above the mean of "
+    "the ends. Force across: largest on an atom, without the part along the path; DFT has little left of it."
+)
+IMAGES_COLUMNS = (
+    _field("material", "material", numeric=False),
+    Column(heading="model", cell=model_name, numeric=False),
+    _field("n_atoms", "atoms"),
+    _field("images", "images"),
+    _field("saddle_reference_energy_eV", "DFT", "eV", ".3f"),
+    _field("saddle_energy_eV", "model", "eV", ".3f"),
+    _field("saddle_energy_error_eV", "error", "eV", "+.3f"),
+    _field("saddle_force_mae_eV_per_A", "forces, MAE", "eV/Å", ".3f"),
+    _field("saddle_normal_force_mae_eV_per_A", "across, MAE", "eV/Å", ".3f"),
+    _field("saddle_reference_normal_force_eV_per_A", "across, DFT", "eV/Å", ".3f"),
+    _field("saddle_normal_force_eV_per_A", "across, model", "eV/Å", ".3f"),
+    _field("saddle_stress_mae_GPa", "stress, MAE", "GPa", ".3f"),
+    _field("failure", "failure", numeric=False),
+)
 OTHER_COLUMNS = (
     Column(heading="directory", cell=lambda run: run.name, numeric=False),
     Column(heading="kind", cell=lambda run: run.kind, numeric=False),

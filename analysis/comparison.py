@@ -28,9 +28,16 @@ DYNAMICS_COLUMNS = (
     *("ns_per_day", "wall_s", "verified", "directory", "message"),
 )
 
+IMAGES_COLUMNS = (
+    *("material", "ion", "family", "model", "n_atoms", "images", "saddle_image", "saddle_energy_eV"),
+    *("saddle_reference_energy_eV", "saddle_energy_error_eV", "saddle_force_mae_eV_per_A"),
+    *("saddle_normal_force_eV_per_A", "saddle_reference_normal_force_eV_per_A"),
+    *("saddle_normal_force_mae_eV_per_A", "saddle_stress_mae_GPa", "failure", "directory", "message"),
+)
+
 
 def collect(results: Path) -> dict[str, list[Row]]:
-    """Gather the tables of a results folder that it has: `barriers`, their `statistics`, and `dynamics`.
+    """Gather the tables of a results folder: `barriers`, `statistics` of them, `images`, `dynamics`.
 
     A campaign (`campaign.json`) has a row for each of its jobs, those too that ended with an error or have
     not begun; a folder without one, for each of its runs. Known barriers are those of `references.json`.
@@ -39,7 +46,13 @@ def collect(results: Path) -> dict[str, list[Row]]:
     rows = [_row(job, run) for job, run in _jobs(results)]
     barriers = [_compared(row, known) for row in rows if row["kind"] in ("barrier", "neb")]
     dynamics = [_only(row, DYNAMICS_COLUMNS) for row in rows if row["kind"] == "md"]
-    tables = {"barriers": barriers, "statistics": statistics(barriers), "dynamics": dynamics}
+    images = [_only(row, IMAGES_COLUMNS) for row in rows if row["kind"] == "images"]
+    tables = {
+        "barriers": barriers,
+        "statistics": statistics(barriers),
+        "images": images,
+        "dynamics": dynamics,
+    }
     return {name: table for name, table in tables.items() if table}
 
 

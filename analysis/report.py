@@ -67,6 +67,8 @@ def write_report(results_root: Path, output: Path) -> None:
     complete = [run for run in runs if run.state in ("finished", "failed")]
     barriers = [run for run in complete if run.kind in ("barrier", "neb")]
     barriers.sort(key=lambda run: _order(run, "material", "hop", "model"))
+    images = [run for run in complete if run.kind == "images"]
+    images.sort(key=lambda run: _order(run, "material", "model"))
     dynamics = [run for run in complete if run.kind == "md"]
     dynamics.sort(key=lambda run: _order(run, "material", "temperature_K", "model", "seed"))
     environment = jinja2.Environment(
@@ -84,11 +86,12 @@ def write_report(results_root: Path, output: Path) -> None:
         materials=_distinct(complete, "material"),
         tables=[
             ("Migration barriers", columns.BARRIER_COLUMNS, barriers, columns.BARRIER_NOTE),
+            ("Images of DFT bands", columns.IMAGES_COLUMNS, images, columns.IMAGES_NOTE),
             ("Molecular dynamics", columns.MD_COLUMNS, dynamics, columns.MD_NOTE),
             (
                 "Other runs",
                 columns.OTHER_COLUMNS,
-                [run for run in complete if run not in barriers and run not in dynamics],
+                [run for run in complete if run.kind not in ("barrier", "neb", "images", "md")],
                 "Runs of a kind that this report has no table for.",
             ),
         ],

@@ -52,13 +52,14 @@ class Select(_Part):
 
 
 class Pairs(BandOptions):
-    """Bands between given ends: of a file with many, or of two files."""
+    """Bands between given ends: of a file with many, of two files, or of a VASP NEB run."""
 
     endpoints: Path | None = Field(default=None, description="extxyz with sys_name and image=initial|final")
     select: Select = Field(default=Select(), description="which of them")
     initial: Path | None = Field(default=None, description="structure file of the initial end")
     final: Path | None = Field(default=None, description="structure file of the final end")
-    name: str | None = Field(default=None, description="name of the system; None: of the file")
+    vasp: Path | None = Field(default=None, description="folder with 00, 01, ... of a VASP NEB run")
+    name: str | None = Field(default=None, description="name of the system; None: of the file or folder")
     references: Path | None = Field(default=None, description="CSV, JSON or YAML table of known barriers")
     columns: dict[str, str] = Field(default={}, description="field of a reference: its column in the table")
     reference_eV: float | None = Field(default=None, description="known barrier of the pair [eV]")
@@ -70,8 +71,8 @@ class Pairs(BandOptions):
     def _one_kind(self) -> "Pairs":
         if (self.initial is None) != (self.final is None):
             raise ValueError("initial and final belong together")
-        if (self.endpoints is None) == (self.initial is None):
-            raise ValueError("give endpoints, or initial and final")
+        if sum(given is not None for given in (self.endpoints, self.initial, self.vasp)) != 1:
+            raise ValueError("give endpoints, or initial and final, or vasp")
         if self.endpoints is None and self.select != Select():
             raise ValueError("select belongs to endpoints")
         if self.endpoints is not None and (self.name is not None or self.reference_eV is not None):

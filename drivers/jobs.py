@@ -24,13 +24,16 @@ from hopkin.drivers.specification import (
     BandSpecification,
     BarrierSpecification,
     MDSpecification,
+    Specification,
     preset_fields,
     specify,
 )
 from hopkin.drivers.structures import Structure, load_structure
+from hopkin.drivers.vaspbands import VaspBand, read_vasp_band
 from hopkin.drivers.workflows.barrier import run_barrier, run_neb, select_hops
 from hopkin.drivers.workflows.calculation import Run, Say
 from hopkin.drivers.workflows.dynamics import run_md
+from hopkin.drivers.workflows.images import run_images
 
 _ALKALI = tuple(chemical_symbols[number] for number in (3, 11, 19, 37, 55))
 
@@ -53,13 +56,13 @@ class Job:
         known barrier, where there is one
     """
 
-    kind: Literal["barrier", "neb", "md"]
+    kind: Literal["barrier", "neb", "images", "md"]
     material: str
     source: str
     mechanism: str | None = None
     hop_index: int | None = None
     family: str = ""
-    specification: BandSpecification | MDSpecification
+    specification: Specification
     work: Callable[..., Run]
     reference: Reference | None = None
 
@@ -73,6 +76,8 @@ class Job:
             words.append(str(self.mechanism))
         if isinstance(self.specification, MDSpecification):
             words.append(f"at {self.specification.temperature_K:g} K")
+        if self.kind == "images":
+            words.append("images of VASP")
         return f"{' '.join(words)}, {self.specification.model}"
 
 
@@ -185,14 +190,15 @@ def _barrier_jobs(
 
 def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequence[Model]) -> Iterator[Job]:
     options = _options(asked, defaults, BandOptions)
-    known = _pair_references(asked, folder)
-    for (name, found_ion, pair), model in product(_pairs(asked, folder), models):
+    band = None if asked.vasp is None else read_vasp_band(folder / asked.vasp)
+    known = _pair_references(asked, folder, band)
+    for (name, found_ion, pair), model in product(_pairs(asked, folder, band), models):
         ion = asked.ion or defaults.ion or found_ion
         specification = specify(BandSpecification, **options, model=model.name, ion=ion)
         yield Job(
             kind="neb",
             material=name,
-            source=str(asked.endpoints or asked.initial),
+            source=str(asked.endpoints or asked.initial or asked.vasp),
             mechanism="given ends",
             family=asked.family,
             specification=specification,
@@ -203,6 +209,16 @@ def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequenc
             ),
             reference=find_reference(known, name, None, None),
         )
+        if band is not None and band.energies_eV is not None:
+            bare = Specification(model=model.name, ion=ion)
+            yield Job(
+                kind="images",
+                material=name,
+                source=str(asked.vasp),
+                family=asked.family,
+                specification=bare,
+                work=partial(run_images, name, band, model, bare),
+            )
 
 
 def _refuse(error: StructureError, *_: Any, **__: Any) -> Run:
@@ -210,7 +226,7 @@ def _refuse(error: StructureError, *_: Any, **__: Any) -> Run:
     raise error
 
 
-def _pairs(asked: Pairs, folder: Path) -> list[tuple[str, str, Pair | StructureError]]:
+def _pairs(asked: Pairs, folder: Path, band: VaspBand | None) -> list[tuple[str, str, Pair | StructureError]]:
     """Read the pairs that are asked for: name, mobile ion, and both ends or what is wrong with them.
 
     Those of a file with many come smallest first.
@@ -218,6 +234,9 @@ def _pairs(asked: Pairs, folder: Path) -> list[tuple[str, str, Pair | StructureE
     if asked.initial is not None and asked.final is not None:
         ends = load_pair(str(folder / asked.initial), str(folder / asked.final), name=asked.name)
         return [(ends[0].material, mobile_ion(ends[0].atoms, ends[0].material), ends)]
+    if band is not None and asked.vasp is not None:
+        name, first, last = _name(asked), band.images[0], band.images[-1]
+        return [(name, mobile_ion(first, name), _checked((first, last), name, asked.vasp))]
     assert asked.endpoints is not None
     pairs, select = read_pairs(folder / asked.endpoints), asked.select
     unknown = sorted(set(select.names) - set(pairs))
@@ -244,15 +263,19 @@ def _checked(ends: tuple[Atoms, Atoms], name: str, path: Path) -> Pair | Structu
         return error
 
 
-def _pair_references(asked: Pairs, folder: Path) -> list[Reference]:
+def _name(asked: Pairs) -> str:
+    """Name of the one pair of an entry."""
+    return asked.name or (asked.vasp or asked.initial or Path()).stem
+
+
+def _pair_references(asked: Pairs, folder: Path, band: VaspBand | None) -> list[Reference]:
+    known = {"functional": asked.functional, "source": asked.doi}
     if asked.references is not None:
         return read_references(folder / asked.references, asked.columns, source=asked.doi)
-    if asked.reference_eV is None or asked.initial is None:
-        return []
-    name = asked.name or asked.initial.stem
-    return [
-        Reference(system=name, barrier_eV=asked.reference_eV, functional=asked.functional, source=asked.doi)
-    ]
+    if asked.reference_eV is not None:
+        return [Reference.model_validate({"system": _name(asked), "barrier_eV": asked.reference_eV, **known})]
+    computed = band and band.reference(_name(asked), **known)
+    return [computed] if computed else []
 
 
 def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> Iterator[Job]:

@@ -46,6 +46,10 @@ _SHOWN: Mapping[str, Sequence[str]] = {
         *("model", "family", "over", "n_cases", "n", "mae_eV", "mae_eV_low", "mae_eV_high", "median_ae_eV"),
         *("bias_eV", "r2", "slope", "failures"),
     ),
+    "images": (
+        *("material", "model", "saddle_energy_eV", "saddle_reference_energy_eV"),
+        *("saddle_normal_force_mae_eV_per_A", "saddle_stress_mae_GPa", "failure"),
+    ),
     "dynamics": ("material", "model", "temperature_K", "diffusivity_cm2_per_s", "n_hops", "failure"),
 }
 

@@ -16,7 +16,7 @@ from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model, fetch
 from hopkin.drivers.parity import ensure_parity
 from hopkin.drivers.rundirectory import RunDirectory, find_run
-from hopkin.drivers.specification import BandSpecification, MDSpecification
+from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
 
 Say = Callable[[str], None]
 """Receives what a calculation is doing, for the user to see."""
@@ -33,7 +33,7 @@ def calculate(
     kind: str,
     atoms: Atoms,
     model: Model,
-    specification: BandSpecification | MDSpecification,
+    specification: Specification,
     work: Callable[[Path], Mapping[str, Any]],
     *,
     asked: Mapping[str, Any],

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
+import landscapes
 import pytest
 import yaml
 from bands import lithium_at, silent
-from conftest import LANDSCAPES
 from landscapes import FORWARD_EV, TILT_EV
 
 from hopkin.analysis.comparison import collect
@@ -45,7 +45,7 @@ def endpoints(path: Path, **fractions: tuple[float, float]) -> Path:
 
 def campaign(folder: Path, models: list[str], **parts: Any) -> Path:
     path = folder / "campaign.yaml"
-    names = [f"ase:{LANDSCAPES}:{model}" for model in models]
+    names = [f"ase:{landscapes.__file__}:{model}" for model in models]
     defaults = {"images": 3, "force_tolerance_eV_per_A": 0.01}
     path.write_text(yaml.safe_dump({"name": "wells", "models": names, "defaults": defaults, **parts}))
     return path
@@ -190,3 +190,20 @@ def wait_until(condition: Callable[[], object], process: "subprocess.Popen[str]"
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.mark.slow
+def test_processes_of_parsl_do_the_same(tmp_path: Path, wells: tuple[Path, Path]) -> None:
+    """High throughput on this machine: the same table, errors too, as from threads."""
+    path, results = wells
+    executor = tmp_path / "executor.yaml"
+    executor.write_text(
+        "kind: high-throughput\nworkers_per_node: 2\naddress: 127.0.0.1\nprovider: {kind: local}\n"
+    )
+    run(path, tmp_path / "results", executor=str(executor), workers=None)
+    ours, theirs = table(tmp_path / "results"), table(results)
+    for one, other in zip(ours, theirs, strict=True):
+        for column in ("material", "model", "failure", "reference_eV"):
+            assert one[column] == other[column]
+        if other["barrier_eV"]:
+            assert float(one["barrier_eV"]) == pytest.approx(float(other["barrier_eV"]), abs=1e-6)
