@@ -1,6 +1,7 @@
 """Pairs of ends of a band, from files: checked, and in one order of atoms."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import ase
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from hopkin.drivers.errors import StructureError
-from hopkin.drivers.paths import check_endpoints
+from hopkin.drivers.paths import CELL_TOLERANCE_A, check_endpoints
 from hopkin.drivers.structures import Structure, check_crystal, lammps_orientation, load_structure
 
 Pair = tuple[Structure, Structure]
@@ -32,7 +33,8 @@ def load_pair(initial: str, final: str, *, name: str | None = None) -> Pair:
         when they cannot be read, do not belong together, or cannot be matched
     """
     first, last = load_structure(initial), load_structure(final)
-    return _pair(first.atoms, last.atoms, name or first.material, (first.source, last.source))
+    ends = replace(first, material=name or first.material), replace(last, material=name or last.material)
+    return _pair(*ends)
 
 
 def read_pairs(path: Path) -> dict[str, tuple[ase.Atoms, ase.Atoms]]:
@@ -75,20 +77,27 @@ def check_pair(initial: ase.Atoms, final: ase.Atoms, *, name: str, source: str) 
     """Make ends of a band of two structures, as `load_pair` does of files; StructureError where it cannot."""
     for atoms, end in ((initial, "initial"), (final, "final")):
         check_crystal(atoms, source=f"{source}, {end}")
-    return _pair(lammps_orientation(initial), lammps_orientation(final), name, (source, source))
-
-
-def _pair(initial: ase.Atoms, final: ase.Atoms, name: str, sources: tuple[str, str]) -> Pair:
-    if len(initial) == len(final) and np.any(initial.numbers != final.numbers):
-        final = final[match_order(initial, final)]
-    try:
-        check_endpoints(initial, final)
-    except StructureError as error:
-        raise StructureError(f"{name}: {error}") from error
-    return (
-        Structure(atoms=initial, material=name, source=sources[0]),
-        Structure(atoms=final, material=name, source=sources[1]),
+    first, last = (
+        Structure(atoms=lammps_orientation(atoms), material=name, source=source) for atoms in (initial, final)
     )
+    return _pair(first, last)
+
+
+def _pair(initial: Structure, final: Structure) -> Pair:
+    try:
+        if _in_other_order(initial.atoms, final.atoms):
+            final = replace(final, atoms=final.atoms[match_order(initial.atoms, final.atoms)])
+        check_endpoints(initial.atoms, final.atoms)
+    except StructureError as error:
+        raise StructureError(f"{initial.material}: {error}") from error
+    return initial, final
+
+
+def _in_other_order(initial: ase.Atoms, final: ase.Atoms) -> bool:
+    """Whether two ends with the same cell hold the same species, but not atom by atom."""
+    same = sorted(initial.numbers) == sorted(final.numbers)
+    apart = float(np.abs(initial.cell.array - final.cell.array).max())
+    return same and apart <= CELL_TOLERANCE_A and bool(np.any(initial.numbers != final.numbers))
 
 
 def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:
@@ -100,7 +109,7 @@ def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:
     Parameters
     ----------
     initial, final
-        ends with the same cell
+        ends with the same cell and species
 
     Returns
     -------
@@ -110,13 +119,8 @@ def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:
     Raises
     ------
     StructureError
-        when the species differ, or the assignment is not clear
+        when the assignment is not clear
     """
-    if sorted(initial.numbers) != sorted(final.numbers):
-        raise StructureError(
-            f"the ends hold different species: {initial.symbols.formula:metal} and"
-            f" {final.symbols.formula:metal}"
-        )
     order = np.empty(len(initial), dtype=int)
     unclear = []
     for number in np.unique(initial.numbers):

@@ -46,7 +46,7 @@ class Job:
 
     Attributes
     ----------
-    kind, material, source, mechanism, hop_index, family
+    kind, material, source, mechanism, hop_index, path_length_A, family
         what it is, for tables and references
     specification
         what is asked for
@@ -61,6 +61,7 @@ class Job:
     source: str
     mechanism: str | None = None
     hop_index: int | None = None
+    path_length_A: float | None = None
     family: str = ""
     specification: Specification
     work: Callable[..., Run]
@@ -153,7 +154,8 @@ def _barrier_jobs(
         ion = asked.ion or defaults.ion or mobile_ion(structure.atoms, structure.material)
         options = _options(asked, defaults, HopOptions)
         max_length = options.pop("max_length_A", BarrierSpecification.model_fields["max_length_A"].default)
-        options |= preset_fields(options.pop("preset", "quick"))
+        if "preset" in options:
+            options |= preset_fields(options.pop("preset"))
         hops = select_hops(structure, ion, max_length, "all")
         if asked.hops != "all":
             if len(hops) < asked.hops:
@@ -181,6 +183,7 @@ def _barrier_jobs(
                     source=structure.source,
                     mechanism=asked.mechanism,
                     hop_index=hop.index,
+                    path_length_A=hop.length_A,
                     family=asked.family,
                     specification=specification,
                     work=partial(run_barrier, structure, hop, model, specification),

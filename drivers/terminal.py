@@ -247,9 +247,10 @@ def show_jobs(jobs: "Sequence[Job]", *, as_json: bool) -> None:
             ]
         )
         return
-    table = _table("job", "kind", "known [eV]")
+    table = _table("job", "kind", "length [A]", "known [eV]")
     for job in jobs:
-        table.add_row(escape(job.title), job.kind, _shown(job.reference and job.reference.known[1]))
+        length = _shown(job.path_length_A, 2)
+        table.add_row(escape(job.title), job.kind, length, _shown(job.reference and job.reference.known[1]))
     _console.print(table)
     _console.print(f"{len(jobs)} jobs")
 

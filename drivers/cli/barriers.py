@@ -117,8 +117,8 @@ def neb(
 ) -> None:
     """Climbing-image NEB between two given ends, which are relaxed first."""
     from hopkin.drivers import terminal
+    from hopkin.drivers.endpoints import load_pair
     from hopkin.drivers.specification import BandSpecification, specify
-    from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_neb
 
     found = chosen_model(model, trust)
@@ -128,7 +128,7 @@ def neb(
         ion=ion,
         images=images,
     )
-    ends = load_structure(initial), load_structure(final)
+    ends = load_pair(initial, final)
     with terminal.progress(f"{initial} to {final}, {model}") as say:
         run = run_neb(*ends, found, specification, out, verify=verify, say=say)
     terminal.show_barriers([run], as_json=json)
