@@ -144,7 +144,7 @@ def plot_energy_profiles(profiles: Sequence[EnergyProfile], *, coordinate_label:
 def plot_parity(points: Sequence[ParityPoints], *, quantity: str) -> Figure:
     """Draw computed against known numbers, one colour per model; open where the run failed."""
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(5.2, 4.2)
+        figure, axes = _figure(6.0, 3.8)
         every = np.concatenate([np.concatenate([p.reference, p.computed]) for p in points] or [np.zeros(0)])
         ends = (min(0.0, every.min()), every.max()) if len(every) else (0.0, 1.0)
         axes.plot(ends, ends, color="0.6", linewidth=0.9, linestyle="--", zorder=0)

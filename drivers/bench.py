@@ -172,8 +172,8 @@ class _Progress:
     def end(self, number: int, outcome: Outcome) -> None:
         """Take note of what has become of a job."""
         begun = self._begun.pop(number, None)
-        if begun is not None:
-            self._walls.append(time.monotonic() - begun)
+        if begun is not None and (wall := time.monotonic() - begun) > _POLL_S:  # else it was read
+            self._walls.append(wall)
         self._said.pop(number, None)
         self._ended += 1
         if outcome.failure is not None:
@@ -189,6 +189,6 @@ class _Progress:
             seconds = sum(self._walls) / len(self._walls) * left / self._workers
             parts.append(f"about {timedelta(seconds=round(seconds))} left")
         running = [
-            f"{self._jobs[number].title} [{text}]" for number, text in sorted(self._said.copy().items())
+            f"{self._jobs[number].title} ({text})" for number, text in sorted(self._said.copy().items())
         ]
         self._say("; ".join(parts) + (f": {'; '.join(running)}" if running else ""))

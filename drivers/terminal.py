@@ -36,21 +36,51 @@ _progress_console = Console(stderr=True)
 
 _LINE_EVERY_S = 10.0
 
-# Columns of the tables of a campaign that fit a terminal
-_SHOWN: Mapping[str, Sequence[str]] = {
-    "barriers": (
-        *("material", "mechanism", "hop_index", "model", "barrier_eV", "forward_barrier_eV"),
-        *("reference_eV", "error_eV", "failure"),
-    ),
-    "statistics": (
-        *("model", "family", "over", "n_cases", "n", "mae_eV", "mae_eV_low", "mae_eV_high", "median_ae_eV"),
-        *("bias_eV", "r2", "slope", "failures"),
-    ),
-    "images": (
-        *("material", "model", "saddle_energy_eV", "saddle_reference_energy_eV"),
-        *("saddle_normal_force_mae_eV_per_A", "saddle_stress_mae_GPa", "failure"),
-    ),
-    "dynamics": ("material", "model", "temperature_K", "diffusivity_cm2_per_s", "n_hops", "failure"),
+# Columns of the tables of a campaign that fit a terminal, by their headings
+_SHOWN: Mapping[str, Mapping[str, str]] = {
+    "barriers": {
+        "material": "material",
+        "mechanism": "mechanism",
+        "hop": "hop_index",
+        "model": "model",
+        "barrier [eV]": "barrier_eV",
+        "forward": "forward_barrier_eV",
+        "known": "reference_eV",
+        "error": "error_eV",
+        "failure": "failure",
+    },
+    "statistics": {
+        "model": "model",
+        "family": "family",
+        "over": "over",
+        "cases": "n_cases",
+        "n": "n",
+        "MAE [eV]": "mae_eV",
+        "from": "mae_eV_low",
+        "to": "mae_eV_high",
+        "median": "median_ae_eV",
+        "bias": "bias_eV",
+        "R2": "r2",
+        "slope": "slope",
+        "failures": "failures",
+    },
+    "images": {
+        "material": "material",
+        "model": "model",
+        "saddle [eV]": "saddle_energy_eV",
+        "DFT": "saddle_reference_energy_eV",
+        "across [eV/A]": "saddle_normal_force_mae_eV_per_A",
+        "stress [GPa]": "saddle_stress_mae_GPa",
+        "failure": "failure",
+    },
+    "dynamics": {
+        "material": "material",
+        "model": "model",
+        "T [K]": "temperature_K",
+        "D [cm^2/s]": "diffusivity_cm2_per_s",
+        "hops": "n_hops",
+        "failure": "failure",
+    },
 }
 
 Runs = Sequence[tuple[RunDirectory, Mapping[str, Any]]]
@@ -261,12 +291,12 @@ def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *
         _print_json(tables)
         return
     for name, rows in tables.items():
-        columns = [column for column in _SHOWN[name] if any(row[column] is not None for row in rows)]
+        columns = {h: c for h, c in _SHOWN[name].items() if any(row[c] is not None for row in rows)}
         table = _table(*columns)
         for column in table.columns:
             column.overflow = "fold"
         for row in rows:
-            table.add_row(*(escape(_shown(row[column])) for column in columns))
+            table.add_row(*(escape(_shown(row[column])) for column in columns.values()))
         _console.print(table)
     for row in (row for rows in tables.values() for row in rows if row.get("message")):
         title = f"{row['material']}, {row['model']}"
