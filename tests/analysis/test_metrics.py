@@ -49,14 +49,14 @@ def test_against_scikit_learn_and_scipy() -> None:
     ],
 )
 def test_intervals_are_those_of_scipy(name: str, statistic: object) -> None:
-    """Other random numbers, the same percentiles: within the scatter of 5000 draws."""
+    """Other random numbers, the same percentiles: within the scatter of 1500 draws."""
     theirs = scipy.stats.bootstrap(
-        (KNOWN, FOUND), statistic, paired=True, vectorized=False, n_resamples=5000, method="percentile",
+        (KNOWN, FOUND), statistic, paired=True, vectorized=False, n_resamples=1500, method="percentile",
         rng=np.random.default_rng(3),
     ).confidence_interval  # fmt: skip
     low, high = errors(KNOWN, FOUND, seed=1).intervals[name]
     width = theirs.high - theirs.low
-    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.06 * width)
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.1 * width)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:

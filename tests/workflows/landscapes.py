@@ -117,11 +117,3 @@ class SlowEggBox(EggBox):
     def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
         time.sleep(0.01)
         return super().evaluate(atoms)
-
-
-class SlowTwoWells(TwoWells):
-    """The same, slow enough to be interrupted."""
-
-    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
-        time.sleep(0.008)
-        return super().evaluate(atoms)

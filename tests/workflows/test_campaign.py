@@ -158,7 +158,7 @@ def test_an_interrupted_campaign_goes_on(tmp_path: Path, private_cache: Path) ->
     endpoints(tmp_path / "ends.extxyz", good=(0.0, 0.5))
     path = campaign(
         tmp_path,
-        ["SlowTwoWells"],
+        ["TwoWells"],
         pairs=[{"endpoints": "ends.extxyz", "images": 3}, {"endpoints": "ends.extxyz", "images": 4}],
     )
     command = [str(Path(sys.executable).with_name("hopkin")), "bench", str(path), "--no-verify"]
