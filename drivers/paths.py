@@ -7,11 +7,13 @@ from typing import Literal
 
 import ase
 import numpy as np
+from ase.data import covalent_radii
 from ase.geometry import find_mic
 from ase.mep.neb import NEB, idpp_interpolate
 from numpy.typing import ArrayLike, NDArray
 
 from hopkin.drivers.errors import SpecificationError, StructureError
+from hopkin.drivers.structures import OVERLAP_FRACTION
 
 CELL_TOLERANCE_A = 1e-4
 """Largest difference between the cell vectors of the two ends [A]."""
@@ -23,6 +25,12 @@ DIVERGED_SPREAD_EV = 50.0
 """A band whose energies spread over more than this has diverged [eV]: no barrier that a crystal
 survives comes near it (barriers of alkali ions stay below about 3 eV, the strongest bonds near
 10 eV), and atoms that fall into each other soon exceed it."""
+
+SEPARATE_A = 1.0
+"""An atom that moves further between the ends hops [A]; the others give way."""
+
+MOVING_A = 0.05
+"""An atom that moves less from one image to the next comes no closer to others by it [A]."""
 
 Interpolation = Literal["idpp", "linear"]
 Failure = Literal["type_I_divergence", "type_II_unphysical"]
@@ -108,11 +116,40 @@ def interpolate(
         for fraction in np.linspace(0.0, 1.0, n_images + 2)
     ]
     if method == "idpp":
+        _bow(images)
         band = NEB(images, method="improvedtangent")
         idpp_interpolate(band, traj=None, log=None, mic=True)
         for image in images:
             image.calc = None
     return images
+
+
+def _bow(images: Sequence[ase.Atoms]) -> None:
+    """Have a straight path pass by the atoms that it meets, which a collinear IDPP path cannot.
+
+    The middle of the way of an atom is moved aside by the distance that two atoms keep, along a sine.
+    """
+    cell = images[0].cell.array
+    way = images[-1].positions - images[0].positions
+    radii = OVERLAP_FRACTION * covalent_radii[images[0].numbers]
+    for n in np.flatnonzero(np.linalg.norm(way, axis=1) > SEPARATE_A).tolist():
+        others = np.delete(np.arange(len(way)), n)
+        apart = _minimum_image(
+            images[0].positions[others] + way[others] / 2 - images[0].positions[n] - way[n] / 2, cell
+        )
+        along = way[n] / np.linalg.norm(way[n])
+        aside = apart - np.outer(apart @ along, along)
+        limit = radii[others] + radii[n]
+        met = (np.linalg.norm(aside, axis=1) < limit) & (np.abs(apart @ along) < np.linalg.norm(way[n]) / 2)
+        if not met.any():
+            continue
+        nearest = np.flatnonzero(met)[np.argmin(np.linalg.norm(aside[met], axis=1))]
+        away = -aside[nearest]
+        if np.linalg.norm(away) < COINCIDENCE_A:
+            away = np.cross(along, np.eye(3)[np.argmin(np.abs(along))])
+        away *= limit[nearest] / np.linalg.norm(away)
+        for fraction, image in zip(np.linspace(0.0, 1.0, len(images)), images, strict=True):
+            image.positions[n] += np.sin(np.pi * fraction) * away
 
 
 def _minimum_image(displacements: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -200,8 +237,16 @@ def barrier(energies_eV: ArrayLike) -> Barriers:
     )
 
 
-def classify(energies_eV: ArrayLike) -> Failure | None:
-    """Tell in which way a band failed, if it did.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """In which way a band failed, and what shows it in one sentence."""
+
+    kind: Failure
+    evidence: str
+
+
+def classify(energies_eV: ArrayLike) -> Failed | None:
+    """Tell in which way a band failed by its energies, if it did.
 
     Parameters
     ----------
@@ -210,17 +255,73 @@ def classify(energies_eV: ArrayLike) -> Failure | None:
 
     Returns
     -------
-    Failure or None
+    Failed or None
         ``"type_I_divergence"``: an energy is not finite, or they spread over more than
         `DIVERGED_SPREAD_EV`. ``"type_II_unphysical"``: the saddle, which is the highest interior
         image, lies below an end. None: neither.
     """
     energies = _band(energies_eV)
-    if not np.all(np.isfinite(energies)) or np.ptp(energies) > DIVERGED_SPREAD_EV:
-        return "type_I_divergence"
-    if energies[1:-1].max() < max(energies[0], energies[-1]):
-        return "type_II_unphysical"
+    lost = np.flatnonzero(~np.isfinite(energies))
+    if len(lost):
+        return Failed(
+            kind="type_I_divergence", evidence=f"the energy of image {lost[0]} is {energies[lost[0]]}"
+        )
+    if np.ptp(energies) > DIVERGED_SPREAD_EV:
+        evidence = (
+            f"energies spread over {np.ptp(energies):.4g} eV, from image {np.argmin(energies)} to image"
+            f" {np.argmax(energies)} (accepted: {DIVERGED_SPREAD_EV:g} eV)"
+        )
+        return Failed(kind="type_I_divergence", evidence=evidence)
+    saddle = 1 + int(np.argmax(energies[1:-1]))
+    below = float(max(energies[0], energies[-1]) - energies[saddle])
+    if below > 0.0:
+        end = "initial" if energies[0] > energies[-1] else "final"
+        evidence = f"the highest image, {saddle}, lies {below:.3f} eV below the {end} end"
+        return Failed(kind="type_II_unphysical", evidence=evidence)
     return None
+
+
+def collision(images: Sequence[ase.Atoms]) -> str | None:
+    """Tell, in one sentence, which atoms come too close on the way from image to image; None: none.
+
+    Atoms move on straight lines between images, so that one that jumps over another is found, too.
+    The limit is that of :func:`hopkin.drivers.structures.check_crystal`.
+    """
+    cell = images[0].cell.array
+    radii = OVERLAP_FRACTION * covalent_radii[images[0].numbers]
+    for number, (before, after) in enumerate(pairwise(images)):
+        step = _minimum_image(after.positions - before.positions, cell)
+        for n in np.flatnonzero(np.linalg.norm(step, axis=1) > MOVING_A).tolist():
+            others = np.delete(np.arange(len(before)), n)
+            apart = _minimum_image(before.positions[others] - before.positions[n], cell)
+            distance = _closest(apart, step[others] - step[n])
+            limit = radii[others] + radii[n]
+            worst = int(np.argmin(distance / limit))
+            if distance[worst] < limit[worst]:
+                a, b = (f"{before.symbols[m]} {m + 1}" for m in (n, others[worst]))
+                return (
+                    f"between images {number} and {number + 1}, {a} and {b} come within"
+                    f" {distance[worst]:.2f} A of each other (accepted: {limit[worst]:.2f} A)"
+                )
+    return None
+
+
+def _closest(apart: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) least lengths of the (n, 3) vectors ``apart + t change`` for t from 0 to 1 [A]."""
+    squared = np.maximum((change**2).sum(axis=1), 1e-12)
+    t = np.clip(-(apart * change).sum(axis=1) / squared, 0.0, 1.0)
+    closest: NDArray[np.float64] = np.linalg.norm(apart + t[:, None] * change, axis=1)
+    return closest
+
+
+def refined(images: Sequence[ase.Atoms]) -> list[ase.Atoms]:
+    """Return a path with an image in the middle of each step added, on the shortest way."""
+    finer = []
+    for before, after in pairwise(images):
+        middle = before.copy()
+        middle.positions += 0.5 * _minimum_image(after.positions - before.positions, before.cell.array)
+        finer += [before, middle]
+    return [*finer, images[-1]]
 
 
 def _band(energies_eV: ArrayLike) -> NDArray[np.float64]:

@@ -25,17 +25,31 @@ class Specification(BaseModel):
     ion: str = Field(default="Li", description="chemical symbol of the mobile ion")
 
 
+class CrystalSpecification(Specification):
+    """How the crystal is relaxed that a calculation starts from."""
+
+    pressure_tolerance_GPa: float = Field(
+        default=0.1, gt=0, description="largest component of the pressure on a relaxed cell [GPa]"
+    )
+    keep_symmetry: bool = Field(
+        default=True, description="average what breaks the space group out of a relaxed crystal"
+    )
+
+
 class BandSpecification(Specification):
     """A climbing-image NEB run."""
 
     images: int = Field(default=5, ge=3, description="images between the two ends")
+    most_images: int = Field(
+        default=11, ge=3, description="images that a band with too few may be refined to; `images`: never"
+    )
     force_tolerance_eV_per_A: float = Field(
         default=0.05, gt=0, description="largest force on an atom of a relaxed structure or band [eV/A]"
     )
     max_iterations: int = Field(default=500, gt=0, description="steps of a relaxation or of the band")
 
 
-class BarrierSpecification(BandSpecification):
+class BarrierSpecification(BandSpecification, CrystalSpecification):
     """The barrier of one hop of a crystal."""
 
     mechanism: Mechanism = Field(default="vacancy", description="how the ion finds room to hop")
@@ -50,7 +64,7 @@ class BarrierSpecification(BandSpecification):
     relax_bulk: bool = Field(default=True, description="relax cell and atoms of the crystal first")
 
 
-class MDSpecification(Specification):
+class MDSpecification(CrystalSpecification):
     """A molecular-dynamics run."""
 
     temperature_K: float = Field(gt=0, description="temperature of the thermostat [K]")

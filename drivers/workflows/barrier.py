@@ -15,7 +15,7 @@ from hopkin.drivers.specification import BandSpecification, BarrierSpecification
 from hopkin.drivers.structures import Structure, require_ion
 from hopkin.drivers.vacancies import supercell_for, vacancy_endpoints, vacant_sites
 from hopkin.drivers.workflows.band import NO_BAND, band_facts, relaxed_band
-from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint, is_converged
+from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint
 from hopkin.drivers.workflows.relaxation import relax_bulk
 
 
@@ -71,9 +71,9 @@ def run_barrier(
         bulk = structure.atoms
         if specification.relax_bulk:
             relaxed = relax_bulk(bulk, model, directory, specification, say=say)
-            if not is_converged(relaxed.max_force_eV_per_A, specification):
-                unrelaxed = {"max_atom_force_eV_per_A": relaxed.max_force_eV_per_A}
-                return {**facts, **NO_BAND, "failure": "not_converged", **unrelaxed}
+            facts.update(relaxed.facts)
+            if relaxed.evidence:
+                return {**facts, **NO_BAND, "failure": "not_converged", "evidence": relaxed.evidence}
             bulk = relaxed.atoms
         moved = hop.on(bulk)
         ends = vacancy_endpoints(bulk, moved, matrix, sites)

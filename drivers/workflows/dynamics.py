@@ -19,7 +19,6 @@ from hopkin.drivers.workflows.calculation import (
     Say,
     calculate,
     fingerprint,
-    is_converged,
     threads_per_replica,
 )
 from hopkin.drivers.workflows.relaxation import relax_bulk
@@ -115,8 +114,8 @@ def _simulate(
     if specification.relax:
         relaxed = relax_bulk(atoms, model, directory, specification, say=say)
         atoms = relaxed.atoms
-        if not is_converged(relaxed.max_force_eV_per_A, specification):
-            _logger.warning("%s: not relaxed: %.3f eV/A", directory, relaxed.max_force_eV_per_A)
+        if relaxed.evidence:
+            _logger.warning("%s: %s", directory, relaxed.evidence)
     atoms = supercell(atoms, specification.repeats)
     elements = decks.elements_of(atoms)
     decks.write_structure(directory / "start.data", atoms, elements)

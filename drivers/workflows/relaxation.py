@@ -1,19 +1,32 @@
 """Relaxation of one or several structures in LAMMPS."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 from ase import Atoms
 
-from hopkin.drivers import decks, engine
+from hopkin.drivers import decks, engine, symmetry
 from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BarrierSpecification, MDSpecification
-from hopkin.drivers.workflows.calculation import Say, threads_per_replica
+from hopkin.drivers.workflows.calculation import Say, is_converged, threads_per_replica
+
+_logger = logging.getLogger(__name__)
+
+BAR_PER_GPA = 1e4
+
+# Time step [ps] and longest step of an atom [A]; the second pair where the first diverged.
+_STEPS = ((0.002, 0.1), (0.0005, 0.02))
+_CELL_ROUNDS = 40
+
+# A relaxed crystal further than this from its space group has left it [A]: noise is far below.
+_SYMMETRY_LOST_A = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +41,33 @@ class Relaxed:
         its energy
     max_force_eV_per_A
         largest force on an atom
+    max_pressure_GPa
+        largest component of the pressure tensor, without its sign
     """
 
     atoms: Atoms
     energy_eV: float
     max_force_eV_per_A: float
+    max_pressure_GPa: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """A crystal whose cell and atoms were relaxed.
+
+    Attributes
+    ----------
+    atoms
+        the crystal, in LAMMPS orientation
+    facts
+        fields of a result: residual force and pressure, space group, cell
+    evidence
+        why it does not count as relaxed, in one sentence; None where it does
+    """
+
+    atoms: Atoms
+    facts: dict[str, Any]
+    evidence: str | None
 
 
 def relax(
@@ -43,9 +78,10 @@ def relax(
     relax_cell: bool,
     force_tolerance: float,
     max_iterations: int,
+    pressure_tolerance_GPa: float = 0.1,
     say: Say,
 ) -> list[Relaxed]:
-    """Relax structures side by side, one LAMMPS replica each.
+    """Relax structures side by side, one LAMMPS replica each; by smaller steps where that diverges.
 
     A directory in which this has ended already is read, not run again.
 
@@ -59,33 +95,50 @@ def relax(
         relax the cell too
     force_tolerance
         largest force on an atom [eV/A]
+    pressure_tolerance_GPa
+        largest component of the pressure tensor, where the cell is relaxed
+
+    Raises
+    ------
+    DivergenceError
+        when it diverges numerically by small steps, too
     """
-    elements = decks.elements_of(next(iter(structures.values())))
     if not all((directory / f"{name}.yaml").is_file() for name in structures):
         directory.mkdir(exist_ok=True)
+        elements = decks.elements_of(next(iter(structures.values())))
         for name, atoms in structures.items():
             decks.write_structure(directory / f"{name}.data", atoms, elements)
-        deck = decks.write_deck(
-            directory,
-            "relax",
-            model,
-            elements,
-            title=f"Relax {', '.join(structures)} with {model.name}",
-            names=list(structures),
-            relax_cell=relax_cell,
-            triclinic=any(decks.is_triclinic(atoms) for atoms in structures.values()),
-            force_tolerance=force_tolerance,
-            max_iterations=max_iterations,
-        )
-        say(f"relaxing {' and '.join(structures)}")
-        engine.run_deck(
-            directory,
-            deck,
-            python=model.interpreter(),
-            replicas=len(structures),
-            threads=threads_per_replica(len(structures)),
-            on_poll=lambda: say(f"relaxing {' and '.join(structures)}"),
-        )
+        for timestep_ps, largest_step in _STEPS:
+            deck = decks.write_deck(
+                directory,
+                "relax",
+                model,
+                elements,
+                title=f"Relax {', '.join(structures)} with {model.name}",
+                names=list(structures),
+                relax_cell=relax_cell,
+                force_tolerance=force_tolerance,
+                pressure_tolerance=pressure_tolerance_GPa * BAR_PER_GPA,
+                max_iterations=max_iterations,
+                cell_rounds=_CELL_ROUNDS,
+                timestep_ps=timestep_ps,
+                largest_step=largest_step,
+            )
+            say(f"relaxing {' and '.join(structures)}")
+            try:
+                engine.run_deck(
+                    directory,
+                    deck,
+                    python=model.interpreter(),
+                    replicas=len(structures),
+                    threads=threads_per_replica(len(structures)),
+                    on_poll=lambda: say(f"relaxing {' and '.join(structures)}"),
+                )
+                return [read_relaxed(directory, name) for name in structures]
+            except DivergenceError as error:
+                if timestep_ps == _STEPS[-1][0]:
+                    raise
+                _logger.warning("%s: again by smaller steps", error)
     return [read_relaxed(directory, name) for name in structures]
 
 
@@ -96,8 +149,11 @@ def relax_bulk(
     specification: BarrierSpecification | MDSpecification,
     *,
     say: Say,
-) -> Relaxed:
-    """Relax cell and atoms of a crystal, in the folder `bulk` of a run directory."""
+) -> Bulk:
+    """Relax cell and atoms of a crystal, in the folder `bulk` of a run directory.
+
+    Its space group is kept, on request: noise is averaged away, and a crystal that has left it says so.
+    """
     (relaxed,) = relax(
         {"bulk": atoms},
         model,
@@ -105,9 +161,35 @@ def relax_bulk(
         relax_cell=True,
         force_tolerance=specification.force_tolerance_eV_per_A,
         max_iterations=specification.max_iterations,
+        pressure_tolerance_GPa=specification.pressure_tolerance_GPa,
         say=say,
     )
-    return relaxed
+    force, pressure = relaxed.max_force_eV_per_A, relaxed.max_pressure_GPa
+    settled = is_converged(force, specification) and pressure <= specification.pressure_tolerance_GPa
+    group = symmetry.space_group(atoms)
+    symmetric = symmetry.symmetrised(relaxed.atoms, atoms, group)
+    lost = symmetry.deviation(relaxed.atoms, symmetric)
+    kept = specification.keep_symmetry and lost <= _SYMMETRY_LOST_A
+    if specification.keep_symmetry and not kept:
+        _logger.warning("%s: relaxed %.2g A away from space group %s", directory, lost, group.symbol)
+    chosen = symmetric if kept else relaxed.atoms
+    return Bulk(
+        atoms=chosen,
+        facts={
+            "bulk_max_atom_force_eV_per_A": force,
+            "bulk_max_pressure_GPa": pressure,
+            "bulk_space_group": group.symbol if kept else None,
+            "bulk_symmetry_deviation_A": lost,
+            "bulk_cell_A_deg": chosen.cell.cellpar().tolist(),
+        },
+        evidence=(
+            None
+            if settled
+            else f"the crystal did not relax: after {_CELL_ROUNDS} changes of its cell the largest force is"
+            f" {force:.3g} eV/A and the largest pressure component {pressure:.3g} GPa (accepted:"
+            f" {specification.force_tolerance_eV_per_A:g} eV/A, {specification.pressure_tolerance_GPa:g} GPa)"
+        ),
+    )
 
 
 def read_relaxed(directory: Path, name: str) -> Relaxed:
@@ -118,19 +200,26 @@ def read_relaxed(directory: Path, name: str) -> Relaxed:
     DivergenceError
         when the energy or a force is not a number
     """
+    state = read_state(directory, name)
+    if not (math.isfinite(state.energy_eV) and math.isfinite(state.max_force_eV_per_A)):
+        raise DivergenceError(
+            f"relaxing {name} ended at an energy of {state.energy_eV:g} eV and a largest force of"
+            f" {state.max_force_eV_per_A:g} eV/A"
+        )
+    return state
+
+
+def read_state(directory: Path, name: str) -> Relaxed:
+    """Read the same, whatever the numbers are."""
     atoms = decks.read_state(directory / f"{name}.dump")
-    state = read_yaml(directory / f"{name}.yaml")
-    energy, force = float(state["energy_eV"]), max_force([atoms])
-    if not (math.isfinite(energy) and math.isfinite(force)):
-        raise DivergenceError(f"{directory / name}.yaml: energy {energy} eV, force {force} eV/A")
-    return Relaxed(atoms=atoms, energy_eV=energy, max_force_eV_per_A=force)
-
-
-def read_yaml(path: Path) -> dict[str, float]:
-    """Read the small file that a deck prints its result to."""
-    content = yaml.safe_load(path.read_text())
-    assert isinstance(content, dict)
-    return content
+    state = yaml.safe_load((directory / f"{name}.yaml").read_text())
+    pressure = np.abs(np.array(state["pressure_bar"], dtype=np.float64))
+    return Relaxed(
+        atoms=atoms,
+        energy_eV=float(state["energy_eV"]),
+        max_force_eV_per_A=max_force([atoms]),
+        max_pressure_GPa=float(pressure.max() / BAR_PER_GPA),
+    )
 
 
 def max_force(structures: Sequence[Atoms]) -> float:

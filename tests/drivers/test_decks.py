@@ -20,7 +20,8 @@ DATA_TOLERANCE_A = 1e-9
 DUMP_TOLERANCE_A = 1e-12
 
 MODEL = {"elements": ("Li", "Fe", "P", "O"), "pair_style": "e3gnn", "pair_coeff": "/models/sevennet-0.pt"}
-MINIMISER = {"force_tolerance": 0.05, "max_iterations": 500}
+MINIMISER = {"force_tolerance": 0.05, "max_iterations": 500, "timestep_ps": 0.002, "largest_step": 0.1}
+CELL = {"relax_cell": True, "pressure_tolerance": 1000.0, "cell_rounds": 40}
 MD = {
     "title": "LiFePO4 at 800 K with sevennet-0",
     "name": "start",
@@ -42,7 +43,9 @@ NEB = {
     "climbing_iterations": 500,
     "report_every": 5,
     "spring_constant": 1.0,
+    "optimiser": "fire",
     "timestep_ps": 0.002,
+    "largest_step": 0.1,
     **MODEL,
 }
 BULK = {"title": "Relax bulk with sevennet-0", "names": ["bulk"], **MINIMISER, **MODEL}
@@ -52,17 +55,16 @@ DECKS = {
     "md_nvt": ("md", {**MD, "ensemble": "nvt"}),
     "md_nve": ("md", {**MD, "ensemble": "nve"}),
     "neb": ("neb", NEB),
-    "relax_cell": ("relax", {**BULK, "relax_cell": True, "triclinic": False}),
-    "relax_triclinic_cell": ("relax", {**BULK, "relax_cell": True, "triclinic": True}),
+    "relax_cell": ("relax", {**BULK, **CELL}),
     "relax_ends": (
         "relax",
-        {**BULK, "names": ["initial", "final"], "relax_cell": False, "triclinic": False},
+        {**BULK, "names": ["initial", "final"], "relax_cell": False},
     ),
     "single_point": ("single_point", {**POINT, "atomic_energies": True}),
     "single_point_without_atomic_energies": ("single_point", {**POINT, "atomic_energies": False}),
 }
 
-UNUSED = {"md_nve": "damping_ps", "relax_ends": "triclinic"}
+UNUSED = {"md_nve": "damping_ps"}
 
 
 @pytest.mark.parametrize("name", DECKS)

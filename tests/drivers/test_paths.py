@@ -33,6 +33,11 @@ TOLERANCE_EV = 1e-9
 energies = arrays(np.float64, st.integers(3, 9), elements=st.floats(-20.0, 20.0))
 
 
+def kind(band: np.ndarray | list[float]) -> str | None:
+    failed = classify(band)
+    return failed.kind if failed else None
+
+
 @pytest.fixture(scope="module")
 def ends() -> tuple[ase.Atoms, ase.Atoms]:
     """Return the ends of the shortest hop of a triclinic crystal."""
@@ -194,7 +199,7 @@ def test_barrier_laws(band: np.ndarray, shift: float) -> None:
     assert backward.barrier_eV == pytest.approx(found.barrier_eV, abs=TOLERANCE_EV)
     assert backward.forward_barrier_eV == pytest.approx(found.reverse_barrier_eV, abs=TOLERANCE_EV)
     assert shifted.barrier_eV == pytest.approx(found.barrier_eV, abs=1e-9)
-    assert classify(band) == classify(band[::-1])
+    assert kind(band) == kind(band[::-1])
 
 
 @pytest.mark.parametrize(
@@ -210,7 +215,7 @@ def test_barrier_laws(band: np.ndarray, shift: float) -> None:
     ],
 )
 def test_failures_are_told_apart(band: list[float], failure: str | None) -> None:
-    assert classify(band) == failure
+    assert kind(band) == failure
 
 
 def test_unphysical_barrier_is_reported_as_it_is() -> None:

@@ -16,8 +16,10 @@ def silent(_: str) -> None:
     """Show no progress."""
 
 
-def lithium_at(fraction: float, *, across_A: float = 0.0) -> Structure:
+def lithium_at(
+    fraction: float, *, across_A: float = 0.0, helium: tuple[float, float, float] = (2.0, 1.0, 1.0)
+) -> Structure:
     """A box with one lithium ion in a landscape, and a helium atom that feels nothing."""
-    positions = [[2.0, 1.0, 1.0], [fraction * BOX_A, BOX_A / 2 + across_A, BOX_A / 2]]
+    positions = [helium, [fraction * BOX_A, BOX_A / 2 + across_A, BOX_A / 2]]
     atoms = ase.Atoms("HeLi", positions=positions, cell=3 * [BOX_A], pbc=True)
     return Structure(atoms=atoms, material=f"Li-at-{fraction:g}", source="test")

@@ -1,10 +1,13 @@
 """Analytic potentials as ASE calculators, whose answers are known: `ase:.../landscapes.py:NAME`."""
 
 import time
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from ase import units
 from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.emt import EMT
 
 WELL_EV = 0.4
 """Half the difference between top and bottom of a symmetric `TwoWells`."""
@@ -87,6 +90,80 @@ class Pit(TwoWells):
         return energies, forces
 
 
+class Fades(TwoWells):
+    """The same, with no number from the 40th evaluation of a process on."""
+
+    evaluations = 0
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        self.evaluations += 1
+        if self.evaluations >= 40:
+            energies[:] = forces[:] = np.nan
+        return energies, forces
+
+
+class Hasty(TwoWells):
+    """The same, which no band survives whose time step is 2 fs: it reads the deck that it runs in."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        deck = Path("neb.in")
+        if deck.is_file() and "timestep        0.002\n" in deck.read_text():
+            energies[:] = forces[:] = np.nan
+        return energies, forces
+
+
+class Ridge(Landscape):
+    """Lithium in five wells along x, `RIDGE_TILT_EV` deeper halfway; harmonic across.
+
+    V(s) = A (1 - cos 10 pi s) - B (1 - cos 2 pi s)/2 at s = x/L.
+    """
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = np.zeros(len(atoms)), np.zeros((len(atoms), 3))
+        length = atoms.cell[0, 0]
+        ions = atoms.symbols == "Li"
+        s = atoms.positions[ions, 0] / length
+        across = atoms.positions[ions, 1:] - atoms.cell.array.diagonal()[1:] / 2
+        energies[ions] = ridge(s) + SPRING_EV_PER_A2 / 2 * (across**2).sum(axis=1)
+        slope = 5 * WELL_EV * np.sin(10 * np.pi * s) - RIDGE_TILT_EV / 2 * np.sin(2 * np.pi * s)
+        forces[ions, 0] = -2 * np.pi / length * slope
+        forces[ions, 1:] = -SPRING_EV_PER_A2 * across
+        return energies, forces
+
+
+RIDGE_TILT_EV = 0.2
+
+
+def ridge(s: Any) -> Any:
+    """Energy [eV] of `Ridge` at a fraction of the box, on its axis."""
+    return WELL_EV * (1 - np.cos(10 * np.pi * s)) - RIDGE_TILT_EV * (1 - np.cos(2 * np.pi * s)) / 2
+
+
+class Crowd(TwoWells):
+    """The same with helium halfway, on a spring, that repels lithium by 6 eV (1 - r/2 A)^2 within 2 A."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        (ion,), (helium,) = (np.flatnonzero(atoms.symbols == symbol) for symbol in ("Li", "He"))
+        moved = atoms.positions[helium] - np.array([0.25, 0.5, 0.5]) @ atoms.cell.array
+        apart = atoms.positions[ion] - atoms.positions[helium]
+        distance = float(np.linalg.norm(apart))
+        energies[helium] = HELIUM_SPRING_EV_PER_A2 / 2 * moved @ moved
+        forces[helium] = -HELIUM_SPRING_EV_PER_A2 * moved
+        if 0.0 < distance < 2.0:
+            push = CROWD_EV * (1 - distance / 2.0) * apart / distance
+            energies[ion] += CROWD_EV * (1 - distance / 2.0) ** 2
+            forces[ion] += push
+            forces[helium] -= push
+        return energies, forces
+
+
+HELIUM_SPRING_EV_PER_A2 = 20.0
+CROWD_EV = 6.0
+
+
 class Refusal(TwoWells):
     """Cannot say anything once the lithium is on its way."""
 
@@ -109,6 +186,23 @@ class EggBox(Landscape):
         depth = 1.0
         energies = depth * (1 - np.cos(wave * atoms.positions)).sum(axis=1)
         return energies, -depth * wave * np.sin(wave * atoms.positions)
+
+
+class Balloon(EggBox):
+    """The same under a pressure of 5 GPa, whatever its volume."""
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        self.results["stress"] = np.array([-5.0, -5.0, -5.0, 0.0, 0.0, 0.0]) * units.GPa
+
+
+class NoisyCopper(EMT):
+    """Copper in effective medium theory, its energy rounded to 0.05 eV: no line search finds a way down."""
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        for name in ("energy", "free_energy"):
+            self.results[name] = round(self.results[name] / 0.05) * 0.05
 
 
 class SlowEggBox(EggBox):

@@ -1,14 +1,27 @@
 """Bands in LAMMPS on a landscape whose barrier is known, and every way in which a band fails."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import ase.io
+import numpy as np
 import pytest
-from bands import Outcome, lithium_at
-from landscapes import FORWARD_EV, SADDLE, TILT_EV
+from bands import BOX_A, Outcome, lithium_at
+from landscapes import (
+    CROWD_EV,
+    FORWARD_EV,
+    HELIUM_SPRING_EV_PER_A2,
+    SADDLE,
+    SPRING_EV_PER_A2,
+    TILT_EV,
+    WELL_EV,
+    ridge,
+)
+from scipy.optimize import minimize, minimize_scalar
 
 from hopkin.drivers import engine
 from hopkin.drivers.errors import LammpsError
@@ -38,6 +51,50 @@ def test_barriers_are_those_of_the_landscape(neb: Neb) -> None:
     assert result["n_atoms"] == 2
     assert result["force_evaluations"] > 0
     assert json.loads((run.path / "result.json").read_text()) == result
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["converged"]
+    assert result["evidence"] is None
+
+
+def test_the_spline_agrees_with_the_landscape(neb: Neb) -> None:
+    """Between the images, where no force was ever evaluated; its top is the climbing image."""
+    _, result = neb(lithium_at(0.0), lithium_at(0.5), images=5)
+    s = np.array(result["spline_coordinate_A"]) / BOX_A
+    exact = WELL_EV * (1 - np.cos(4 * np.pi * s)) + TILT_EV * (1 - np.cos(2 * np.pi * s)) / 2
+    assert result["spline_energies_eV"] == pytest.approx(exact.tolist(), abs=0.01)
+    assert result["spline_barrier_eV"] == pytest.approx(result["barrier_eV"], abs=2 * BARRIER_TOLERANCE_EV)
+    assert result["saddle_coordinate"] == pytest.approx(2 * SADDLE, abs=0.005)
+    assert result["unresolved"] is None
+
+
+def test_the_band_is_one_file_to_look_at(neb: Neb) -> None:
+    run, result = neb(lithium_at(0.0), lithium_at(0.5))
+    images = ase.io.read(run.path / "path.extxyz", ":")
+    assert [image.get_potential_energy() for image in images] == pytest.approx(result["energies_eV"])
+    assert [image.positions[1, 0] / BOX_A for image in images[:: len(images) - 1]] == pytest.approx(
+        [0.0, 0.5]
+    )
+    assert all(abs(image.get_forces()).max() < 0.01 for image in images[::2])
+
+
+def test_a_band_with_too_few_images_gets_more(neb: Neb) -> None:
+    """Two humps, of which the first is the higher: seen by three images, resolved by seven."""
+    run, result = neb(lithium_at(0.0), lithium_at(0.4), model="Ridge")
+    assert result["failure"] is None
+    assert [attempt["images"] for attempt in result["attempts"]] == [3, 7]
+    assert "minimum at 0.5" in result["attempts"][1]["start"]
+    top = minimize_scalar(lambda s: -ridge(s), bounds=(0.05, 0.15), method="bounded")
+    assert result["forward_barrier_eV"] == pytest.approx(-top.fun, abs=BARRIER_TOLERANCE_EV)
+    assert result["saddle_coordinate"] == pytest.approx(top.x / 0.4, abs=0.01)
+    assert result["images"] == 7
+    assert (run.path / "attempt_1" / "neb.in").is_file()
+    assert (run.path / "image_8.data").is_file()
+
+
+def test_more_images_are_not_forced_on_anyone(neb: Neb) -> None:
+    _, result = neb(lithium_at(0.0), lithium_at(0.4), model="Ridge", most_images=3)
+    assert [attempt["images"] for attempt in result["attempts"]] == [3]
+    assert result["failure"] is None
+    assert "minimum at 0.5" in result["unresolved"]
 
 
 def test_ends_are_relaxed_first(neb: Neb) -> None:
@@ -60,19 +117,27 @@ def test_a_path_across_the_boundary_is_the_short_one(neb: Neb) -> None:
 
 
 def test_a_band_without_time_is_not_converged(neb: Neb) -> None:
-    _, result = neb(lithium_at(0.0), lithium_at(0.5), max_iterations=2)
+    """Down the ladder: another optimiser, stiffer springs, each from where the last one ended."""
+    _, result = neb(lithium_at(0.0), lithium_at(0.5), max_iterations=2, force_tolerance_eV_per_A=1e-6)
     assert (result["failure"], result["converged"]) == ("not_converged", False)
-    assert result["max_atom_force_eV_per_A"] > 0.005
+    assert result["max_atom_force_eV_per_A"] > 1e-6
     assert result["barrier_eV"] is not None
+    assert result["evidence"].startswith("after 3 attempts, the largest force on an atom is")
+    settings = [attempt["settings"] for attempt in result["attempts"]]
+    assert [s["optimiser"] for s in settings] == ["fire", "quickmin", "fire"]
+    assert settings[2]["spring_eV_per_A2"] > settings[0]["spring_eV_per_A2"]
+    assert [a["start"] for a in result["attempts"]] == ["interpolated", "band 1", "band 2"]
 
 
 def test_an_end_without_time_is_not_converged(neb: Neb) -> None:
-    """Its own force counts, though it does not move in the band."""
+    """There is no band between ends that are not at rest."""
     _, result = neb(
         lithium_at(0.0), lithium_at(0.5, across_A=0.4), max_iterations=1, force_tolerance_eV_per_A=0.2
     )
     assert result["failure"] == "not_converged"
     assert result["max_atom_force_eV_per_A"] > 0.2
+    assert "the final end did not relax: after 2 iterations the largest force is" in result["evidence"]
+    assert result["energies_eV"] == result["attempts"] == []
 
 
 def test_a_saddle_below_an_end_is_unphysical(neb: Neb) -> None:
@@ -80,6 +145,7 @@ def test_a_saddle_below_an_end_is_unphysical(neb: Neb) -> None:
     _, result = neb(lithium_at(SADDLE), lithium_at(0.5))
     assert result["failure"] == "type_II_unphysical"
     assert result["forward_barrier_eV"] < 0.0
+    assert "eV below the initial end" in result["evidence"]
 
 
 def test_an_end_that_leaves_its_site(neb: Neb) -> None:
@@ -87,6 +153,8 @@ def test_an_end_that_leaves_its_site(neb: Neb) -> None:
     _, result = neb(lithium_at(0.0), lithium_at(0.2))
     assert result["failure"] == "endpoint_drift"
     assert result["end_drift_A"] == pytest.approx(1.6, abs=0.05)
+    assert "in the final end Li 2 fell into another site" in result["evidence"]
+    assert result["evidence"].endswith("from the initial site of the hop")
     assert result["barrier_eV"] is None
     assert result["converged"] is False
 
@@ -94,9 +162,53 @@ def test_an_end_that_leaves_its_site(neb: Neb) -> None:
 def test_a_band_that_meets_what_is_no_number_diverges(neb: Neb) -> None:
     run, result = neb(lithium_at(0.0), lithium_at(0.5), model="Abyss")
     assert result["failure"] == "type_I_divergence"
+    assert result["evidence"] == "at step 0 the energy of image 1 is no number"
+    assert [attempt["outcome"] for attempt in result["attempts"]] == 3 * ["diverged"]
     assert result["barrier_eV"] is None
     assert result["converged"] is False
     assert json.loads((run.path / "result.json").read_text()) == result
+
+
+def test_a_model_that_loses_its_numbers_diverges(neb: Neb) -> None:
+    """In each attempt, after some steps of the band."""
+    _, result = neb(lithium_at(0.0), lithium_at(0.5), model="Fades", force_tolerance_eV_per_A=1e-6)
+    assert result["failure"] == "type_I_divergence"
+    assert re.fullmatch(r"at step [1-9]\d* the energy of image .* is no number", result["evidence"])
+    assert all(attempt["outcome"] == "diverged" for attempt in result["attempts"])
+
+
+def test_a_band_that_diverges_once_is_tried_by_smaller_steps(neb: Neb) -> None:
+    run, result = neb(lithium_at(0.0), lithium_at(0.5), model="Hasty")
+    assert result["failure"] is None
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["diverged", "converged"]
+    assert result["forward_barrier_eV"] == pytest.approx(FORWARD_EV, abs=BARRIER_TOLERANCE_EV)
+    assert "timestep        0.0005" in (run.path / "neb.in").read_text()
+
+
+ON_THE_WAY = (BOX_A / 4, BOX_A / 2, BOX_A / 2)
+
+
+def test_a_path_through_another_atom_is_unphysical(neb: Neb) -> None:
+    """Helium on the straight way, which the landscape does not know of."""
+    _, result = neb(lithium_at(0.0, helium=ON_THE_WAY), lithium_at(0.5, helium=ON_THE_WAY))
+    assert result["failure"] == "type_II_unphysical"
+    assert re.search(r"between images \d and \d, Li 2 and He 1 come within 0\.\d+ A", result["evidence"])
+
+
+def test_a_path_goes_around_another_atom(neb: Neb) -> None:
+    """The same with helium that repels: over the saddle of the way around it."""
+    _, result = neb(lithium_at(0.0, helium=ON_THE_WAY), lithium_at(0.5, helium=ON_THE_WAY), model="Crowd")
+    assert result["failure"] is None
+
+    def height(places: np.ndarray) -> float:
+        """Lithium and helium on the plane through helium, near which the saddle lies: the tilt is weak."""
+        lithium, helium = places
+        crowd = CROWD_EV * (1 - (lithium - helium) / 2.0) ** 2
+        springs = SPRING_EV_PER_A2 / 2 * lithium**2 + HELIUM_SPRING_EV_PER_A2 / 2 * helium**2
+        return float(FORWARD_EV + springs + crowd)
+
+    around = minimize(height, [0.5, 0.0])
+    assert result["forward_barrier_eV"] == pytest.approx(around.fun, abs=0.01)
 
 
 def test_a_relaxation_that_diverges_is_counted_too(neb: Neb) -> None:

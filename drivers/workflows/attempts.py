@@ -1,0 +1,340 @@
+"""Attempts at a band: one run of LAMMPS `neb` each, and the ladder of settings they go down."""
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+
+from hopkin.drivers import decks, engine, paths
+from hopkin.drivers.errors import DivergenceError
+from hopkin.drivers.models import Model
+from hopkin.drivers.profile import Profile, profile
+from hopkin.drivers.specification import BandSpecification
+from hopkin.drivers.workflows.calculation import Say, is_converged, threads_per_replica
+from hopkin.drivers.workflows.relaxation import Relaxed, max_force, read_state
+
+_PLAIN_ITERATIONS = 20
+_REPORT_EVERY = 5
+
+# An image that ends up less than this above the climbing one is as high [eV].
+_AS_HIGH_EV = 0.001
+
+_MOST_CLIMBS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What LAMMPS is told for an attempt."""
+
+    optimiser: Literal["fire", "quickmin"] = "fire"
+    timestep_ps: float = 0.002
+    spring_eV_per_A2: float = 1.0
+    largest_step_A: float = 0.1
+
+
+# From the interpolated path again, after an attempt that diverged.
+_AFTER_DIVERGENCE = (
+    Settings(timestep_ps=0.0005, largest_step_A=0.02),
+    Settings(optimiser="quickmin", timestep_ps=0.0005, spring_eV_per_A2=0.2, largest_step_A=0.02),
+)
+# On from where the last attempt ended, which had not converged.
+_AFTER_STALL = (
+    Settings(optimiser="quickmin", timestep_ps=0.001),
+    Settings(timestep_ps=0.0005, spring_eV_per_A2=5.0),
+)
+
+Outcome = Literal["converged", "another image is highest", "not converged", "diverged"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of `neb.in`, and what came of it.
+
+    Attributes
+    ----------
+    settings
+        what LAMMPS was told
+    start
+        where its images came from
+    steps
+        steps of the band
+    outcome
+        how it ended
+    evidence
+        that, in one sentence
+    replicas
+        ends and images as LAMMPS left them; empty where it left none, or no numbers
+    max_force_eV_per_A
+        largest force of the band on an atom
+    climbing_image
+        image that climbed, counted from the initial end, which is 0
+    """
+
+    settings: Settings
+    images: int
+    start: str
+    steps: int = 0
+    outcome: Outcome = "diverged"
+    evidence: str = ""
+    replicas: tuple[Relaxed, ...] = ()
+    max_force_eV_per_A: float = math.nan
+    climbing_image: int | None = None
+
+    @property
+    def energies(self) -> list[float]:
+        """Energies of ends and images [eV]."""
+        return [replica.energy_eV for replica in self.replicas]
+
+    @property
+    def atoms(self) -> list[Atoms]:
+        """Ends and images."""
+        return [replica.atoms for replica in self.replicas]
+
+    @property
+    def profile(self) -> Profile:
+        """Spline along the band."""
+        return profile(self.atoms, self.energies)
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the model; the ends do not move and are not evaluated."""
+        return self.images * (1 + self.steps)
+
+    def record(self) -> dict[str, Any]:
+        """Entry of `attempts` in a result."""
+        return {
+            "settings": asdict(self.settings),
+            "images": self.images,
+            "start": self.start,
+            "iterations": self.steps,
+            "max_atom_force_eV_per_A": self.max_force_eV_per_A,
+            "outcome": self.outcome,
+            "evidence": self.evidence,
+        }
+
+
+def climb(
+    ends: tuple[Relaxed, Relaxed],
+    model: Model,
+    specification: BandSpecification,
+    directory: Path,
+    *,
+    say: Say,
+) -> tuple[Attempt, list[Attempt]]:
+    """Attempt a band until it has converged with enough images, or the ladder ends.
+
+    LAMMPS chooses the climbing image once, after the first iterations: where another one ends up
+    highest, the band goes on from where it is. One that diverges starts again by smaller steps; one
+    that stalls goes on with another optimiser, then with stiffer springs. One that is converged, but
+    whose profile says that it has too few images, goes on with twice as many; where that fails, the
+    one before counts.
+
+    Returns the attempt that counts, and all. The files of the one that counts are in `directory`, those
+    of the others in `attempt_N` there.
+    """
+    for stale in directory.glob("attempt_*"):  # of a run that was killed
+        shutil.rmtree(stale)
+    after_divergence, after_stall = list(_AFTER_DIVERGENCE), list(_AFTER_STALL)
+    first = paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
+    settings, images, start, climbs = Settings(), first, "interpolated", 1
+    attempts: list[Attempt] = []
+    coarse: int | None = None
+    while True:
+        if attempts:
+            _set_aside(directory, len(attempts))
+        last = _attempt(images, settings, start, ends, model, specification, directory, say=say)
+        attempts.append(last)
+        if last.outcome == "diverged":
+            if coarse is not None or not after_divergence:
+                break
+            settings, images, start = after_divergence.pop(0), first, "interpolated"
+        elif last.outcome == "converged":
+            images = paths.refined(last.atoms)
+            if coarse is not None or len(images) - 2 > specification.most_images:
+                break
+            reason = last.profile.unresolved() or _below_an_end(last.energies)
+            if reason is None:
+                break
+            coarse, start = len(attempts), f"band {len(attempts)} with twice the images, because {reason}"
+        else:
+            if last.outcome == "another image is highest" and climbs < _MOST_CLIMBS:
+                climbs += 1
+            elif after_stall:
+                settings = after_stall.pop(0)
+            else:
+                break
+            images, start = last.atoms, f"band {len(attempts)}"
+    if coarse is not None and last.outcome != "converged":
+        _set_aside(directory, len(attempts))
+        _bring_back(directory, coarse)
+        last = attempts[coarse - 1]
+    return last, attempts
+
+
+def _below_an_end(energies_eV: Sequence[float]) -> str | None:
+    failed = paths.classify(energies_eV)
+    return failed.evidence if failed else None
+
+
+def _attempt(
+    images: Sequence[Atoms],
+    settings: Settings,
+    start: str,
+    ends: tuple[Relaxed, Relaxed],
+    model: Model,
+    specification: BandSpecification,
+    directory: Path,
+    *,
+    say: Say,
+) -> Attempt:
+    """Run `neb.in` from some images."""
+    n_replicas = len(images)
+    elements = decks.elements_of(images[0])
+    for stale in directory.glob("image_*"):
+        stale.unlink()
+    for number, image in enumerate(images):
+        decks.write_structure(directory / f"image_{number}.data", image, elements)
+    deck = decks.write_deck(
+        directory,
+        "neb",
+        model,
+        elements,
+        title=f"Band of {n_replicas - 2} images with {model.name}",
+        n_replicas=n_replicas,
+        force_tolerance=specification.force_tolerance_eV_per_A,
+        plain_iterations=_PLAIN_ITERATIONS,
+        climbing_iterations=math.ceil(specification.max_iterations / _REPORT_EVERY) * _REPORT_EVERY,
+        report_every=_REPORT_EVERY,
+        optimiser=settings.optimiser,
+        timestep_ps=settings.timestep_ps,
+        spring_constant=settings.spring_eV_per_A2,
+        largest_step=settings.largest_step_A,
+    )
+    say("band: starting")
+
+    def watch() -> None:
+        log = read_band_log(directory)
+        if log.lost:
+            raise DivergenceError(log.lost)
+        say(
+            f"band: step {log.steps}, force on the band {log.force:.2f} eV/A,"
+            f" barrier {log.forward_barrier:.3f} eV"
+            if log.steps
+            else "band: starting"
+        )
+
+    asked = Attempt(settings=settings, images=n_replicas - 2, start=start)
+    try:
+        engine.run_deck(
+            directory,
+            deck,
+            python=model.interpreter(),
+            replicas=n_replicas,
+            threads=threads_per_replica(n_replicas - 2),
+            on_poll=watch,
+        )
+    except DivergenceError as error:
+        log = read_band_log(directory)
+        return replace(asked, steps=log.steps, evidence=log.lost or str(error))
+    log = read_band_log(directory)
+    replicas = tuple(read_state(directory, f"image_{n}") for n in range(n_replicas))
+    energies = [replica.energy_eV for replica in replicas]
+    failed = paths.classify(energies)
+    if log.lost or (failed and failed.kind == "type_I_divergence"):
+        evidence = log.lost or (failed and failed.evidence) or ""
+        return replace(asked, steps=log.steps, evidence=evidence)
+    band = [decks.read_state(directory / f"image_{n}.band.dump") for n in range(n_replicas)]
+    # the forces of the band are zero on its ends, which do not move
+    largest = [max_force([image]) for image in [ends[0].atoms, *band[1:-1], ends[1].atoms]]
+    highest = 1 + int(np.argmax(energies[1:-1]))
+    climber = log.climbing_image
+    outcome: Outcome
+    if climber is None or energies[highest] > energies[climber] + _AS_HIGH_EV:
+        outcome, evidence = "another image is highest", f"image {climber} climbed, image {highest} is highest"
+    else:
+        evidence = (
+            f"the largest force on an atom is {max(largest):.3g} eV/A, at image {int(np.argmax(largest))}"
+            f" (accepted: {specification.force_tolerance_eV_per_A:g} eV/A)"
+        )
+        outcome = "converged" if is_converged(max(largest), specification) else "not converged"
+    return replace(
+        asked,
+        steps=log.steps,
+        outcome=outcome,
+        evidence=evidence,
+        replicas=replicas,
+        max_force_eV_per_A=max(largest),
+        climbing_image=climber,
+    )
+
+
+def _files(directory: Path) -> list[Path]:
+    return [*directory.glob("image_*"), *directory.glob("neb.in"), *directory.glob("log.lammps*")]
+
+
+def _set_aside(directory: Path, number: int) -> None:
+    """Move the files of an attempt into a folder of its own."""
+    folder = directory / f"attempt_{number}"
+    folder.mkdir()
+    for file in _files(directory):
+        file.rename(folder / file.name)
+
+
+def _bring_back(directory: Path, number: int) -> None:
+    for file in _files(directory / f"attempt_{number}"):
+        file.rename(directory / file.name)
+    (directory / f"attempt_{number}").rmdir()
+
+
+@dataclass(frozen=True, slots=True)
+class BandLog:
+    """What LAMMPS `neb` has written to the log of the universe so far.
+
+    Attributes
+    ----------
+    steps
+        steps of the band
+    force
+        largest 3N force norm of a replica [eV/A], and
+    forward_barrier
+        barrier from the initial end [eV], at the last step of the table; NaN before the first
+    climbing_image
+        image that climbs, counted from the initial end, which is 0; None where there is none yet
+    lost
+        which image first had an energy that is no number, and when, in one sentence; None where none had
+    """
+
+    steps: int
+    force: float
+    forward_barrier: float
+    climbing_image: int | None
+    lost: str | None
+
+
+def read_band_log(directory: Path) -> BandLog:
+    """Read the table that LAMMPS `neb` writes to log.lammps."""
+    log = directory / "log.lammps"
+    rows, climbing_image = [], None
+    for line in log.read_text().splitlines() if log.is_file() else ():
+        words = line.split()
+        if words and words[0].isdecimal() and len(words) > 9:
+            rows.append([float(word) for word in words])
+        elif line.startswith("Climbing replica = "):
+            climbing_image = int(words[3]) - 1
+    if not rows:
+        return BandLog(0, math.nan, math.nan, climbing_image, None)
+    return BandLog(int(rows[-1][0]), rows[-1][1], rows[-1][6], climbing_image, _lost(rows))
+
+
+def _lost(rows: Sequence[Sequence[float]]) -> str | None:
+    """Find the first energy that is no number: columns 10, 12, ... after the coordinate of their replica."""
+    for row in rows:
+        lost = np.flatnonzero(~np.isfinite(row[10::2]))
+        if len(lost):
+            return f"at step {int(row[0])} the energy of image {lost[0]} is no number"
+    return None

@@ -1,0 +1,64 @@
+"""Crystals whose cell is relaxed, with models that make it hard."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.units import GPa
+from bands import silent
+
+from hopkin.drivers.models import Model, find_model
+from hopkin.drivers.specification import BarrierSpecification
+from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers.workflows.relaxation import Bulk, relax_bulk
+
+PRESSURE_TOLERANCE_GPA = 0.1
+COPPER_A = 3.59
+"""Lattice constant where EMT has its minimum."""
+
+
+def relaxed(atoms: ase.Atoms, model: Model, directory: Path, **fields: object) -> Bulk:
+    asked = BarrierSpecification(model=model.name, ion="Cu", **fields)  # type: ignore[arg-type]
+    return relax_bulk(lammps_orientation(atoms), model, directory, asked, say=silent)
+
+
+def test_noise_of_the_energy_does_not_stop_a_cell(landscape: Callable[[str], Model], tmp_path: Path) -> None:
+    """A primitive cell, triclinic, strained by 4 %, whose energies come in steps of 0.05 eV."""
+    strained = bulk("Cu")
+    strained.set_cell(strained.cell.array @ [[1.04, 0.02, 0], [0, 0.98, 0], [0, 0, 1.03]])
+    found = relaxed(strained, landscape("NoisyCopper"), tmp_path, keep_symmetry=False)
+    assert found.evidence is None
+    assert found.facts["bulk_max_pressure_GPa"] <= PRESSURE_TOLERANCE_GPA
+    lengths, angles = np.split(found.atoms.cell.cellpar(), 2)
+    assert lengths == pytest.approx(COPPER_A / np.sqrt(2), abs=0.005)
+    assert angles == pytest.approx(60.0, abs=0.1)
+    found.atoms.calc = EMT()
+    assert np.abs(found.atoms.get_stress()).max() < PRESSURE_TOLERANCE_GPA * GPa
+
+
+def test_a_hexagonal_cell_stays_one(tmp_path: Path) -> None:
+    """Two layers of gold on two of copper, in a primitive cell: a, c and the heights of the layers relax."""
+    crystal = bulk("Cu", "hcp", a=2.7, c=4.4) * (1, 1, 2)
+    crystal.symbols[2:] = "Au"
+    found = relaxed(crystal, find_model("ase:ase.calculators.emt:EMT"), tmp_path)
+    assert found.evidence is None
+    assert found.facts["bulk_symmetry_deviation_A"] < 1e-4
+    assert found.facts["bulk_space_group"] == "P-3m1"
+    a, b, _, *angles = found.atoms.cell.cellpar()
+    assert a == pytest.approx(b, abs=1e-10)
+    assert angles == pytest.approx([90.0, 90.0, 120.0], abs=1e-8)
+    found.atoms.calc = EMT()
+    assert np.abs(found.atoms.get_stress()).max() < PRESSURE_TOLERANCE_GPA * GPa
+    assert np.linalg.norm(found.atoms.get_forces(), axis=1).max() < 0.05
+
+
+def test_a_pressure_that_does_not_go_away_is_told(landscape: Callable[[str], Model], tmp_path: Path) -> None:
+    egg = ase.Atoms("Cu", positions=[[0.3, 0.2, 0.1]], cell=3 * [3.0], pbc=True)
+    found = relaxed(egg, landscape("Balloon"), tmp_path)
+    assert found.evidence is not None
+    assert "the largest pressure component 5 GPa (accepted: 0.05 eV/A, 0.1 GPa)" in found.evidence
+    assert found.facts["bulk_max_pressure_GPa"] == pytest.approx(5.0, abs=0.01)
