@@ -9,8 +9,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from hopkin.analysis.arrays import FloatArray, frozen
+from hopkin.analysis.frames import unwrap
 from hopkin.analysis.msd import remove_drift, single_origin_msd, windowed_msd
-from hopkin.analysis.trajectory import Trajectory, to_universe, unwrap
+from hopkin.analysis.trajectory import Trajectory, to_universe
 
 Walk = Callable[..., FloatArray]
 Kernel = Callable[[FloatArray], FloatArray]
