@@ -95,7 +95,7 @@ def fit_paper_protocol(times: FloatArray, msd: FloatArray) -> PaperFit:
         )
     start = float(times[inside][0])
     return PaperFit(
-        diffusivity=_diffusivity(times[inside], msd[inside]),
+        diffusivity=fit_diffusivity(times[inside], msd[inside]),
         window=(start, float(times[-1])),
         rule=rule,
     )
@@ -147,7 +147,7 @@ def fit_windowed(
             diffusivity=None, standard_deviation=None, n_hops=n_hops, window=None, reason=reason
         )
     window = slice(int(reached[0]), last + 1)
-    diffusivity = _diffusivity(lag_times[window], msd[window])
+    diffusivity = fit_diffusivity(lag_times[window], msd[window])
     return WindowedFit(
         diffusivity=diffusivity,
         standard_deviation=diffusivity * relative_standard_deviation(n_hops),
@@ -185,8 +185,9 @@ def log_log_slope(lag_times: FloatArray, msd: FloatArray) -> float | None:
     return _slope(np.log(lag_times[inside]), np.log(msd[inside]))
 
 
-def _diffusivity(times: FloatArray, msd: FloatArray) -> float:
-    return _slope(times, msd) / (2 * DIMENSIONS) * CM2_PER_S_IN_A2_PER_PS
+def fit_diffusivity(times: FloatArray, msd: FloatArray, *, dimensions: int = DIMENSIONS) -> float:
+    """Diffusivity [cm^2/s] from the slope of an MSD [A^2] over times [ps]."""
+    return _slope(times, msd) / (2 * dimensions) * CM2_PER_S_IN_A2_PER_PS
 
 
 def _slope(x: FloatArray, y: FloatArray) -> float:

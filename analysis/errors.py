@@ -15,3 +15,7 @@ class ResultsError(AnalysisError, ValueError):
 
 class ReferencesError(AnalysisError, ValueError):
     """Known barriers that cannot be read, or that do not say which hop is theirs."""
+
+
+class MissingPackageError(AnalysisError, ImportError):
+    """An optional package that was asked for is not installed."""
