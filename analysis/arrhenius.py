@@ -99,6 +99,11 @@ class ArrheniusFit:
     _variances: FloatArray
     _degrees_of_freedom: FloatArray | float
 
+    @property
+    def prefactor(self) -> float:
+        """D_0 [cm^2/s]."""
+        return float(np.exp(self.log_prefactor))
+
     def predict(self, temperature: float) -> Prediction:
         """Diffusivity on the line at a temperature [K], with its interval."""
         row = np.array([1.0, -1.0 / (BOLTZMANN_EV_PER_K * temperature)])
@@ -146,7 +151,8 @@ def fit_arrhenius(points: Sequence[Point]) -> ArrheniusFit:
     else:
         variances, freedom = np.ones(len(used)), float(n_free)
     weights = 1.0 / variances
-    solution = np.linalg.solve(design.T @ (weights[:, None] * design), design.T * weights)
+    normal = design.T @ (weights[:, None] * design)
+    solution = np.asarray(np.linalg.solve(normal, design.T * weights), dtype=np.float64)
     log_prefactor, energy = solution @ logs
     chi_squared = float(weights @ (logs - design @ [log_prefactor, energy]) ** 2)
     if not errors:

@@ -1,5 +1,6 @@
 """Density of ions in the cell: where they are, on a grid, for a look in VESTA or OVITO."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def find_sites(
 
 
 def write_cube(
-    path: Path, density: FloatArray, cell: FloatArray, positions: FloatArray, numbers: FloatArray
+    path: Path, density: FloatArray, cell: FloatArray, positions: FloatArray, numbers: Sequence[int]
 ) -> None:
     """Write a density as a Gaussian cube file, with the atoms of one frame.
 

@@ -18,6 +18,7 @@ DIMENSIONS = 3
 CM2_PER_S_IN_A2_PER_PS = 1.0e-4  # 1 A^2/ps = 1e-16 cm^2 / 1e-12 s
 PAPER_WINDOW_PS = 20.0
 PAPER_WINDOW_FRACTION = 0.4  # 20 ps of the 50 ps run of the protocol
+PAPER_TOLERANCE = 1.0e-3  # 50 ps may lack their last frame
 HOP_LENGTH_A = 3.0
 MIN_FIT_POINTS = 3
 
@@ -82,7 +83,7 @@ def fit_paper_protocol(times: FloatArray, msd: FloatArray) -> PaperFit:
         If fewer than two frames lie in the window.
     """
     run_length = times[-1] - times[0]
-    if PAPER_WINDOW_FRACTION * run_length >= PAPER_WINDOW_PS:
+    if PAPER_WINDOW_FRACTION * run_length >= PAPER_WINDOW_PS * (1 - PAPER_TOLERANCE):
         length, rule = PAPER_WINDOW_PS, f"last {PAPER_WINDOW_PS:g} ps"
     else:
         length = PAPER_WINDOW_FRACTION * run_length

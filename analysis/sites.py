@@ -22,6 +22,7 @@ from hopkin.analysis.errors import AnalysisError
 
 SITE_RADIUS_A = 1.0
 NOWHERE = -1
+SAME_CELL = 0.1  # of products of lengths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +54,40 @@ class HopStatistics:
     occupancy: FloatArray
     fraction_between: float
     counts: NDArray[np.int64]
+
+
+def repeat_sites(sites: FloatArray, cell: FloatArray, supercell: FloatArray) -> FloatArray:
+    """Sites of a crystal in a supercell of it, whatever its orientation.
+
+    Parameters
+    ----------
+    sites
+        (n_sites, 3) sites, in fractions of the crystal's cell.
+    cell, supercell
+        (3, 3) cells, rows are vectors [A].
+
+    Returns
+    -------
+    NDArray
+        (n, 3) sites, in fractions of the supercell.
+
+    Raises
+    ------
+    AnalysisError
+        If the supercell is no whole multiple of the cell, to within 5 %.
+    """
+    repeats = np.rint(np.linalg.norm(supercell, axis=1) / np.linalg.norm(cell, axis=1))
+    multiple = cell * repeats[:, None]
+    lengths = np.linalg.norm(supercell, axis=1)
+    if (repeats < 1).any() or (
+        np.abs(multiple @ multiple.T - supercell @ supercell.T) > SAME_CELL * np.outer(lengths, lengths)
+    ).any():
+        raise AnalysisError(
+            f"the cell of the trajectory ({' '.join(f'{x:.2f}' for x in lengths)} A) is no multiple of that "
+            f"of the sites ({' '.join(f'{x:.2f}' for x in np.linalg.norm(cell, axis=1))} A)"
+        )
+    shifts = np.array(list(np.ndindex(*repeats.astype(int))))
+    return np.asarray(((sites[:, None] + shifts) / repeats).reshape(-1, 3))
 
 
 def site_of_ions(

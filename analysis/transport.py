@@ -1,7 +1,6 @@
 """Transport of one ion species: from a trajectory to numbers, curves and tables."""
 
-import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.conductivity import conductivity, ionic_charge
+from hopkin.analysis.density import SPACING_A, ion_density
 from hopkin.analysis.diffusion import (
     HOP_LENGTH_A,
     PaperFit,
@@ -22,15 +22,10 @@ from hopkin.analysis.diffusion import (
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.msd import collective_msd_tensor, drift, single_origin_msd, windowed_msd_tensor
 from hopkin.analysis.rdf import RadialDistribution, radial_distribution
+from hopkin.analysis.results import write_table
 from hopkin.analysis.sites import HopStatistics, hop_statistics
 from hopkin.analysis.trajectory import Trajectory, atomic_masses, frame_interval
-from hopkin.analysis.uncertainty import (
-    Estimate,
-    block_diffusivities,
-    choose_blocks,
-    kinisi_posterior,
-    mean_of_blocks,
-)
+from hopkin.analysis.uncertainty import Estimate, choose_blocks, estimate_by_blocks, kinisi_posterior
 
 RDF_INTERVAL_PS = 0.2
 RDF_LEAST_FRAMES = 50  # a run too short for that many at this interval is sampled more often
@@ -203,28 +198,23 @@ def analyze(
     MissingPackageError
         If the posterior is asked for without kinisi.
     """
+    slide = framework_drift(trajectory, ion)
     is_ion = trajectory.species == ion
-    if not is_ion.any():
-        raise TrajectoryError(
-            f"no {ion} in the trajectory; it holds {', '.join(np.unique(trajectory.species))}"
-        )
     interval = frame_interval(trajectory.times_ps)
     times = interval * np.arange(len(trajectory.times_ps), dtype=np.float64)
-    slide = drift(trajectory.positions, atomic_masses(trajectory.species), ~is_ion)
 
     framework, of_species = np.zeros(len(times)), {}
     for name in np.unique(trajectory.species[~is_ion]).tolist():
         atoms = _positions_of(trajectory, name, slide)
         framework += single_origin_msd(atoms).sum(axis=1)
-        of_species[name] = frozen(np.trace(windowed_msd_tensor(atoms), axis1=1, axis2=2))
+        of_species[name] = frozen(np.einsum("tii->t", windowed_msd_tensor(atoms)))
     ions = _positions_of(trajectory, ion, slide)
     single, tensor = single_origin_msd(ions).mean(axis=1), windowed_msd_tensor(ions)
-    windowed = frozen(np.maximum(np.trace(tensor, axis1=1, axis2=2), 0.0))
+    windowed = frozen(np.maximum(np.einsum("tii->t", tensor), 0.0))
     of_species[ion] = windowed
     fit = fit_windowed(times, windowed, ions.shape[1], hop_length=hop_length)
     together = ions.sum(axis=1, keepdims=True) / np.sqrt(ions.shape[1])
     blocks = choose_blocks(windowed, hop_length=hop_length)
-    no_blocks = Estimate(reason=blocks) if isinstance(blocks, str) else None
     return TransportResult(
         ion=ion,
         n_ions=ions.shape[1],
@@ -234,19 +224,41 @@ def analyze(
         msd_single_origin=frozen(single),
         msd_windowed=windowed,
         msd_tensor=tensor,
-        msd_collective=frozen(np.trace(collective_msd_tensor(ions), axis1=1, axis2=2)),
+        msd_collective=frozen(np.einsum("tii->t", collective_msd_tensor(ions))),
         msd_of_species=of_species,
-        framework_msd=frozen(framework / max(1, np.count_nonzero(~is_ion))),
+        framework_msd=frozen(framework / max(1, int((~is_ion).sum()))),
         paper=fit_paper_protocol(times, single),
         windowed=fit,
         tensor=_diffusivity_tensor(times, tensor, fit),
-        block=no_blocks or mean_of_blocks(block_diffusivities(ions, interval, blocks)),
-        collective=no_blocks or mean_of_blocks(block_diffusivities(together, interval, blocks)),
+        block=estimate_by_blocks(ions, interval, blocks),
+        collective=estimate_by_blocks(together, interval, blocks),
         posterior=_posterior(ions, interval, fit, seed) if with_posterior else NOT_ASKED,
         hops=None if sites is None else _hops(ions, trajectory.cells, sites, interval),
         log_log_slope=log_log_slope(times, windowed),
         rdf=_rdf(trajectory, times, r_max),
     )
+
+
+def framework_drift(trajectory: Trajectory, ion: str) -> FloatArray:
+    """(n_frames, 3) displacement of all atoms but the ions, as one [A].
+
+    Raises
+    ------
+    TrajectoryError
+        If the ion does not occur.
+    """
+    is_ion = trajectory.species == ion
+    if not is_ion.any():
+        raise TrajectoryError(
+            f"no {ion} in the trajectory; it holds {', '.join(np.unique(trajectory.species))}"
+        )
+    return drift(trajectory.positions, atomic_masses(trajectory.species), ~is_ion)
+
+
+def density_of_ions(trajectory: Trajectory, ion: str, *, spacing: float = SPACING_A) -> FloatArray:
+    """(n_a, n_b, n_c) mean density of the ions over the cell, in the frame of the framework [1/A^3]."""
+    ions = _positions_of(trajectory, ion, framework_drift(trajectory, ion))
+    return ion_density(ions, trajectory.cells, spacing=spacing)
 
 
 def write_tables(result: TransportResult, directory: Path) -> None:
@@ -260,7 +272,7 @@ def write_tables(result: TransportResult, directory: Path) -> None:
         An existing directory; tables that are there already are replaced.
     """
     species = sorted(result.msd_of_species)
-    _write_csv(
+    write_table(
         directory / "msd.csv",
         (
             *("time_ps", "msd_single_origin_A2", "msd_windowed_A2", "framework_msd_A2"),
@@ -278,10 +290,10 @@ def write_tables(result: TransportResult, directory: Path) -> None:
         ),
     )
     rdf = result.rdf
-    _write_csv(directory / "rdf.csv", ("r_A", *rdf.pairs), np.column_stack([rdf.r, *rdf.g]))
+    write_table(directory / "rdf.csv", ("r_A", *rdf.pairs), np.column_stack([rdf.r, *rdf.g]))
     pairs = [tuple(pair.split("-")) for pair in rdf.pairs]
     directed = sorted({*pairs, *((b, a) for a, b in pairs)})
-    _write_csv(
+    write_table(
         directory / "coordination.csv",
         ("r_A", *(f"{b} around {a}" for a, b in directed)),
         np.column_stack([rdf.edges[1:], *(rdf.coordination_numbers(a, b) for a, b in directed)]),
@@ -333,10 +345,3 @@ def _rdf(trajectory: Trajectory, times: FloatArray, r_max: float) -> RadialDistr
         trajectory.species.tolist(),
         r_max=r_max,
     )
-
-
-def _write_csv(path: Path, names: tuple[str, ...], rows: Iterable[Iterable[float]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([f"{value:.8g}" for value in row] for row in rows)

@@ -22,7 +22,7 @@ from hopkin.analysis.diffusion import HOP_LENGTH_A, MIN_FIT_POINTS, fit_diffusiv
 from hopkin.analysis.errors import MissingPackageError
 from hopkin.analysis.msd import windowed_msd_tensor
 
-LEAST_BLOCKS = 4
+LEAST_BLOCKS = 3
 MOST_BLOCKS = 10
 CONFIDENCE = 0.95
 KINISI_FRAMES = 1000
@@ -103,43 +103,35 @@ def choose_blocks(msd: FloatArray, *, hop_length: float = HOP_LENGTH_A) -> Block
     return Blocks(n=n, n_frames=length, window=slice(first, (length - 1) // 2 + 1))
 
 
-def block_diffusivities(positions: FloatArray, interval: float, blocks: Blocks) -> FloatArray:
-    """Diffusivity of each block from the windowed MSD of the atoms.
+def estimate_by_blocks(positions: FloatArray, interval: float, blocks: Blocks | str) -> Estimate:
+    """Diffusivity with its error from the windowed MSD of each block.
 
     Parameters
     ----------
     positions
-        (n_frames, n_atoms, 3) unwrapped positions without drift [A]; one atom, the sum of all over the
-        square root of their number, for the collective diffusivity.
+        (n_frames, n_atoms, 3) unwrapped positions without drift [A]; for the collective diffusivity of
+        one atom, the sum of all over the square root of their number.
     interval
         Time between frames [ps].
     blocks
-        How to cut the run.
-
-    Returns
-    -------
-    NDArray
-        (n_blocks,) diffusivities [cm^2/s].
+        How to cut the run, or why it cannot be cut.
     """
+    if isinstance(blocks, str):
+        return Estimate(reason=blocks)
     lag_times = interval * np.arange(blocks.n_frames)
     fits = []
     for k in range(blocks.n):
         part = positions[k * blocks.n_frames : (k + 1) * blocks.n_frames]
-        msd = np.trace(windowed_msd_tensor(part), axis1=1, axis2=2)
-        fits.append(fit_diffusivity(lag_times[blocks.window], msd[blocks.window]))
-    return np.array(fits)
-
-
-def mean_of_blocks(values: FloatArray) -> Estimate:
-    """Mean, standard error and interval of (n_blocks,) independent values."""
-    n = len(values)
-    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
-    half_width = error * float(student.ppf(0.5 + 0.5 * CONFIDENCE, n - 1))
+        msd = np.einsum("tii->t", windowed_msd_tensor(part))[blocks.window]
+        fits.append(fit_diffusivity(lag_times[blocks.window], msd))
+    values = np.array(fits)
+    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(blocks.n))
+    half_width = error * float(student.ppf(0.5 + 0.5 * CONFIDENCE, blocks.n - 1))
     return Estimate(
         diffusivity=mean,
         standard_error=error,
         interval=(mean - half_width, mean + half_width),
-        n_blocks=n,
+        n_blocks=blocks.n,
     )
 
 

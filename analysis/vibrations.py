@@ -10,12 +10,14 @@ the diffusivity: an ion that diffuses has a density of states there.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.signal import welch  # type: ignore[import-untyped]
 
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.errors import TrajectoryError
+from hopkin.analysis.results import write_table
 from hopkin.analysis.trajectory import Trajectory, atomic_masses, frame_interval
 
 RESOLUTION_THZ = 0.2
@@ -86,3 +88,9 @@ def density_of_states(trajectory: Trajectory, *, resolution: float = RESOLUTION_
         species=tuple(names.tolist()),
         by_species=frozen(by_species / (by_species.sum() * step)),
     )
+
+
+def write_density_of_states(states: DensityOfStates, path: Path) -> None:
+    """Write the density of states of each species as a table."""
+    names = ("frequency_THz", *(f"{name}_per_THz" for name in states.species))
+    write_table(path, names, np.column_stack([states.frequencies, *states.by_species]))
