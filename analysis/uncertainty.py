@@ -118,7 +118,7 @@ def estimate_by_blocks(positions: FloatArray, interval: float, blocks: Blocks | 
     """
     if isinstance(blocks, str):
         return Estimate(reason=blocks)
-    lag_times = interval * np.arange(blocks.n_frames)
+    lag_times = interval * np.arange(blocks.n_frames, dtype=np.float64)
     fits = []
     for k in range(blocks.n):
         part = positions[k * blocks.n_frames : (k + 1) * blocks.n_frames]
