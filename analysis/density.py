@@ -14,6 +14,7 @@ SPACING_A = 0.25
 SMOOTHING_A = 0.4
 SITE_DISTANCE_A = 1.5
 LEAST_OCCUPANCY = 0.1
+LEAST_PEAK = 0.01  # of the highest
 
 
 def ion_density(positions: FloatArray, cells: FloatArray, *, spacing: float = SPACING_A) -> FloatArray:
@@ -80,7 +81,7 @@ def find_sites(
     shape = np.array(density.shape)
     steps = np.linalg.norm(cell, axis=1) / shape
     smooth = gaussian_filter(density, smoothing / steps, mode="wrap")
-    peaks = np.argwhere(smooth == _largest_nearby(smooth))
+    peaks = np.argwhere((smooth == _largest_nearby(smooth)) & (smooth > LEAST_PEAK * smooth.max()))
     peaks = peaks[np.argsort(-smooth[tuple(peaks.T)], kind="stable")] / shape
     voxel = abs(np.linalg.det(cell)) / density.size
     grid = np.argwhere(density > 0)

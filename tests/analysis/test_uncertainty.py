@@ -101,8 +101,6 @@ def test_the_posterior_of_kinisi_is_the_generalised_least_squares_line(random_wa
     assert posterior.standard_error is not None
     assert posterior.diffusivity == pytest.approx(slope / 6 * A2_PER_PS, rel=0.05)
     assert posterior.standard_error == pytest.approx(np.sqrt(normal[0, 0]) / 6 * A2_PER_PS, rel=0.25)
-    again = kinisi_posterior(walk, INTERVAL, 2.0, seed=1)
-    assert again.diffusivity == posterior.diffusivity
 
 
 def test_without_kinisi_the_posterior_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
