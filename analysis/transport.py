@@ -104,7 +104,6 @@ class TransportResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the scalar results, under the names and units of result.json."""
-        tracer, collective = self.block.diffusivity, self.collective.diffusivity
         return {
             "n_ions": self.n_ions,
             "time_ps": float(self.times[-1]),
@@ -122,14 +121,20 @@ class TransportResult:
             "n_blocks": self.block.n_blocks,
             **_estimate_fields("kinisi", self.posterior),
             **_estimate_fields("collective", self.collective),
-            "haven_ratio": tracer / collective if tracer is not None and collective else None,
-            "conductivity_nernst_einstein_S_per_cm": self._conductivity(tracer),
-            "conductivity_collective_S_per_cm": self._conductivity(collective),
+            "haven_ratio": _ratio(self.block.diffusivity, self.collective.diffusivity),
+            "conductivity_nernst_einstein_S_per_cm": self._conductivity(self._tracer_diffusivity),
+            "conductivity_collective_S_per_cm": self._conductivity(self.collective.diffusivity),
             "n_hops": self.windowed.n_hops,
             **self._hop_fields(),
             "log_log_slope": self.log_log_slope,
             "framework_msd_A2": float(self.framework_msd[-1]),
         }
+
+    @property
+    def _tracer_diffusivity(self) -> float | None:
+        """By blocks, or, where a run is too short for them, by the rule of He, Zhu and Mo [cm^2/s]."""
+        by_blocks = self.block.diffusivity
+        return self.windowed.diffusivity if by_blocks is None else by_blocks
 
     def _conductivity(self, diffusivity: float | None) -> float | None:
         if diffusivity is None or self.temperature is None:
@@ -152,12 +157,11 @@ class TransportResult:
                     "correlation_factor",
                 )
             )
-        jump, tracer = self.hops.jump_diffusivity, self.block.diffusivity
         return {
             "n_site_hops": self.hops.n_hops,
             "site_hops_per_ion_per_ps": self.hops.rate,
-            "jump_diffusivity_cm2_per_s": jump,
-            "correlation_factor": tracer / jump if tracer is not None and jump else None,
+            "jump_diffusivity_cm2_per_s": self.hops.jump_diffusivity,
+            "correlation_factor": _ratio(self._tracer_diffusivity, self.hops.jump_diffusivity),
         }
 
 
@@ -298,6 +302,10 @@ def write_tables(result: TransportResult, directory: Path) -> None:
         ("r_A", *(f"{b} around {a}" for a, b in directed)),
         np.column_stack([rdf.edges[1:], *(rdf.coordination_numbers(a, b) for a, b in directed)]),
     )
+
+
+def _ratio(numerator: float | None, denominator: float | None) -> float | None:
+    return numerator / denominator if numerator is not None and denominator else None
 
 
 def _estimate_fields(name: str, estimate: Estimate) -> dict[str, Any]:

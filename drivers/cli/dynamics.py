@@ -85,10 +85,10 @@ def analyze(
         list[float] | None, typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
     ] = None,
     timestep_fs: Annotated[
-        float | None, typer.Option(help="Time step, for files that count steps [fs].")
+        float | None, typer.Option(help="Time step in fs, for files that count steps.")
     ] = None,
     frame_interval_fs: Annotated[
-        float | None, typer.Option(help="Time between frames, for files that say neither [fs].")
+        float | None, typer.Option(help="Time between frames in fs, for files that say neither.")
     ] = None,
     sites: Annotated[
         str | None,
