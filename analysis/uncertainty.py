@@ -26,7 +26,7 @@ LEAST_BLOCKS = 3
 MOST_BLOCKS = 10
 CONFIDENCE = 0.95
 KINISI_FRAMES = 1000
-KINISI_LAGS = 200
+KINISI_LAGS = 50  # the noise of many more, alike as they are, makes the posterior narrow and low
 BOX_A = 1.0e5  # kinisi wraps and unwraps: in a box so large it does nothing
 
 
