@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student  # type: ignore[import-untyped]
+from scipy.stats import t as student
 
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.conductivity import BOLTZMANN_EV_PER_K

@@ -20,7 +20,7 @@ lag *m*, in frames            first axis of the result
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft  # type: ignore[import-untyped]
+from scipy.fft import irfft, next_fast_len, rfft
 
 from hopkin.analysis.arrays import FloatArray, frozen
 

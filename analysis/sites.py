@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+from scipy.spatial import cKDTree
 
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.diffusion import CM2_PER_S_IN_A2_PER_PS, DIMENSIONS

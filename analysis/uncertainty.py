@@ -15,7 +15,7 @@ negative diffusivity.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student  # type: ignore[import-untyped]
+from scipy.stats import t as student
 
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.diffusion import HOP_LENGTH_A, MIN_FIT_POINTS, fit_diffusivity

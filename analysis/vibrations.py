@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import welch  # type: ignore[import-untyped]
+from scipy.signal import welch
 
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.errors import TrajectoryError

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.optimize import curve_fit  # type: ignore[import-untyped]
+from scipy.optimize import curve_fit
 
 from hopkin.analysis.arrhenius import Point, fit_arrhenius
 from hopkin.analysis.conductivity import BOLTZMANN_EV_PER_K
