@@ -19,3 +19,7 @@ class ReferencesError(AnalysisError, ValueError):
 
 class MetricsError(AnalysisError, ValueError):
     """Numbers that cannot be compared."""
+
+
+class MissingPackageError(AnalysisError, ImportError):
+    """An optional package that was asked for is not installed."""

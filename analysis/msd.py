@@ -5,8 +5,10 @@ With :math:`\mathbf r_i(t)` the unwrapped position of atom *i* in frame *t* of *
 .. math::
 
     \mathrm{MSD}^\text{single}_i(t) = |\mathbf r_i(t) - \mathbf r_i(0)|^2, \qquad
-    \mathrm{MSD}^\text{windowed}_i(m) =
-        \frac{1}{N - m} \sum_{k=0}^{N-m-1} |\mathbf r_i(k + m) - \mathbf r_i(k)|^2 .
+    M_{i,ab}(m) = \frac{1}{N - m} \sum_{k=0}^{N-m-1}
+        [\mathbf r_i(k + m) - \mathbf r_i(k)]_a \, [\mathbf r_i(k + m) - \mathbf r_i(k)]_b ,
+
+and the windowed MSD is the trace of *M*.
 
 ============================  ==================
 symbol                        variable
@@ -18,12 +20,16 @@ lag *m*, in frames            first axis of the result
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 
 from hopkin.analysis.arrays import FloatArray, frozen
 
+ATOMS_AT_A_TIME = 32  # bounds the memory of the transforms
+PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
-def remove_drift(positions: FloatArray, masses: FloatArray, framework: NDArray[np.bool_]) -> FloatArray:
-    """Subtract the displacement of the framework's centre of mass.
+
+def drift(positions: FloatArray, masses: FloatArray, framework: NDArray[np.bool_]) -> FloatArray:
+    """Displacement of the framework's centre of mass.
 
     A thermostat, or a potential whose forces do not sum to zero, lets the whole crystal slide;
     an ion that rides on it does not diffuse.
@@ -36,18 +42,18 @@ def remove_drift(positions: FloatArray, masses: FloatArray, framework: NDArray[n
         (n_atoms,) atomic masses [u].
     framework
         (n_atoms,) True for the atoms whose centre of mass is held at its place in frame 0. Where
-        no atom is, the positions are returned as they are.
+        no atom is, there is no drift.
 
     Returns
     -------
     NDArray
-        (n_frames, n_atoms, 3) positions in the frame of the framework [A].
+        (n_frames, 3) displacement from frame 0 [A], to be subtracted.
     """
     if not framework.any():
-        return positions
-    weights = masses[framework] / masses[framework].sum()
-    centre = np.einsum("tix,i->tx", positions[:, framework], weights)
-    return frozen(positions - (centre - centre[0])[:, None, :])
+        return frozen(np.zeros((len(positions), 3)))
+    weights = np.where(framework, masses, 0.0) / masses[framework].sum()
+    centre = np.einsum("tix,i->tx", positions, weights)
+    return frozen(centre - centre[0])
 
 
 def single_origin_msd(positions: FloatArray) -> FloatArray:
@@ -70,10 +76,6 @@ def single_origin_msd(positions: FloatArray) -> FloatArray:
 def windowed_msd(positions: FloatArray) -> FloatArray:
     """Squared displacement of every atom, averaged over all time origins, for every lag.
 
-    The sum over origins is split into squares and an autocorrelation, and the latter is taken by
-    FFT, in O(N log N): Calandrini et al., Collection SFN 12, 201 (2011), section 4.2,
-    doi:10.1051/sfn/201112010.
-
     Parameters
     ----------
     positions
@@ -85,22 +87,93 @@ def windowed_msd(positions: FloatArray) -> FloatArray:
         (n_frames, n_atoms) windowed squared displacements [A^2]; row *m* is lag *m*.
     """
     n_frames, n_atoms, _ = positions.shape
-    centred = positions - positions.mean(axis=0)  # small numbers: the split cancels S1 against S2
-    n_origins = np.arange(n_frames, 0, -1)[:, None]
+    msd = np.empty((n_atoms, n_frames))
+    for atoms in _batches(n_atoms):
+        path = _centred(positions[:, atoms])
+        size = next_fast_len(2 * n_frames, real=True)
+        power = (np.abs(rfft(path, n=size)) ** 2).sum(axis=0)
+        msd[atoms] = _from_correlation((path**2).sum(axis=0), 2.0 * irfft(power, n=size)[:, :n_frames])
+    return frozen(np.maximum(msd, 0.0).T)  # round-off of an atom at rest
 
-    squares = np.einsum("tix,tix->ti", centred, centred)
-    head = np.zeros((n_frames, n_atoms))
-    head[1:] = np.cumsum(squares[:-1], axis=0)  # head[m]: sum of the first m squares
-    tail = np.zeros((n_frames, n_atoms))
-    tail[1:] = np.cumsum(squares[:0:-1], axis=0)  # tail[m]: sum of the last m squares
-    sum_of_squares = 2.0 * squares.sum(axis=0) - head - tail
 
-    correlation = np.zeros((n_frames, n_atoms))
-    for axis in range(3):
-        spectrum = np.fft.rfft(centred[:, :, axis], n=2 * n_frames, axis=0)
-        power = (spectrum * spectrum.conj()).real
-        correlation += np.fft.irfft(power, n=2 * n_frames, axis=0)[:n_frames]
+def windowed_msd_tensor(positions: FloatArray) -> FloatArray:
+    """Products of displacements along each two directions, averaged over atoms and time origins.
 
-    msd = (sum_of_squares - 2.0 * correlation) / n_origins
-    msd[0] = 0.0
-    return frozen(np.maximum(msd, 0.0))  # round-off of an atom at rest
+    Parameters
+    ----------
+    positions
+        (n_frames, n_atoms, 3) unwrapped positions at equal time intervals [A].
+
+    Returns
+    -------
+    NDArray
+        (n_frames, 3, 3) tensors [A^2], symmetric; their trace is the windowed MSD.
+    """
+    n_frames, n_atoms, _ = positions.shape
+    squares, correlation = np.zeros((6, n_frames)), np.zeros((6, n_frames))
+    for atoms in _batches(n_atoms):
+        path = _centred(positions[:, atoms])
+        size = next_fast_len(2 * n_frames, real=True)
+        spectra = rfft(path, n=size)
+        for k, (a, b) in enumerate(PAIRS):
+            squares[k] += np.einsum("it,it->t", path[a], path[b])
+            power = np.einsum("iw,iw->w", spectra[a], spectra[b].conj())
+            correlation[k] += 2.0 * irfft(power.real, n=size)[:n_frames]
+    products = _from_correlation(squares, correlation) / n_atoms
+    tensor = np.empty((n_frames, 3, 3))
+    for k, (a, b) in enumerate(PAIRS):
+        tensor[:, a, b] = tensor[:, b, a] = products[k]
+    return frozen(tensor)
+
+
+def collective_msd_tensor(positions: FloatArray) -> FloatArray:
+    """Tensor of :func:`windowed_msd_tensor` of the sum of all displacements, per atom.
+
+    Where the atoms move independently of one another it equals that of the atoms.
+
+    Parameters
+    ----------
+    positions
+        (n_frames, n_atoms, 3) unwrapped positions at equal time intervals [A].
+
+    Returns
+    -------
+    NDArray
+        (n_frames, 3, 3) tensors [A^2].
+    """
+    return windowed_msd_tensor(positions.sum(axis=1, keepdims=True) / np.sqrt(positions.shape[1]))
+
+
+def _batches(n_atoms: int) -> list[slice]:
+    return [slice(k, k + ATOMS_AT_A_TIME) for k in range(0, n_atoms, ATOMS_AT_A_TIME)]
+
+
+def _centred(positions: FloatArray) -> FloatArray:
+    """(3, n_atoms, n_frames) positions about their means: the split below cancels large numbers."""
+    path = np.ascontiguousarray(positions.transpose(2, 1, 0))
+    path -= path.mean(axis=-1, keepdims=True)
+    return path
+
+
+def _from_correlation(squares: FloatArray, correlation: FloatArray) -> FloatArray:
+    """Mean products of displacements from products at equal times and symmetric correlations.
+
+    The sum over origins is split into squares and an autocorrelation, and the latter is taken by
+    FFT, in O(N log N): Calandrini et al., Collection SFN 12, 201 (2011), section 4.2,
+    doi:10.1051/sfn/201112010.
+
+    Parameters
+    ----------
+    squares
+        (..., n_frames) products of two components at each time.
+    correlation
+        (..., n_frames) sums over origins of their products at every lag, in both orders.
+    """
+    n = squares.shape[-1]
+    head, tail = np.zeros_like(squares), np.zeros_like(squares)
+    head[..., 1:] = np.cumsum(squares[..., :-1], axis=-1)  # the first m
+    tail[..., 1:] = np.cumsum(squares[..., :0:-1], axis=-1)  # the last m
+    sums = 2.0 * squares.sum(axis=-1, keepdims=True) - head - tail
+    result = (sums - correlation) / np.arange(n, 0, -1)
+    result[..., 0] = 0.0
+    return np.asarray(result)

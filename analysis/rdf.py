@@ -18,13 +18,16 @@ with density 1/V; so this normalisation makes the ideal gas exactly 1 in expecta
 in any cell. (For large N_a it is the usual density N_a/V.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import vesin  # type: ignore[import-untyped]
 
 from hopkin.analysis.arrays import FloatArray, frozen
+from hopkin.analysis.errors import AnalysisError
+
+SMOOTHING_BINS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,11 +42,60 @@ class RadialDistribution:
         (n_pairs,) names such as "Li-S", the species in alphabetical order.
     g
         (n_pairs, n_bins) radial distribution functions.
+    edges
+        (n_bins + 1,) edges of the bins [A].
+    n_atoms
+        Number of atoms of each species.
+    density
+        Mean of 1/V over the frames [1/A^3].
     """
 
     r: FloatArray
     pairs: tuple[str, ...]
     g: FloatArray
+    edges: FloatArray
+    n_atoms: Mapping[str, int]
+    density: float
+
+    def coordination_numbers(self, centre: str, neighbour: str) -> FloatArray:
+        """Mean number of neighbours of another atom up to the outer edge of each bin.
+
+        Parameters
+        ----------
+        centre, neighbour
+            Chemical symbols.
+
+        Returns
+        -------
+        NDArray
+            (n_bins,) numbers; exact where the volume does not change.
+
+        Raises
+        ------
+        AnalysisError
+            If there is no such pair.
+        """
+        pair = "-".join(sorted((centre, neighbour)))
+        if pair not in self.pairs:
+            raise AnalysisError(f"no pair {pair} of different atoms; there are {', '.join(self.pairs)}")
+        others = self.n_atoms[neighbour] - (centre == neighbour)
+        shells = 4.0 / 3.0 * np.pi * np.diff(self.edges**3)
+        return np.asarray(np.cumsum(self.g[self.pairs.index(pair)] * shells) * others * self.density)
+
+    def first_shell(self, centre: str, neighbour: str) -> float | None:
+        """Coordination number up to the first minimum after the first peak; None where there is none."""
+        numbers = self.coordination_numbers(centre, neighbour)
+        g = self.g[self.pairs.index("-".join(sorted((centre, neighbour))))]
+        smooth = np.convolve(g, np.ones(SMOOTHING_BINS) / SMOOTHING_BINS, mode="same")
+        above = np.flatnonzero(smooth > 1.0)
+        below = np.flatnonzero(smooth[above[0] :] < 1.0) if above.size else above
+        if not below.size:
+            return None
+        start = int(above[0] + below[0])
+        again = np.flatnonzero(smooth[start:] > 1.0)
+        if not again.size:
+            return None
+        return float(numbers[start + int(np.argmin(smooth[start : start + int(again[0])]))])
 
 
 def radial_distribution(
@@ -101,4 +153,29 @@ def radial_distribution(
         r=frozen(0.5 * (edges[1:] + edges[:-1])),
         pairs=tuple(pairs),
         g=frozen(np.array(curves).reshape(len(pairs), n_bins)),
+        edges=frozen(edges),
+        n_atoms=dict(zip(names.tolist(), n_atoms.tolist(), strict=True)),
+        density=float((1.0 / np.abs(np.linalg.det(cells))).mean()),
     )
+
+
+def mae_rdf(r: FloatArray, reference: FloatArray, g: FloatArray) -> float:
+    """Integral of |g_ref - g| dr [A], as the benchmark of Guo, Gui and Wang has it.
+
+    Parameters
+    ----------
+    r
+        (n_bins,) centres of the bins, equally spaced [A].
+    reference, g
+        (n_bins,) radial distribution functions.
+    """
+    return float(np.abs(reference - g).sum() * (r[1] - r[0]))
+
+
+def wasserstein_distance(r: FloatArray, reference: FloatArray, g: FloatArray) -> float:
+    """Mean distance by which one g(r), normalised to 1, must be moved to become the other [A].
+
+    Unlike :func:`mae_rdf` it grows with how far a peak is off, not only until the peaks are apart.
+    """
+    first, second = (np.cumsum(curve) / curve.sum() for curve in (reference, g))
+    return float(np.abs(first - second).sum() * (r[1] - r[0]))

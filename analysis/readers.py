@@ -1,29 +1,27 @@
-"""Frames of trajectory files, as they stand in the file.
+"""Frames of trajectory files, as they stand in the file, one after another.
 
 Small parsers of our own where the libraries fall short. MDAnalysis keeps positions in single
 precision, expects a fixed number of header lines in a LAMMPS dump (no TIME or UNITS section),
 drops its element column, and unwraps triclinic cells wrongly by image flags; it does not know
-XDATCAR. ASE does not read XDATCAR.gz frame by frame, and does not say when a last frame is torn.
+XDATCAR. ASE does not read XDATCAR.gz frame by frame, takes milliseconds for a frame of extended XYZ,
+and does not say when a last frame is torn.
 """
 
 import gzip
-import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, cast
 from xml.etree import ElementTree
 
-import ase.io
 import numpy as np
-from numpy.typing import NDArray
 
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
 
-PS_PER_TIME_UNIT = {"metal": 1.0, "real": 1.0e-3}  # LAMMPS unit styles with lengths in A
+ULM = b"- of Ulm"  # first bytes of an ASE trajectory
 
 
 class TornFrameError(Exception):
@@ -42,6 +40,8 @@ class Frame:
         (3, 3) cell, rows are vectors [A].
     species
         (n_atoms,) chemical symbols.
+    velocities
+        (n_atoms, 3) velocities [A/ps], None where the file has none.
     unwrapped
         True if the positions are continuous across the cell's faces in the file itself.
     step
@@ -55,6 +55,7 @@ class Frame:
     positions: FloatArray
     cell: FloatArray
     species: tuple[str, ...]
+    velocities: FloatArray | None = None
     unwrapped: bool = False
     step: int | None = None
     time: float | None = None
@@ -67,7 +68,7 @@ def read_frames(path: Path, species_of_type: Mapping[int, str] | None = None) ->
     Parameters
     ----------
     path
-        LAMMPS text dump, XDATCAR, vasprun.xml or extended XYZ.
+        LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ, or ASE trajectory.
     species_of_type
         Chemical symbol of each LAMMPS atom type, for a dump without ``element`` column.
 
@@ -78,183 +79,88 @@ def read_frames(path: Path, species_of_type: Mapping[int, str] | None = None) ->
     TornFrameError
         If the file ends within a frame, after the frames before it were yielded.
     """
+    from hopkin.analysis.dumps import read_dump
+
     try:
-        with _open(path) as file:
+        with open_binary(path) as file:
             head = list(islice(file, 8))
     except (OSError, EOFError) as error:
         raise TrajectoryError(f"cannot read {path}: {error}") from error
-    if head and head[0].startswith("ITEM:"):
-        return _read_dump(path, species_of_type)
-    if head and head[0].startswith("<?xml"):
+    if head and head[0].startswith(b"ITEM:"):
+        return read_dump(path, species_of_type)
+    if head and head[0].startswith(b"<?xml"):
         return _read_vasprun(path)
-    if len(head) > 1 and head[0].strip().isdigit() and "Lattice=" in head[1]:
+    if head and head[0].startswith(ULM):
+        return _read_ase_trajectory(path)
+    if len(head) > 1 and head[0].strip().isdigit() and b"Lattice=" in head[1]:
         return _read_extxyz(path)
-    if len(head) > 7 and head[7].lower().startswith("direct configuration"):
+    if len(head) > 7 and head[7].lower().startswith(b"direct configuration"):
         return _read_xdatcar(path)
     raise TrajectoryError(
         f"{path} is none of the accepted formats: LAMMPS text dump, XDATCAR, vasprun.xml, "
-        "extended XYZ with Lattice (each also gzipped)"
+        "extended XYZ with Lattice (each also gzipped), ASE trajectory"
     )
 
 
-def _open(path: Path) -> TextIO:
+def open_binary(path: Path) -> BinaryIO:
+    """Open a file, plain or gzipped, to read bytes."""
     with path.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt", errors="replace") if is_gzip else path.open(errors="replace")
+    return cast(BinaryIO, gzip.open(path)) if is_gzip else path.open("rb")
 
 
-def _lines(file: TextIO, count: int) -> list[str]:
+def next_lines(file: BinaryIO, count: int) -> list[bytes]:
     """Return the next lines, each ended by a newline: without it, its last number may be cut."""
     lines = list(islice(file, count))
-    if len(lines) < count or not lines[-1].endswith("\n"):
+    if len(lines) < count or not lines[-1].endswith(b"\n"):
         raise TornFrameError
     return lines
 
 
-def _table(path: Path, lines: list[str], columns: list[int]) -> FloatArray:
+def split_table(path: Path, lines: list[bytes]) -> tuple[list[bytes], int]:
+    """Words of lines of atoms, row after row, and their number per row."""
+    words = b"".join(lines).split()
+    n_columns = len(lines[0].split())
+    if len(words) != n_columns * len(lines) or not words:
+        raise TrajectoryError(f"{path}: a line of atoms cannot be read: not as many columns as in the first")
+    return words, n_columns
+
+
+def numbers(path: Path, words: list[bytes], n_columns: int, columns: list[int]) -> FloatArray:
+    """(n_rows, len(columns)) numbers of some columns of :func:`split_table`."""
+    table = np.empty((len(words) // n_columns, len(columns)))
     try:
-        return np.loadtxt(lines, usecols=columns, ndmin=2)
+        for k, column in enumerate(columns):
+            table[:, k] = np.fromiter(map(float, words[column::n_columns]), np.float64, len(table))
     except (ValueError, IndexError) as error:
         raise TrajectoryError(f"{path}: a line of atoms cannot be read: {error}") from error
-
-
-def _read_dump(path: Path, species_of_type: Mapping[int, str] | None) -> Iterator[Frame]:
-    units, time, step, n_atoms = "metal", None, None, 0
-    cell, origin = np.eye(3), np.zeros(3)
-    species: tuple[str, ...] | None = None
-    with _open(path) as file:
-        while header := file.readline():
-            if not header.endswith("\n"):
-                raise TornFrameError
-            section = header.removeprefix("ITEM: ").strip()
-            if section == "UNITS":
-                units = _lines(file, 1)[0].strip()
-                if units not in PS_PER_TIME_UNIT:
-                    raise TrajectoryError(f"{path} is in LAMMPS units {units!r}; accepted: metal, real")
-            elif section == "TIME":
-                time = float(_lines(file, 1)[0]) * PS_PER_TIME_UNIT[units]
-            elif section == "TIMESTEP":
-                step = int(_lines(file, 1)[0])
-            elif section == "NUMBER OF ATOMS":
-                n_atoms = int(_lines(file, 1)[0])
-            elif section.startswith("BOX BOUNDS"):
-                cell, origin = _dump_cell(_lines(file, 3))
-            elif section.startswith("ATOMS"):
-                columns = section.split()[1:]
-                lines = _lines(file, n_atoms)
-                ids = _table(path, lines, [_column(path, columns, "id")])[:, 0]
-                order = np.argsort(ids, kind="stable")
-                if species is None:
-                    species = _dump_species(path, columns, lines, order, species_of_type)
-                positions, unwrapped = _dump_positions(path, columns, lines, cell, origin)
-                yield Frame(
-                    positions=positions[order],
-                    cell=cell,
-                    species=species,
-                    unwrapped=unwrapped,
-                    step=step,
-                    time=time,
-                )
-            else:
-                raise TrajectoryError(f"{path}: unexpected line {header.strip()!r} in the dump")
-
-
-def _dump_cell(lines: list[str]) -> tuple[FloatArray, FloatArray]:
-    """Cell and origin from the three lines of BOX BOUNDS: LAMMPS manual, Howto_triclinic."""
-    bounds = np.array([line.split() for line in lines], dtype=np.float64)
-    if bounds.shape[1] == 4:  # general triclinic: a vector and a component of the origin per line
-        return bounds[:, :3], bounds[:, 3]
-    lo, hi = bounds[:, 0], bounds[:, 1]
-    xy, xz, yz = bounds[:, 2] if bounds.shape[1] == 3 else (0.0, 0.0, 0.0)
-    origin = lo - [min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]
-    lengths = hi - [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0] - origin
-    cell = np.diag(lengths)
-    cell[1, 0], cell[2, 0], cell[2, 1] = xy, xz, yz
-    return cell, origin
-
-
-def _dump_positions(
-    path: Path, columns: list[str], lines: list[str], cell: FloatArray, origin: FloatArray
-) -> tuple[FloatArray, bool]:
-    """Positions relative to the origin of the cell, and whether they are unwrapped.
-
-    The least ambiguous columns win: unwrapped ones, then image flags, then wrapped ones.
-    """
-
-    def has(*names: str) -> bool:
-        return all(name in columns for name in names)
-
-    def read(*names: str) -> FloatArray:
-        return _table(path, lines, [columns.index(name) for name in names])
-
-    if has("xu", "yu", "zu"):
-        return read("xu", "yu", "zu") - origin, True
-    if has("xsu", "ysu", "zsu"):
-        return read("xsu", "ysu", "zsu") @ cell, True
-    if has("x", "y", "z"):
-        positions = read("x", "y", "z") - origin
-    elif has("xs", "ys", "zs"):
-        positions = read("xs", "ys", "zs") @ cell
-    else:
-        raise TrajectoryError(
-            f"{path} has no positions among its columns ({' '.join(columns)}); dump xu yu zu"
-        )
-    if has("ix", "iy", "iz"):
-        return positions + read("ix", "iy", "iz") @ cell, True
-    return positions, False
-
-
-def _dump_species(
-    path: Path,
-    columns: list[str],
-    lines: list[str],
-    order: NDArray[np.intp],
-    species_of_type: Mapping[int, str] | None,
-) -> tuple[str, ...]:
-    rows = [lines[k].split() for k in order]
-    if "element" in columns:
-        column = columns.index("element")
-        return tuple(row[column] for row in rows)
-    column = _column(path, columns, "type")
-    types = [int(row[column]) for row in rows]
-    known = species_of_type or {}
-    if unknown := sorted(set(types) - set(known)):
-        raise TrajectoryError(
-            f"{path} has no element column, and the elements of its atom types {unknown} are "
-            "not known: pass species_of_type, such as {1: 'Li', 2: 'S'}"
-        )
-    return tuple(known[t] for t in types)
-
-
-def _column(path: Path, columns: list[str], name: str) -> int:
-    if name not in columns:
-        raise TrajectoryError(f"{path} has no column {name!r} among {' '.join(columns)}")
-    return columns.index(name)
+    return table
 
 
 def _read_xdatcar(path: Path) -> Iterator[Frame]:
     cell = np.eye(3)
     species: tuple[str, ...] = ()
-    with _open(path) as file:
+    with open_binary(path) as file:
         while line := file.readline():
-            if line.lower().startswith("direct configuration"):
-                scaled = _table(path, _lines(file, len(species)), [0, 1, 2])
+            if line.lower().startswith(b"direct configuration"):
+                words, n_columns = split_table(path, next_lines(file, len(species)))
+                scaled = numbers(path, words, n_columns, [0, 1, 2])
                 yield Frame(positions=scaled @ cell, cell=cell, species=species)
             elif line.strip():  # a header, repeated before each frame where the cell varies
-                scale, *vectors, symbols, counts = _lines(file, 6)
+                scale, *vectors, symbols, counts = (x.decode() for x in next_lines(file, 6))
                 elements = [re.split(r"[_/]", symbol)[0] for symbol in symbols.split()]
                 try:
                     cell = np.array([v.split() for v in vectors], dtype=np.float64)
                     factor = float(scale)
-                    numbers = [int(n) for n in counts.split()]
+                    n_atoms = [int(n) for n in counts.split()]
                 except ValueError:
-                    numbers = []
-                if len(numbers) != len(elements) or not all(map(str.isalpha, elements)):
+                    n_atoms = []
+                if len(n_atoms) != len(elements) or not all(map(str.isalpha, elements)):
                     raise TrajectoryError(f"{path}: not the header of a VASP 5 or 6 XDATCAR")
                 if factor < 0:  # VASP wiki, POSCAR: a negative factor is the cell's volume
                     factor = (-factor / abs(np.linalg.det(cell))) ** (1 / 3)
                 cell = cell * factor
-                species = tuple(np.repeat(elements, numbers).tolist())
+                species = tuple(np.repeat(elements, n_atoms).tolist())
 
 
 def _read_vasprun(path: Path) -> Iterator[Frame]:
@@ -265,7 +171,7 @@ def _read_vasprun(path: Path) -> Iterator[Frame]:
         rows = element.findall(f"structure//varray[@name='{name}']/v")
         return np.array([(row.text or "").split() for row in rows], dtype=np.float64)
 
-    with _open(path) as file:
+    with open_binary(path) as file:
         try:
             for _, element in ElementTree.iterparse(file):
                 if element.tag == "i" and element.get("name") in ("POTIM", "IBRION"):
@@ -273,6 +179,8 @@ def _read_vasprun(path: Path) -> Iterator[Frame]:
                 elif element.tag == "atominfo":
                     cells = element.findall("array[@name='atoms']/set/rc/c[1]")
                     species = tuple((c.text or "").strip() for c in cells)
+                elif element.tag == "scstep":  # electronic steps, most of the file
+                    element.clear()
                 elif element.tag == "calculation":
                     cell, scaled = array(element, "basis"), array(element, "positions")
                     yield Frame(
@@ -287,21 +195,73 @@ def _read_vasprun(path: Path) -> Iterator[Frame]:
 
 
 def _read_extxyz(path: Path) -> Iterator[Frame]:
-    with _open(path) as file:
+    species: tuple[str, ...] = ()
+    symbols: list[bytes] = []
+    with open_binary(path) as file:
         while line := file.readline():
             if not line.strip():
                 continue
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 raise TornFrameError
             try:
-                lines = _lines(file, int(line) + 1)
-                atoms = next(ase.io.iread(io.StringIO("".join([line, *lines])), format="extxyz"))
-            except (ValueError, OSError) as error:
+                n_atoms = int(line)
+                comment, *lines = next_lines(file, n_atoms + 1)
+                cell = _lattice(comment.decode())
+                columns = _columns(comment.decode())
+                words, n_columns = split_table(path, lines)
+                positions = numbers(path, words, n_columns, columns["pos"])
+            except (ValueError, KeyError) as error:
                 raise TrajectoryError(f"{path}: a frame cannot be read: {error}") from error
-            if atoms.cell.rank < 3:
+            if cell is None:
                 raise TrajectoryError(f"{path}: a frame has no three-dimensional cell")
-            yield Frame(
-                positions=atoms.positions,
-                cell=atoms.cell.array,
-                species=tuple(map(str, atoms.symbols)),
-            )
+            if (found := words[columns["species"][0] :: n_columns]) != symbols:
+                symbols, species = found, tuple(symbol.decode() for symbol in found)
+            velocities = None
+            if "momenta" in columns:
+                momenta = numbers(path, words, n_columns, columns["momenta"])
+                velocities = _velocities(momenta, species)
+            yield Frame(positions=positions, cell=cell, species=species, velocities=velocities)
+
+
+def _lattice(comment: str) -> FloatArray | None:
+    found = re.search(r'Lattice="([^"]*)"', comment)
+    vectors = np.array(found[1].split() if found else [], dtype=np.float64)
+    return vectors.reshape(3, 3) if vectors.size == 9 and np.linalg.det(vectors.reshape(3, 3)) else None
+
+
+def _columns(comment: str) -> dict[str, list[int]]:
+    """Columns of each property of an extended XYZ frame, by its name."""
+    found = re.search(r'Properties="?([^\s"]*)', comment)
+    parts = (found[1] if found else "species:S:1:pos:R:3").split(":")
+    ends = np.cumsum([int(count) for count in parts[2::3]]).tolist()
+    return {
+        name: list(range(end - int(count), end))
+        for name, count, end in zip(parts[::3], parts[2::3], ends, strict=True)
+    }
+
+
+def _velocities(momenta: FloatArray, species: tuple[str, ...]) -> FloatArray:
+    """Velocities [A/ps] from momenta in the units of ASE."""
+    from ase import units
+
+    from hopkin.analysis.trajectory import atomic_masses
+
+    return np.asarray(momenta / atomic_masses(species)[:, None] * (1000.0 * units.fs))
+
+
+def _read_ase_trajectory(path: Path) -> Iterator[Frame]:
+    from ase.io.trajectory import Trajectory
+
+    try:
+        with Trajectory(path) as file:
+            for k in range(len(file)):
+                atoms = file[k]
+                species = tuple(map(str, atoms.symbols))
+                yield Frame(
+                    positions=atoms.positions,
+                    cell=atoms.cell.array,
+                    species=species,
+                    velocities=_velocities(atoms.get_momenta(), species) if atoms.has("momenta") else None,
+                )
+    except (OSError, ValueError, IndexError, TypeError) as error:  # what ASE raises on a torn file
+        raise TornFrameError from error

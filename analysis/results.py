@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -80,6 +80,14 @@ def read_table(path: Path) -> dict[str, FloatArray]:
     except (OSError, ValueError) as error:
         raise ResultsError(f"cannot read the table {path}: {error}") from error
     return dict(zip(names, columns, strict=True))
+
+
+def write_table(path: Path, names: Sequence[str], rows: Iterable[Iterable[float]]) -> None:
+    """Write a table of numbers, to eight digits; one that is there already is replaced."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([f"{value:.8g}" for value in row] for row in rows)
 
 
 def _read_run(directory: Path, results_root: Path) -> Run:

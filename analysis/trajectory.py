@@ -2,6 +2,7 @@
 
 import logging
 import os
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.readers import Frame, TornFrameError, read_frames
+from hopkin.analysis.frames import FrameStack, unwrap_in_place
+from hopkin.analysis.readers import TornFrameError, read_frames
 
 if TYPE_CHECKING:
     from MDAnalysis import Universe  # type: ignore[import-untyped]
@@ -22,8 +24,7 @@ PathArgument = str | os.PathLike[str]
 logger = logging.getLogger(__name__)
 
 PS_PER_FS = 1.0e-3
-AMBIGUOUS_JUMP = 0.4  # of the cell, between two frames; at 0.5 the image is a guess
-SAME_FRAME_A = 1.0e-3
+CELL_JUMP = 0.05  # relative; barostats stay below it between two frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,12 +41,15 @@ class Trajectory:
         (n_frames, 3, 3) cells, rows are vectors [A].
     species
         (n_atoms,) chemical symbols.
+    velocities
+        (n_frames, n_atoms, 3) velocities [A/ps], None where they were not asked for.
     """
 
     times_ps: FloatArray
     positions: FloatArray
     cells: FloatArray
     species: NDArray[np.str_]
+    velocities: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes, and make the arrays read-only views."""
@@ -56,6 +60,8 @@ class Trajectory:
             "cells": ((n_frames, 3, 3), np.float64),
             "species": ((n_atoms,), np.str_),
         }
+        if self.velocities is not None:
+            expected["velocities"] = expected["positions"]
         for name, (shape, dtype) in expected.items():
             array: NDArray[Any] = np.asarray(getattr(self, name), dtype=dtype).view()
             if array.shape != shape:
@@ -70,31 +76,36 @@ def read_trajectory(
     timestep_fs: float | None = None,
     frame_interval_fs: float | None = None,
     species_of_type: Mapping[int, str] | None = None,
+    with_velocities: bool = False,
 ) -> Trajectory:
-    """Read a LAMMPS text dump, XDATCAR, vasprun.xml or extended XYZ file, plain or gzipped.
+    """Read a LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ file (also gzipped) or ASE trajectory.
 
-    Wrapped positions are unwrapped by the minimum image between consecutive frames. A last frame
-    that a killed run left incomplete is dropped, with a warning in the log.
+    Wrapped positions are unwrapped by the nearest image between consecutive frames. A last frame
+    that a killed run left incomplete is dropped, with a warning in the log. Frames are kept in one
+    array that grows in place: the memory needed is that of the trajectory in double precision.
 
     Parameters
     ----------
     path
-        The file, or several that continue one another. Where a dump goes back to a step that an
-        earlier file already holds, as after a restart, the later file wins.
+        The file, or several that continue one another. Where a dump goes back to a step that it
+        or an earlier file already holds, as after a restart, the later frames win.
     timestep_fs
         Time between MD steps [fs], for files that count steps but not time: a dump without TIME.
         Overrides POTIM of a vasprun.xml.
     frame_interval_fs
-        Time between frames [fs]: for files that count neither, XDATCAR and extended XYZ.
+        Time between frames [fs]: for files that count neither, XDATCAR, extended XYZ and ASE trajectories.
         Overrides what the file says.
     species_of_type
         Chemical symbol of each LAMMPS atom type, for a dump without ``element`` column.
+    with_velocities
+        Keep the velocities of the file as well.
 
     Raises
     ------
     TrajectoryError
         If a file cannot be read, if the times or the elements are not known, if the atoms change
-        from frame to frame, or if there are fewer than two frames.
+        from frame to frame, if the cell jumps, if frames are too far apart to be unwrapped, if
+        velocities are asked for that are not there, or if there are fewer than two frames.
     """
     if timestep_fs is not None and frame_interval_fs is not None:
         raise TrajectoryError("timestep_fs and frame_interval_fs exclude one another: pass one")
@@ -102,63 +113,24 @@ def read_trajectory(
         if value is not None and not value > 0:
             raise TrajectoryError(f"{name} is {value:g}; it must be positive")
     given = [path] if isinstance(path, str | os.PathLike) else path
-    frames: list[Frame] = []
+    frames = FrameStack(with_velocities=with_velocities)
     for file in map(Path, given):
-        _continue(frames, _complete_frames(file, species_of_type), file)
-    if len(frames) < 2:
+        _append(frames, file, species_of_type)
+    if frames.n < 2:
         raise TrajectoryError(
-            f"{' '.join(map(str, given))}: {len(frames)} complete frame(s); a trajectory needs two"
+            f"{' '.join(map(str, given))}: {frames.n} complete frame(s); a trajectory needs two"
         )
-    species = frames[0].species
-    for index, frame in enumerate(frames):
-        if frame.species != species or len(frame.positions) != len(species):
-            raise TrajectoryError(
-                f"frame {index} holds other atoms than frame 0 "
-                f"({len(frame.positions)} against {len(species)}, or in another order)"
-            )
-    positions = np.array([frame.positions for frame in frames])
-    cells = np.array([frame.cell for frame in frames])
-    if not all(frame.unwrapped for frame in frames):
-        positions = unwrap(positions, cells)
+    positions, cells = frames.positions, frames.cells
+    _check_cells(cells)
+    if not frames.unwrapped:
+        unwrap_in_place(positions, cells)
     return Trajectory(
         times_ps=_times(frames, timestep_fs, frame_interval_fs),
         positions=positions,
         cells=cells,
-        species=np.array(species),
+        species=np.array(frames.species),
+        velocities=frames.velocities,
     )
-
-
-def unwrap(positions: FloatArray, cells: FloatArray) -> FloatArray:
-    """Make positions continuous: between frames, each atom moves to its nearest image.
-
-    Done in fractional coordinates, hence right for triclinic cells, as long as no atom moves
-    further than half the distance between opposite faces between two frames; moves that come
-    near to it are logged.
-
-    Parameters
-    ----------
-    positions
-        (n_frames, n_atoms, 3) wrapped positions [A].
-    cells
-        (n_frames, 3, 3) cells, rows are vectors [A].
-
-    Returns
-    -------
-    NDArray
-        (n_frames, n_atoms, 3) unwrapped positions [A]; the first frame is unchanged.
-    """
-    scaled = positions @ np.linalg.inv(cells)
-    moves = np.diff(scaled, axis=0)
-    moves -= np.rint(moves)
-    largest = float(np.abs(moves).max(initial=0.0))
-    if largest > AMBIGUOUS_JUMP:
-        logger.warning(
-            "an atom moves by %.2f of the cell between two frames: the frames are too far apart "
-            "to be unwrapped safely",
-            largest,
-        )
-    unwrapped = scaled[0] + np.concatenate([np.zeros_like(scaled[:1]), np.cumsum(moves, axis=0)])
-    return np.asarray(unwrapped @ cells, dtype=np.float64)
 
 
 def to_universe(trajectory: Trajectory) -> "Universe":
@@ -230,58 +202,52 @@ def frame_interval(times: FloatArray) -> float:
     return float(intervals.mean())
 
 
-def _complete_frames(path: Path, species_of_type: Mapping[int, str] | None) -> list[Frame]:
-    frames: list[Frame] = []
+def _append(frames: FrameStack, path: Path, species_of_type: Mapping[int, str] | None) -> None:
+    """Append the frames of a file, which continues the ones read so far."""
+    n_read = 0
     try:
-        frames.extend(read_frames(path, species_of_type))
+        for frame in read_frames(path, species_of_type):
+            if frame.step is not None and frames.steps and frame.step <= frames.steps[-1]:
+                if frame.step <= frames.steps[0]:
+                    raise TrajectoryError(
+                        f"{path} starts at step {frame.step}, not after the files before it: it does "
+                        "not continue them"
+                    )
+                logger.info("%s goes back to step %d", path, frame.step)
+                frames.truncate(bisect_left(frames.steps, frame.step))
+            if n_read or frame.step is not None or not frames.repeats_last(frame):
+                frames.append(frame)
+            n_read += 1
     except (TornFrameError, EOFError):
-        logger.warning("%s ends within a frame: frame %d is dropped", path, len(frames))
+        logger.warning("%s ends within a frame: frame %d is dropped", path, n_read)
     except TrajectoryError:
         raise
     except ValueError as error:
-        raise TrajectoryError(f"{path}: frame {len(frames)} cannot be read: {error}") from error
-    return frames
+        raise TrajectoryError(f"{path}: frame {n_read} cannot be read: {error}") from error
 
 
-def _continue(frames: list[Frame], later: list[Frame], path: Path) -> None:
-    """Append the frames of a file that continues the ones read so far."""
-    if not frames or not later:
-        frames.extend(later)
-        return
-    first = later[0]
-    if first.step is not None:
-        kept = [f for f in frames if f.step is not None and f.step < first.step]
-        if not kept:
-            raise TrajectoryError(
-                f"{path} starts at step {first.step}, not after the files before it: it does not "
-                "continue them"
-            )
-        if len(kept) < len(frames):
-            logger.info("%s replaces %d frames read before", path, len(frames) - len(kept))
-        frames[:] = kept + later
-        return
-    repeated = False
-    if first.species == frames[-1].species:
-        moved = (first.positions - frames[-1].positions) @ np.linalg.inv(first.cell)
-        moved -= np.rint(moved)
-        repeated = bool(np.abs(moved @ first.cell).max() < SAME_FRAME_A)
-    frames.extend(later[1:] if repeated else later)
+def _check_cells(cells: FloatArray) -> None:
+    lengths = np.linalg.norm(cells[:-1], axis=-1).min(axis=-1)
+    jumps = np.abs(np.diff(cells, axis=0)).max(axis=(1, 2)) / lengths
+    if jumps.max() > CELL_JUMP:
+        k = int(jumps.argmax())
+        raise TrajectoryError(
+            f"the cell changes by {100 * jumps[k]:.0f} % between frames {k} and {k + 1}: these are not "
+            "frames of one run; analyse them apart"
+        )
 
 
-def _times(frames: list[Frame], timestep_fs: float | None, frame_interval_fs: float | None) -> FloatArray:
+def _times(frames: FrameStack, timestep_fs: float | None, frame_interval_fs: float | None) -> FloatArray:
     """(n_frames,) times [ps]."""
+    count = np.arange(frames.n, dtype=np.float64)
     if frame_interval_fs is not None:
-        return np.arange(len(frames), dtype=np.float64) * (frame_interval_fs * PS_PER_FS)
-    steps = [frame.step for frame in frames if frame.step is not None]
-    times = [frame.time for frame in frames if frame.time is not None]
-    if timestep_fs is None and len(times) == len(frames):
-        return np.array(times)
-    if timestep_fs is not None and len(steps) == len(frames):
-        return np.array(steps, dtype=np.float64) * (timestep_fs * PS_PER_FS)
-    from_file = frames[0].timestep
-    if from_file is not None:  # a vasprun.xml, which holds every step
-        timestep = from_file if timestep_fs is None else timestep_fs
-        return np.arange(len(frames), dtype=np.float64) * (timestep * PS_PER_FS)
-    if steps:
+        return count * (frame_interval_fs * PS_PER_FS)
+    if timestep_fs is None and len(frames.times) == frames.n:
+        return np.array(frames.times)
+    if timestep_fs is not None and len(frames.steps) == frames.n:
+        return np.array(frames.steps, dtype=np.float64) * (timestep_fs * PS_PER_FS)
+    if frames.timestep is not None:  # a vasprun.xml, which holds every step
+        return count * ((frames.timestep if timestep_fs is None else timestep_fs) * PS_PER_FS)
+    if frames.steps:
         raise TrajectoryError("the file counts steps but not time: pass timestep_fs")
     raise TrajectoryError("the file does not say how far apart its frames are: pass frame_interval_fs")

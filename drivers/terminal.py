@@ -305,6 +305,39 @@ def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *
         _console.print(str(root / f"{name}.csv"), markup=False, highlight=False, soft_wrap=True)
 
 
+def show_arrhenius(
+    results: Sequence[Mapping[str, Any]], arrhenius: Mapping[str, Any], *, as_json: bool
+) -> None:
+    """Show the diffusivities of runs at several temperatures, and the activation energies from them."""
+    if as_json:
+        _print_json({"results": results, **arrhenius})
+        return
+    table = _table("T [K]", "D paper [cm^2/s]", "D [cm^2/s]", "+-", "error from")
+    for row in arrhenius["runs"]:
+        numbers = ("diffusivity_paper_cm2_per_s", "diffusivity_cm2_per_s", "diffusivity_std")
+        source = row["source"] or row["reason"]
+        table.add_row(
+            f"{row['temperature_K']:g}", *(_shown(row[name], 2) for name in numbers), escape(source)
+        )
+    _console.print(table)
+    for name, fit in ((name, arrhenius[name]) for name in ("paper", "weighted")):
+        if fit["reason"]:
+            _console.print(f"{name}: {fit['reason']}", markup=False)
+            continue
+        error = fit["activation_energy_interval_95"]
+        interval = f" (95 %: {error[0]:.3f} to {error[1]:.3f})" if error else ""
+        how = ", extrapolated" if fit["extrapolated"] else ""
+        _console.print(
+            f"{name}: Ea {fit['activation_energy_eV']:.3f} eV{interval}; at 300 K{how}:"
+            f" D {fit['diffusivity_300K_cm2_per_s']:.2e} cm^2/s, "
+            f"Nernst-Einstein {1000 * fit['conductivity_300K_S_per_cm']:.3g} mS/cm",
+            markup=False,
+        )
+        if fit["excluded_temperatures_K"]:
+            kelvin = ", ".join(f"{t:g} K" for t in fit["excluded_temperatures_K"])
+            _console.print(f"{name}: left out, not positive: {kelvin}", markup=False)
+
+
 def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
     """Show one row per run; `columns` are fields of the result, with the digits of those that are numbers."""
     if as_json:

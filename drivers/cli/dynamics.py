@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -74,32 +74,61 @@ def md(
 
 def analyze(
     trajectory: Annotated[
-        list[Path], typer.Argument(help="Trajectory files that continue one another, or a run directory.")
+        list[Path],
+        typer.Argument(
+            help="Trajectory files that continue one another, or run directories; with one -T for each, "
+            "runs at several temperatures."
+        ),
     ],
-    ion: IonOption = "Li",
-    temperature: Annotated[float | None, typer.Option("-T", "--temperature", help="Temperature [K].")] = None,
+    ion: Annotated[str | None, typer.Option("--ion", help="Ion that moves; Li, or that of the run.")] = None,
+    temperature: Annotated[
+        list[float] | None, typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
+    ] = None,
     timestep_fs: Annotated[
-        float | None, typer.Option(help="Time step, for files that count steps [fs].")
+        float | None, typer.Option(help="Time step in fs, for files that count steps.")
     ] = None,
     frame_interval_fs: Annotated[
-        float | None, typer.Option(help="Time between frames, for files that say neither [fs].")
+        float | None, typer.Option(help="Time between frames in fs, for files that say neither.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for msd.csv and rdf.csv.")] = None,
+    sites: Annotated[
+        str | None,
+        typer.Option(
+            help="Count hops between sites: a structure that holds them, or `density` to find them."
+        ),
+    ] = None,
+    posterior: Annotated[
+        bool, typer.Option("--posterior", help="Sample the diffusivity's posterior, by kinisi.")
+    ] = False,
+    density: Annotated[
+        bool, typer.Option("--density", help="Write density.cube of the ions to --out.")
+    ] = False,
+    vibrations: Annotated[
+        bool, typer.Option("--vibrations", help="Write vdos.csv, from velocities, to --out.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for tables.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """MSD, diffusivity and RDF of a trajectory: LAMMPS dump, XDATCAR, vasprun.xml, extxyz."""
-    from hopkin.analysis.trajectory import read_trajectory
-    from hopkin.analysis.transport import analyze as analyze_trajectory
-    from hopkin.analysis.transport import write_tables
-    from hopkin.drivers import terminal
-    from hopkin.drivers.rundirectory import writing_to
+    """MSD, diffusivity, conductivity and RDF of trajectories; over several temperatures, an Arrhenius fit.
 
-    files = [path / "trajectory.dump" if path.is_dir() else path for path in trajectory]
-    frames = read_trajectory(files, timestep_fs=timestep_fs, frame_interval_fs=frame_interval_fs)
-    result = analyze_trajectory(frames, ion)
-    if out is not None:
-        with writing_to(out):
-            out.mkdir(parents=True, exist_ok=True)
-            write_tables(result, out)
-    fields: dict[str, Any] = {"ion": ion, "temperature_K": temperature, **result.as_dict()}
-    terminal.show_fields(fields, as_json=json)
+    LAMMPS dump, XDATCAR, vasprun.xml, extxyz, ASE trajectory.
+    """
+    from hopkin.analysis.temperatures import arrhenius_table
+    from hopkin.drivers import terminal
+    from hopkin.drivers.errors import SpecificationError
+    from hopkin.drivers.workflows.trajectories import Options, analyze_run, find_trajectories
+
+    if (density or vibrations) and out is None:
+        raise SpecificationError("--density and --vibrations write files: say where with --out")
+    options = Options(sites=sites, posterior=posterior, density=density, vibrations=vibrations)
+    found = find_trajectories(
+        trajectory,
+        ion=ion,
+        temperatures=temperature or [],
+        timestep_fs=timestep_fs,
+        frame_interval_fs=frame_interval_fs,
+    )
+    if len(found) == 1:
+        terminal.show_fields(analyze_run(found[0], options, out), as_json=json)
+        return
+    results = [analyze_run(run, options, out and out / run.name) for run in found]
+    terminal.show_arrhenius(results, arrhenius_table(results), as_json=json)

@@ -11,20 +11,22 @@ from typing import Any
 
 import ase
 import ase.io
+import ase.units
 import numpy as np
 import pytest
+from ase.io.trajectory import Trajectory as AseTrajectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.errors import TrajectoryError
+from hopkin.analysis.frames import unwrap
 from hopkin.analysis.trajectory import (
     Trajectory,
     frame_interval,
     read_trajectory,
     to_universe,
-    unwrap,
 )
 
 ORTHOGONAL = np.diag([8.0, 9.5, 11.0])
@@ -63,10 +65,10 @@ def write_dump(
         time = "" if times is None else f"ITEM: TIME\n{times[k]:.16g}\n"
         text += f"{time}ITEM: TIMESTEP\n{first_step + 10 * k}\nITEM: NUMBER OF ATOMS\n{len(frame)}\n"
         text += dump_box(cell) + f"ITEM: ATOMS {columns}\n"
-        for i, (x, y, z) in reversed(list(enumerate(frame))):
+        for i, row in reversed(list(enumerate(frame))):
             kind = sorted(set(SPECIES)).index(SPECIES[i]) + 1
             element = f" {SPECIES[i]}" if "element" in columns else ""
-            text += f"{i + 1} {kind}{element} {x:.8f} {y:.8f} {z:.8f}\n"
+            text += f"{i + 1} {kind}{element} {' '.join(f'{x:.8f}' for x in row)}\n"
     path.write_text(text)
     return path
 
@@ -85,6 +87,13 @@ def write_xdatcar(path: Path, positions: FloatArray, cell: FloatArray) -> Path:
 def write_extxyz(path: Path, positions: FloatArray, cell: FloatArray) -> Path:
     frames = [ase.Atoms(SPECIES, positions=wrap(frame, cell), cell=cell, pbc=True) for frame in positions]
     ase.io.write(path, frames, format="extxyz")
+    return path
+
+
+def write_traj(path: Path, positions: FloatArray, cell: FloatArray) -> Path:
+    with AseTrajectory(path, "w") as file:
+        for frame in positions:
+            file.write(ase.Atoms(SPECIES, positions=wrap(frame, cell), cell=cell, pbc=True))
     return path
 
 
@@ -123,6 +132,7 @@ def displacements(positions: FloatArray) -> FloatArray:
         (write_xdatcar, "XDATCAR.gz", {"frame_interval_fs": 40.0}, 0.04),
         (write_extxyz, "md.extxyz", {"frame_interval_fs": 40.0}, 0.04),
         (write_vasprun, "vasprun.xml", {}, 0.002),
+        (write_traj, "md.traj", {"frame_interval_fs": 40.0}, 0.04),
     ],
 )
 def test_every_format_gives_back_the_walk(
@@ -143,18 +153,25 @@ def test_every_format_gives_back_the_walk(
     assert not trajectory.positions.flags.writeable
 
 
-@given(
-    a=st.floats(6.0, 15.0), b=st.floats(6.0, 15.0), c=st.floats(6.0, 15.0),
-    tilts=st.tuples(*[st.floats(-0.5, 0.5)] * 3), seed=st.integers(0, 1000),
-)  # fmt: skip
+SHAPES = {
+    "lammps": st.tuples(*[st.floats(6.0, 15.0)] * 3, *[st.floats(-0.5, 0.5)] * 3),
+    "strongly tilted": st.tuples(*[st.floats(6.0, 15.0)] * 3, *[st.floats(-3.0, 3.0)] * 3),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@given(drawn=st.data(), seed=st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
-def test_unwrapping_undoes_wrapping_in_any_box(
-    a: float, b: float, c: float, tilts: tuple[float, float, float], seed: int
-) -> None:
-    """LAMMPS keeps tilts within half a box length; steps stay under half the face distance."""
-    box = np.array([[a, 0, 0], [tilts[0] * a, b, 0], [tilts[1] * a, tilts[2] * b, c]])
+def test_unwrapping_undoes_wrapping_in_any_box(shape: str, drawn: st.DataObject, seed: int) -> None:
+    """Steps of up to 0.39 of the shortest lattice vector have no other image nearly as near."""
+    a, b, c, xy, xz, yz = drawn.draw(SHAPES[shape])
+    box = np.array([[a, 0, 0], [xy * a, b, 0], [xz * a, yz * b, c]])
+    lattice = np.array([(i, j, k) for i in range(-9, 10) for j in range(-9, 10) for k in range(-9, 10)]) @ box
+    lengths = np.linalg.norm(lattice, axis=1)
     rng = np.random.default_rng(seed)
-    moves = rng.uniform(-0.49, 0.49, size=(20, 3, 3)) @ box
+    directions = rng.normal(size=(20, 3, 3))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    moves = directions * rng.uniform(0.0, 0.39, (20, 3, 1)) * lengths[lengths > 0].min()
     positions = np.cumsum(moves, axis=0)
     unwrapped = unwrap(frozen(wrap(positions, box)), np.repeat(box[None], 20, axis=0))
     assert_allclose(displacements(unwrapped), displacements(positions), atol=1e-9)
@@ -245,6 +262,61 @@ def test_a_torn_last_frame_is_dropped_with_a_warning(
     assert "ends within a frame" in caplog.text
 
 
+def test_a_torn_ase_trajectory_gives_the_frames_before(
+    tmp_path: Path, walk: FloatArray, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_traj(tmp_path / "md.traj", walk, TRICLINIC)
+    path.write_bytes(path.read_bytes()[:-700])
+    read = read_trajectory(path, frame_interval_fs=20.0).positions
+    assert 35 < len(read) < 40
+    assert_allclose(displacements(read), displacements(walk)[: len(read)], **PRINTED)
+    assert "ends within a frame" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["md.dump", "md.extxyz", "md.traj"])
+def test_velocities_are_read_where_they_are_asked_for(tmp_path: Path, walk: FloatArray, name: str) -> None:
+    """One and the same set of velocities through LAMMPS metal units and those of ASE."""
+    velocities = np.random.default_rng(34).normal(scale=5.0, size=walk.shape)  # A/ps
+    frames = [ase.Atoms(SPECIES, positions=frame, cell=ORTHOGONAL, pbc=True) for frame in walk]
+    for atoms, v in zip(frames, velocities, strict=True):
+        atoms.set_velocities(v / (1000 * ase.units.fs))
+    if name == "md.dump":
+        columns = "id type element xu yu zu vx vy vz"
+        write_dump(tmp_path / name, np.concatenate([walk, velocities], axis=2), ORTHOGONAL, columns=columns)
+    else:
+        ase.io.write(tmp_path / name, frames)
+    timing = {"timestep_fs" if name == "md.dump" else "frame_interval_fs": 2.0}
+    read = read_trajectory(tmp_path / name, with_velocities=True, **timing)
+    assert read.velocities is not None
+    assert_allclose(read.velocities, velocities, atol=1e-5)
+    assert read_trajectory(tmp_path / name, **timing).velocities is None
+
+
+def test_velocities_that_are_not_there_are_refused(tmp_path: Path, walk: FloatArray) -> None:
+    path = write_dump(tmp_path / "md.dump", walk, ORTHOGONAL)
+    with pytest.raises(TrajectoryError, match="frame 0 has no velocities: dump vx vy vz as well"):
+        read_trajectory(path, timestep_fs=1.0, with_velocities=True)
+
+
+def test_runs_in_different_cells_are_no_trajectory(tmp_path: Path, walk: FloatArray) -> None:
+    paths = [
+        write_xdatcar(tmp_path / "1_XDATCAR", walk[:20], ORTHOGONAL),
+        write_xdatcar(tmp_path / "2_XDATCAR", walk[20:], ORTHOGONAL * 1.1),
+    ]
+    with pytest.raises(TrajectoryError, match="cell changes by 14 % between frames 19 and 20: these are not"):
+        read_trajectory(paths, frame_interval_fs=10.0)
+
+
+def test_a_dump_that_goes_back_within_a_file_keeps_the_later_frames(tmp_path: Path, walk: FloatArray) -> None:
+    first = write_dump(tmp_path / "1.dump", walk[:25], ORTHOGONAL)
+    second = write_dump(tmp_path / "2.dump", walk[20:] + 1.0, ORTHOGONAL, first_step=200)
+    joined = tmp_path / "joined.dump"
+    joined.write_text(first.read_text() + second.read_text())
+    read = read_trajectory(joined, timestep_fs=2.0)
+    assert_allclose(read.times_ps, 0.02 * np.arange(40))
+    assert_allclose(read.positions[20:], walk[20:] + 1.0, **PRINTED)
+
+
 def test_a_torn_gzip_gives_the_frames_before(
     tmp_path: Path, random_walk: Callable[..., FloatArray], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -257,11 +329,16 @@ def test_a_torn_gzip_gives_the_frames_before(
     assert "ends within a frame" in caplog.text
 
 
-def test_jumps_too_long_to_unwrap_safely_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    positions = np.zeros((2, 1, 3))
-    positions[1, 0, 0] = 3.6  # of 8 A
-    unwrap(frozen(positions), np.repeat(ORTHOGONAL[None], 2, axis=0))
-    assert "an atom moves by 0.45 of the cell" in caplog.text
+def test_frames_too_far_apart_to_be_unwrapped_are_refused() -> None:
+    positions = np.zeros((3, 2, 3))
+    positions[2, 1, 0] = 3.6  # of 8 A
+    cells = np.repeat(ORTHOGONAL[None], 3, axis=0)
+    with pytest.raises(
+        TrajectoryError, match=r"frames 1 and 2 an atom moves by 3\.60 A, or by 4\.40 A to another image"
+    ):
+        unwrap(frozen(positions), cells)
+    positions[2, 1, 0] = 3.1
+    assert_allclose(unwrap(frozen(positions), cells), positions)
 
 
 def test_the_universe_holds_the_same_distances(walk: FloatArray) -> None:
@@ -327,7 +404,7 @@ DUMP_EDITS = [
     ("metal", "lj", "LAMMPS units 'lj'; accepted: metal, real"),
     ("xu yu zu", "vx vy vz", "has no positions among its columns"),
     ("id type", "mol type", "has no column 'id'"),
-    ("ITEM: TIMESTEP", "ITEM: NONSENSE", "unexpected line 'ITEM: NONSENSE' in the dump"),
+    ("ITEM: TIMESTEP", "ITEM: NONSENSE", "unexpected line 'NONSENSE' in the dump"),
     ("ITEM: TIMESTEP\n0\n", "ITEM: TIMESTEP\nzero\n", "frame 0 cannot be read"),
     ("1 1 Li ", "1 1 Li oops ", "a line of atoms cannot be read"),
     ("ITEM: NUMBER OF ATOMS\n4\n", "ITEM: NUMBER OF ATOMS\n3\n", "unexpected line"),

@@ -9,6 +9,7 @@ import pytest
 
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
+from hopkin.analysis.msd import windowed_msd
 from hopkin.analysis.results import read_table
 from hopkin.analysis.trajectory import Trajectory, atomic_masses, read_trajectory
 from hopkin.analysis.transport import TransportResult, analyze, write_tables
@@ -56,18 +57,99 @@ def test_the_drift_of_the_crystal_is_no_diffusion(result: TransportResult) -> No
 
 
 def test_the_names_of_the_design_are_all_there(result: TransportResult) -> None:
-    extra = {
-        "paper_fit_window_ps", "paper_fit_rule", "diffusivity_windowed_reason",
-        "windowed_fit_window_ps",
-    }  # fmt: skip
-    assert set(result.as_dict()) == DESIGN_FIELDS | extra
+    assert set(result.as_dict()) > DESIGN_FIELDS
+
+
+def test_the_diffusivity_by_blocks_holds_the_truth(result: TransportResult) -> None:
+    numbers = result.as_dict()
+    low, high = numbers["diffusivity_block_interval_95"]
+    assert low < 2.0e-5 < high
+    assert numbers["n_blocks"] >= 3
+    assert numbers["diffusivity_kinisi_reason"] == "not asked for"
+    assert np.trace(numbers["diffusivity_tensor_cm2_per_s"]) / 3 == pytest.approx(
+        numbers["diffusivity_windowed_cm2_per_s"], rel=1e-9
+    )
+
+
+def moving(ions: FloatArray) -> Trajectory:
+    """Ions beside a framework of two atoms at rest."""
+    n_frames = len(ions)
+    framework = np.broadcast_to(np.array([[0.0, 0.0, 0.0], [4.0, 4.0, 4.0]]), (n_frames, 2, 3))
+    return Trajectory(
+        times_ps=0.1 * np.arange(n_frames),
+        positions=np.concatenate([framework, ions], axis=1),
+        cells=np.repeat(9.0 * np.eye(3)[None], n_frames, axis=0),
+        species=np.array(["S"] * 2 + ["Li"] * ions.shape[1]),
+    )
+
+
+def test_pairs_of_ions_have_a_haven_ratio_of_one_half(random_walk: Callable[..., FloatArray]) -> None:
+    """And conduct twice as well as Nernst and Einstein say; four runs, to a tolerance of three errors."""
+    ratios = []
+    for seed in range(12):
+        pairs = random_walk(seed, n_frames=2001, n_atoms=10, diffusivity=0.3, interval=0.1)
+        numbers = analyze(moving(np.repeat(pairs, 2, axis=1)), "Li", temperature_K=600.0, r_max=4.0).as_dict()
+        ratios.append(numbers["haven_ratio"])
+        assert numbers["conductivity_collective_S_per_cm"] == pytest.approx(
+            numbers["conductivity_nernst_einstein_S_per_cm"] / numbers["haven_ratio"]
+        )
+    error = np.std(ratios, ddof=1) / np.sqrt(len(ratios))
+    assert error < 0.1
+    assert np.mean(ratios) == pytest.approx(0.5, abs=3 * error)
+
+
+def test_the_tensor_tells_a_channel_from_the_bulk(random_walk: Callable[..., FloatArray]) -> None:
+    along = random_walk(45, n_frames=1001, n_atoms=40, diffusivity=0.3, interval=0.1) * [0.0, 0.0, 1.0]
+    tensor = np.array(analyze(moving(along), "Li", r_max=4.0).as_dict()["diffusivity_tensor_cm2_per_s"])
+    assert tensor[2, 2] == pytest.approx(3.0e-5, rel=0.5)
+    tensor[2, 2] = 0.0
+    assert np.abs(tensor).max() < 1e-12
+
+
+def test_a_drift_free_run_is_not_changed_by_the_removal_of_drift(
+    random_walk: Callable[..., FloatArray],
+) -> None:
+    ions = random_walk(46, n_frames=301, n_atoms=10, diffusivity=0.3, interval=0.1)
+    result = analyze(moving(ions), "Li", r_max=4.0)
+    assert result.msd_windowed == pytest.approx(windowed_msd(ions).mean(axis=1), rel=1e-9, abs=1e-9)
+
+
+def test_hops_between_sites_are_among_the_numbers(random_walk: Callable[..., FloatArray]) -> None:
+    rng = np.random.default_rng(47)
+    places = np.cumsum(rng.choice((-1, 0, 0, 0, 0, 1), size=(801, 8, 3)), axis=0)
+    result = analyze(
+        moving(4.5 * places + rng.normal(scale=0.1, size=places.shape)),
+        "Li",
+        sites=np.array(list(np.ndindex(2, 2, 2))) / 2.0,
+        r_max=4.0,
+    )
+    numbers = result.as_dict()
+    assert numbers["n_site_hops"] == np.any(places[1:] != places[:-1], axis=-1).sum()
+    assert numbers["jump_diffusivity_cm2_per_s"] == pytest.approx(4.5**2 / 3 * 10 / 2 * 1e-4, rel=0.1)
+    assert numbers["correlation_factor"] == pytest.approx(1.0, abs=0.4)
+
+
+def test_the_posterior_is_sampled_where_it_is_asked_for(random_walk: Callable[..., FloatArray]) -> None:
+    pytest.importorskip("kinisi")
+    ions = random_walk(48, n_frames=301, n_atoms=20, diffusivity=0.5, interval=0.1)
+    numbers = analyze(moving(ions), "Li", with_posterior=True, r_max=4.0).as_dict()
+    assert numbers["diffusivity_kinisi_cm2_per_s"] == pytest.approx(5e-5, rel=0.3)
+    still = analyze(moving(ions * 0.01), "Li", with_posterior=True, r_max=4.0).as_dict()
+    assert still["diffusivity_kinisi_cm2_per_s"] is None
+    assert still["diffusivity_kinisi_reason"] == still["diffusivity_windowed_reason"]
 
 
 def test_the_tables_hold_the_curves(result: TransportResult, tmp_path: Path) -> None:
     write_tables(result, tmp_path)
     msd, rdf = read_table(tmp_path / "msd.csv"), read_table(tmp_path / "rdf.csv")
     names = ["time_ps", "msd_single_origin_A2", "msd_windowed_A2", "framework_msd_A2"]
-    assert list(msd) == names
+    assert list(msd)[:4] == names
+    parts = sum(msd[f"msd_{direction}_A2"] for direction in ("xx", "yy", "zz"))
+    assert parts == pytest.approx(msd["msd_windowed_A2"], abs=1e-5)
+    assert msd["msd_windowed_Li_A2"] == pytest.approx(msd["msd_windowed_A2"])
+    coordination = read_table(tmp_path / "coordination.csv")
+    assert list(coordination) == ["r_A", "Li around Li", "S around Li", "Li around S", "S around S"]
+    assert coordination["Li around S"] == pytest.approx(3.0 * coordination["S around Li"], abs=1e-5)
     assert list(rdf) == ["r_A", "Li-Li", "Li-S", "S-S"]
     assert msd["time_ps"] == pytest.approx(result.times)
     assert msd["msd_windowed_A2"] == pytest.approx(result.msd_windowed, rel=1e-7)

@@ -1,0 +1,159 @@
+"""Trajectories that are there already: which files are which run, and what becomes of them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hopkin.drivers.errors import SpecificationError
+from hopkin.drivers.rundirectory import writing_to
+from hopkin.drivers.structures import load_structure, require_ion
+
+if TYPE_CHECKING:
+    from hopkin.analysis.arrays import FloatArray
+    from hopkin.analysis.trajectory import Trajectory
+
+_FROM_DENSITY = "density"
+_TRAJECTORY = "trajectory*.dump*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to analyse beside the diffusivity."""
+
+    sites: str | None = None
+    posterior: bool = False
+    density: bool = False
+    vibrations: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrajectoryRun:
+    """Files of one run that continue one another, and what is known of it."""
+
+    name: str
+    files: tuple[Path, ...]
+    ion: str
+    temperature_K: float | None
+    timestep_fs: float | None
+    frame_interval_fs: float | None
+    material: str | None = None
+
+
+def find_trajectories(
+    paths: Sequence[Path],
+    *,
+    ion: str | None,
+    temperatures: Sequence[float],
+    timestep_fs: float | None,
+    frame_interval_fs: float | None,
+) -> list[TrajectoryRun]:
+    """Tell runs apart: every run directory is one, and so is every file where each has a temperature.
+
+    A run directory says its ion, temperature and time step in run.json; what is passed goes before.
+
+    Raises
+    ------
+    SpecificationError
+        If files and directories are mixed, or temperatures do not match the runs.
+    """
+    directories = [path for path in paths if path.is_dir()]
+    if directories and len(directories) < len(paths):
+        raise SpecificationError("run directories and files together: pass the one or the other")
+    apart = bool(directories) or len(temperatures) == len(paths)
+    groups = [(path,) for path in paths] if apart else [tuple(paths)]
+    if temperatures and len(temperatures) != len(groups):
+        raise SpecificationError(
+            f"{len(temperatures)} temperatures for {len(groups)} run(s): pass one -T for each, or none"
+        )
+    runs = []
+    for k, group in enumerate(groups):
+        asked = _asked(group[0]) if group[0].is_dir() else {}
+        own = asked.get("specification", {})
+        files = tuple(sorted(group[0].glob(_TRAJECTORY))) if group[0].is_dir() else group
+        if not files:
+            raise SpecificationError(f"{group[0]} holds no {_TRAJECTORY}: it is no run of molecular dynamics")
+        runs.append(
+            TrajectoryRun(
+                name=group[0].resolve().name,
+                files=files,
+                ion=ion or own.get("ion", "Li"),
+                temperature_K=temperatures[k] if temperatures else own.get("temperature_K"),
+                timestep_fs=timestep_fs if timestep_fs or frame_interval_fs else own.get("timestep_fs"),
+                frame_interval_fs=frame_interval_fs,
+                material=asked.get("material"),
+            )
+        )
+    return runs
+
+
+def _asked(directory: Path) -> dict[str, Any]:
+    file = directory / "run.json"
+    content: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return content
+
+
+def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> dict[str, Any]:
+    """Analyse one run: the fields of its result; tables go to the folder."""
+    from hopkin.analysis.trajectory import read_trajectory
+    from hopkin.analysis.transport import analyze, write_tables
+
+    trajectory = read_trajectory(
+        run.files,
+        timestep_fs=run.timestep_fs,
+        frame_interval_fs=run.frame_interval_fs,
+        with_velocities=options.vibrations,
+    )
+    result = analyze(
+        trajectory,
+        run.ion,
+        temperature_K=run.temperature_K,
+        sites=None if options.sites is None else _sites(options.sites, trajectory, run.ion),
+        with_posterior=options.posterior,
+    )
+    if folder is not None:
+        with writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_tables(result, folder)
+            if options.density:
+                _write_density(trajectory, run.ion, folder)
+            if options.vibrations:
+                _write_vibrations(trajectory, folder)
+    return {"material": run.material, "ion": run.ion, "temperature_K": run.temperature_K, **result.as_dict()}
+
+
+def _sites(source: str, trajectory: "Trajectory", ion: str) -> "FloatArray":
+    """Sites of the ions in fractions of the cell: peaks of their density, or those of a structure."""
+    from hopkin.analysis.density import find_sites
+    from hopkin.analysis.sites import repeat_sites
+    from hopkin.analysis.transport import density_of_ions
+
+    cell = trajectory.cells.mean(axis=0)
+    if source == _FROM_DENSITY:
+        return find_sites(density_of_ions(trajectory, ion), cell)
+    atoms = load_structure(source).atoms
+    require_ion(atoms, ion)
+    of_ion = atoms.symbols == ion
+    return repeat_sites(atoms.get_scaled_positions()[of_ion], atoms.cell.array, cell)
+
+
+def _write_density(trajectory: "Trajectory", ion: str, folder: Path) -> None:
+    from ase.data import atomic_numbers
+
+    from hopkin.analysis.density import write_cube
+    from hopkin.analysis.transport import density_of_ions
+
+    write_cube(
+        folder / "density.cube",
+        density_of_ions(trajectory, ion),
+        trajectory.cells.mean(axis=0),
+        trajectory.positions[0],
+        [atomic_numbers[symbol] for symbol in trajectory.species.tolist()],
+    )
+
+
+def _write_vibrations(trajectory: "Trajectory", folder: Path) -> None:
+    from hopkin.analysis.vibrations import density_of_states, write_density_of_states
+
+    write_density_of_states(density_of_states(trajectory), folder / "vdos.csv")

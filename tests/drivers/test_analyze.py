@@ -1,0 +1,117 @@
+"""`hopkin analyze`: which files are which run, and what is refused."""
+
+import json
+from pathlib import Path
+
+import ase
+import numpy as np
+import pytest
+from ase.io.trajectory import Trajectory
+from command_line import Run
+
+BOLTZMANN = 8.617333e-5
+ENERGY = 0.2
+
+
+def walk(temperature: float, *, seed: int) -> np.ndarray:
+    """(401, 21, 3) lithium that walks at random, by an Arrhenius law, and a sulfur at rest; every 0.1 ps."""
+    rng = np.random.default_rng(seed)
+    diffusivity = 6.0 * np.exp(-ENERGY / (BOLTZMANN * temperature))  # A^2/ps
+    steps = rng.normal(scale=np.sqrt(2 * diffusivity * 0.1), size=(401, 20, 3))
+    return np.concatenate([np.cumsum(steps, axis=0), np.zeros((401, 1, 3))], axis=1)
+
+
+def write_traj(path: Path, temperature: float, *, seed: int) -> Path:
+    with Trajectory(path, "w") as file:
+        for frame in walk(temperature, seed=seed):
+            file.write(ase.Atoms("Li20S", positions=frame, cell=15.0 * np.eye(3), pbc=True))
+    return path
+
+
+def write_dump(path: Path, temperature: float, *, seed: int) -> None:
+    species = ["Li"] * 20 + ["S"]
+    with path.open("w") as file:
+        for k, frame in enumerate(walk(temperature, seed=seed)):
+            file.write(f"ITEM: TIMESTEP\n{50 * k}\nITEM: NUMBER OF ATOMS\n21\nITEM: BOX BOUNDS pp pp pp\n")
+            file.write("0 15\n0 15\n0 15\nITEM: ATOMS id type element xu yu zu\n")
+            for i, (x, y, z) in enumerate(frame):
+                file.write(f"{i + 1} {1 if i < 20 else 2} {species[i]} {x:.6f} {y:.6f} {z:.6f}\n")
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    """Run directories of molecular dynamics at three temperatures."""
+    directories = []
+    for k, temperature in enumerate((700.0, 900.0, 1200.0)):
+        directory = tmp_path / f"run-{temperature:g}K"
+        directory.mkdir()
+        write_dump(directory / "trajectory.dump", temperature, seed=k)
+        specification = {"ion": "Li", "temperature_K": temperature, "timestep_fs": 2.0}
+        asked = {"kind": "md", "material": "Li2S", "specification": specification}
+        (directory / "run.json").write_text(json.dumps(asked))
+        directories.append(directory)
+    return directories
+
+
+def test_run_directories_at_several_temperatures_give_the_activation_energy(
+    run: Run, runs: list[Path], tmp_path: Path
+) -> None:
+    said = run("analyze", *runs, "--json", "--out", tmp_path / "tables")
+    assert said.code == 0
+    table = json.loads(said.out)
+    low, high = table["weighted"]["activation_energy_interval_95"]
+    assert low < ENERGY < high
+    assert table["weighted"]["extrapolated"] is True
+    assert [result["temperature_K"] for result in table["results"]] == [700.0, 900.0, 1200.0]
+    assert (tmp_path / "tables" / "run-900K" / "msd.csv").is_file()
+    shown = run("analyze", *runs)
+    assert "extrapolated" in shown.out
+    assert "weighted: Ea 0." in shown.out
+
+
+def test_files_with_a_temperature_each_are_runs_of_their_own(run: Run, tmp_path: Path) -> None:
+    files = [write_traj(tmp_path / f"{t}.traj", float(t), seed=t) for t in (800, 1100)]
+    said = run("analyze", *files, "-T", 800, "-T", 1100, "--frame-interval-fs", 100, "--json")
+    assert json.loads(said.out)["weighted"]["activation_energy_eV"] == pytest.approx(ENERGY, abs=0.15)
+
+
+def test_one_run_directory_needs_no_options(run: Run, runs: list[Path], tmp_path: Path) -> None:
+    said = run("analyze", runs[0], "--json", "--density", "--out", tmp_path / "tables")
+    numbers = json.loads(said.out)
+    assert numbers["temperature_K"] == 700.0
+    assert numbers["time_ps"] == pytest.approx(40.0)
+    assert numbers["conductivity_nernst_einstein_S_per_cm"] > 0
+    assert {file.name for file in (tmp_path / "tables").iterdir()} == {
+        "msd.csv", "rdf.csv", "coordination.csv", "density.cube",
+    }  # fmt: skip
+
+
+def test_hops_between_the_sites_of_a_structure(run: Run, runs: list[Path], tmp_path: Path) -> None:
+    sites = tmp_path / "sites.extxyz"
+    grid = np.array(list(np.ndindex(5, 5, 5))) * 3.0
+    ase.Atoms("Li125", positions=grid, cell=15.0 * np.eye(3), pbc=True).write(sites)
+    numbers = json.loads(run("analyze", runs[0], "--json", "--sites", sites).out)
+    assert numbers["n_site_hops"] > 20
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["{0}", "{0}"], "all 2 runs are at 700 K; two different temperatures are needed"),
+        (["{0}", "{0}/trajectory.dump"], "run directories and files together: pass the one or the other"),
+        (["{0}", "-T", "700", "-T", "800"], "2 temperatures for 1 run(s): pass one -T for each, or none"),
+        (["{0}", "--density"], "--density and --vibrations write files: say where with --out"),
+        (["{0}", "--ion", "Na"], "no Na in the trajectory; it holds Li, S"),
+        (["{0}", "--vibrations", "--out", "x"], "frame 0 has no velocities: dump vx vy vz as well"),
+        (["{0}/trajectory.dump"], "the file counts steps but not time: pass timestep_fs"),
+        (["{0}/.."], "holds no trajectory*.dump*: it is no run of molecular dynamics"),
+    ],
+)
+def test_what_cannot_be_analysed_is_refused_with_one_sentence(
+    run: Run, runs: list[Path], words: list[str], sentence: str
+) -> None:
+    said = run("analyze", *(word.format(runs[0]) for word in words))
+    assert said.code == 2
+    assert said.out == ""
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
