@@ -224,8 +224,10 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
         "D [cm^2/s]": ("diffusivity_cm2_per_s", 2),
     }
     _show_runs(runs, columns, as_json=as_json)
-    for _, result in runs:
-        if not as_json and (reason := result["diffusivity_windowed_reason"]):
+    for _, result in () if as_json else runs:
+        if evidence := result["evidence"]:
+            _console.print(f"{result['failure']}: {evidence}", markup=False)
+        if reason := result["diffusivity_windowed_reason"]:
             _console.print(f"no windowed diffusivity: {reason}", markup=False)
 
 

@@ -27,12 +27,30 @@ def md(
         list[float], typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
     ],
     ion: IonOption = "Li",
-    time_ps: Annotated[float, typer.Option(help="Length of the run [ps].")] = 50.0,
+    time_ps: Annotated[float, typer.Option(help="Length of the run that is analysed [ps].")] = 50.0,
+    equilibration_ps: Annotated[
+        float | None, typer.Option(help="Length of the run before it [ps]; a tenth of it if not given.")
+    ] = None,
     timestep_fs: Annotated[float, typer.Option(help="Time step [fs].")] = 2.0,
     frame_interval_fs: Annotated[float, typer.Option(help="Time between frames [fs].")] = 100.0,
     seeds: Annotated[int, typer.Option(min=1, help="Runs with different initial velocities.")] = 1,
-    ensemble: Annotated[Literal["nvt", "nve"], typer.Option(help="Nose-Hoover, or none.")] = "nvt",
-    supercell: Annotated[tuple[int, int, int], typer.Option(help="Repeats of the cell.")] = (1, 1, 1),
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Seed of such a run, instead of 1, 2, ...; repeatable.")
+    ] = None,
+    ensemble: Annotated[
+        Literal["nvt", "npt", "nve"],
+        typer.Option(help="Nose-Hoover thermostat; with barostat; or neither, after the equilibration."),
+    ] = "nvt",
+    thermostat_chain: Annotated[int, typer.Option(help="Length of the Nose-Hoover chain.")] = 3,
+    thermostat_damping_fs: Annotated[float, typer.Option(help="Its relaxation time [fs].")] = 100.0,
+    pressure_bar: Annotated[float, typer.Option(help="Pressure of the barostat [bar].")] = 0.0,
+    barostat_damping_fs: Annotated[float, typer.Option(help="Its relaxation time [fs].")] = 1000.0,
+    supercell: Annotated[
+        tuple[int, int, int] | None, typer.Option(help="Repeats of the cell, such as 1 2 2.")
+    ] = None,
+    min_edge: Annotated[
+        float | None, typer.Option(help="Instead: least distance between its opposite faces [A].")
+    ] = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -52,14 +70,20 @@ def md(
             ion=ion,
             temperature_K=kelvin,
             time_ps=time_ps,
+            equilibration_ps=equilibration_ps,
             timestep_fs=timestep_fs,
             frame_interval_fs=frame_interval_fs,
-            seed=seed,
+            seed=number,
             ensemble=ensemble,
+            thermostat_chain=thermostat_chain,
+            thermostat_damping_fs=thermostat_damping_fs,
+            pressure_bar=pressure_bar,
+            barostat_damping_fs=barostat_damping_fs,
             repeats=supercell,
+            min_edge_A=min_edge,
         )
         for kelvin in temperature
-        for seed in range(1, seeds + 1)
+        for number in seed or range(1, seeds + 1)
     ]
     runs, errors = each(
         (
@@ -88,13 +112,17 @@ def analyze(
     json: JsonOption = False,
 ) -> None:
     """MSD, diffusivity and RDF of a trajectory: LAMMPS dump, XDATCAR, vasprun.xml, extxyz."""
+    from hopkin.analysis.results import find_runs
     from hopkin.analysis.trajectory import read_trajectory
     from hopkin.analysis.transport import analyze as analyze_trajectory
     from hopkin.analysis.transport import write_tables
     from hopkin.drivers import terminal
     from hopkin.drivers.rundirectory import writing_to
+    from hopkin.drivers.workflows.continuation import TRAJECTORY
 
-    files = [path / "trajectory.dump" if path.is_dir() else path for path in trajectory]
+    files = [path / TRAJECTORY if path.is_dir() else path for path in trajectory]
+    if timestep_fs is None and frame_interval_fs is None and trajectory[0].is_dir():
+        timestep_fs = find_runs(trajectory[0])[0].asked["specification"]["timestep_fs"]
     frames = read_trajectory(files, timestep_fs=timestep_fs, frame_interval_fs=frame_interval_fs)
     result = analyze_trajectory(frames, ion)
     if out is not None:

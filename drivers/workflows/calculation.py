@@ -99,12 +99,13 @@ def calculate(
             "verified": verify,
             "parity": parity,
             "failure": None,
+            "evidence": None,
         }
         try:
             result |= work(run.path)
         except DivergenceError as error:
             _logger.warning("%s", error)
-            result |= {**diverged, "failure": "type_I_divergence"}
+            result |= {**diverged, "failure": error.failure, "evidence": str(error)}
         return run, run.finish(result | {"wall_s": time.monotonic() - start})
 
 
