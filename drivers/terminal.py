@@ -268,6 +268,36 @@ def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *
         _console.print(str(root / f"{name}.csv"), markup=False, highlight=False, soft_wrap=True)
 
 
+def show_evaluation(run: tuple[RunDirectory, Mapping[str, Any]], *, as_json: bool) -> None:
+    """Show the errors of a model against labels, and where they are."""
+    directory, result = run
+    if as_json:
+        _print_json({**result, "directory": str(directory.path)})
+        return
+    fields = {
+        "structures": ("n_structures", 0),
+        "energy [meV/atom]": ("energy_mae_eV_per_atom", 1e3),
+        "shifted": ("energy_shifted_mae_eV_per_atom", 1e3),
+        "force [eV/A]": ("force_mae_eV_per_A", 1),
+        "RMSE": ("force_rmse_eV_per_A", 1),
+        "stress [GPa]": ("stress_mae_GPa", 1),
+    }
+    table = _table("mean absolute error", *fields)
+    parts = {"all": result, **result["groups"], **result["elements"]}
+    for name, part in parts.items():
+        values = ((part.get(field), factor) for field, factor in fields.values())
+        table.add_row(
+            name, *(_shown(value * factor if factor and value else value) for value, factor in values)
+        )
+    _console.print(table)
+    if result["element_offsets_eV"] is not None:
+        _console.print(
+            "shifted: without the energies of the elements that fit the differences best", markup=False
+        )
+    _console.print(f"{result['n_skipped']} skipped (elements), {result['n_failed']} failed", markup=False)
+    _console.print(str(directory.path), markup=False, highlight=False, soft_wrap=True)
+
+
 def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
     """Show one row per run; `columns` are fields of the result, with the digits of those that are numbers."""
     if as_json:

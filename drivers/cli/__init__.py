@@ -28,6 +28,7 @@ for command in (
     dynamics.md,
     dynamics.analyze,
     campaign.bench,
+    dynamics.evaluate,
 ):
     app.command()(command)
 

@@ -1,4 +1,4 @@
-"""`hopkin md`, `analyze`."""
+"""`hopkin md`, `analyze`, `evaluate`."""
 
 from functools import partial
 from pathlib import Path
@@ -131,3 +131,23 @@ def analyze(
             write_tables(result, out)
     fields: dict[str, Any] = {"ion": ion, "temperature_K": temperature, **result.as_dict()}
     terminal.show_fields(fields, as_json=json)
+
+
+def evaluate(
+    labelled: Annotated[Path, typer.Argument(help="Structures with energies and forces, extended XYZ.")],
+    model: ModelOption,
+    group: Annotated[
+        str | None, typer.Option(help="Property that sets errors apart, such as temperature.")
+    ] = None,
+    trust: TrustOption = False,
+    out: OutOption = Path("runs"),
+    json: JsonOption = False,
+) -> None:
+    """Errors of a model's energies, forces and stresses against labels; a killed run goes on where it was."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.workflows.evaluation import evaluate as evaluate_labelled
+
+    found = chosen_model(model, trust)
+    with terminal.progress(f"{labelled.name}, {model}") as say:
+        run = evaluate_labelled(labelled, found, out, group=group, say=say)
+    terminal.show_evaluation(run, as_json=json)
