@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hopkin.drivers.cli import barriers, campaign, dynamics
+from hopkin.drivers.cli import barriers, campaign, dynamics, structures
 from hopkin.drivers.cli.models import models_app
 from hopkin.drivers.cli.options import JsonOption
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 for command in (
     barriers.materials,
+    structures.order,
     barriers.hops,
     barriers.barrier,
     barriers.neb,
