@@ -1,11 +1,14 @@
 """What is decomposed, what is melted, and what only looks like it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 
 from hopkin.analysis.integrity import Framework, find_damage, find_framework
+from hopkin.analysis.trajectory import read_trajectory
 
 TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
 BOND = 2.05
@@ -97,3 +100,16 @@ def test_a_cell_that_breathes_is_no_melt() -> None:
     framework = framework_of(atoms)
     atoms.set_cell(1.08 * atoms.cell.array, scale_atoms=True)
     assert find_damage(framework, atoms.positions, atoms.cell.array) is None
+
+
+@pytest.mark.parametrize("name", ["Li10GeP2S12_600K.extxyz", "Li6PS5Cl_500K_100p"])
+def test_superionic_conductors_are_whole(shared_data: Path, name: str) -> None:
+    """Ab initio MD of 20 ps and more: the ions flow, the rest stays."""
+    path = shared_data / "aimd" / name
+    files = sorted(path.iterdir())[:1] if path.is_dir() else [path]
+    trajectory = read_trajectory(files, frame_interval_fs=100)
+    species = trajectory.species.tolist()
+    framework = find_framework(trajectory.positions[0], trajectory.cells[0], species, "Li")
+    assert ("P", "S") in framework.bonds
+    for frame in range(0, len(trajectory.times_ps), 25):
+        assert find_damage(framework, trajectory.positions[frame], trajectory.cells[frame]) is None

@@ -1,8 +1,8 @@
 """Statistical physics of a run with a machine-learned potential in LAMMPS.
 
-The canonical ensemble of N atoms whose centre of mass rests, f = 3N - 3 (D. Frenkel, B. Smit, Understanding
-Molecular Simulation, chapter 6): the kinetic temperature varies by 2 T^2 / f, and an atom of mass m of M in all has
-the kinetic energy 3/2 k T (1 - m/M), whatever its element.
+The canonical ensemble of N atoms whose centre of mass rests, f = 3N - 3 (Frenkel and Smit, Understanding
+Molecular Simulation, chapter 6): the kinetic temperature varies by 2 T^2 / f, and an atom of mass m of M in
+all has the kinetic energy 3/2 k T (1 - m/M), whatever its element.
 """
 
 from pathlib import Path
