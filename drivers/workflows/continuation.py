@@ -1,6 +1,7 @@
 """What a killed run of molecular dynamics left in its directory, and how much of it is whole."""
 
 import gzip
+import math
 import os
 import re
 import zlib
@@ -47,8 +48,11 @@ def _is_whole(restart: Path) -> bool:
         return file.read() == _RESTART_END
 
 
-def truncate_trajectory(path: Path, *, before_step: int) -> None:
-    """Cut a LAMMPS dump before the first frame of `before_step` or later, which the next run writes anew."""
+def rewrite_trajectory(path: Path, *, before_step: float = math.inf) -> None:
+    """Write the whole frames of a LAMMPS dump before a step anew, as one compressed stream.
+
+    A run that goes on adds a stream of its own, and OVITO reads the first stream of a file alone.
+    """
     temporary = path.with_suffix(".part")
     with gzip.open(temporary, "wb") as file:
         for step, frame in whole_frames(path):

@@ -26,9 +26,9 @@ from hopkin.drivers.workflows.continuation import (
     TRAJECTORY,
     last_restart,
     read_thermo,
+    rewrite_trajectory,
     set_log_aside,
     step_of,
-    truncate_trajectory,
 )
 from hopkin.drivers.workflows.monitor import Monitor, judge_temperature
 from hopkin.drivers.workflows.relaxation import relax_bulk
@@ -196,7 +196,7 @@ def _simulate(
     )
     if restart is not None:
         first_step = step_of(restart)
-        truncate_trajectory(directory / TRAJECTORY, before_step=first_step)
+        rewrite_trajectory(directory / TRAJECTORY, before_step=first_step)
         variables["restart"] = str(first_step)
     set_log_aside(directory)
     wall_s = engine.run_deck(
@@ -207,6 +207,8 @@ def _simulate(
         variables=variables,
         on_poll=Monitor(directory, start, specification, n_steps=n_steps, say=say),
     )
+    if restart is not None:
+        rewrite_trajectory(directory / TRAJECTORY)
     simulated_ns = (n_steps - first_step) * specification.timestep_fs * 1e-6
     return {"resumed_at_step": first_step or None, "ns_per_day": simulated_ns / wall_s * 86400}
 

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hopkin.drivers.workflows.continuation import (
     TRAJECTORY,
     last_restart,
     read_thermo,
-    truncate_trajectory,
+    rewrite_trajectory,
     whole_frames,
 )
 from hopkin.drivers.workflows.dynamics import _repeats, _schedule
@@ -48,10 +49,21 @@ def write(directory: Path, *pieces: bytes) -> Path:
     return path
 
 
+def only_stream(path: Path) -> bytes:
+    """Content of a file of one compressed stream, which is all that some programs read."""
+    stream = zlib.decompressobj(wbits=31)
+    content = stream.decompress(path.read_bytes())
+    assert stream.eof
+    assert stream.unused_data == b""
+    return content
+
+
 def test_truncation_keeps_whole_frames_before_a_step(tmp_path: Path) -> None:
     path = write(tmp_path, dump(3), dump(3, first=3))
-    truncate_trajectory(path, before_step=EVERY * 4)
-    assert gzip.decompress(path.read_bytes()) == dump(4)
+    rewrite_trajectory(path, before_step=EVERY * 4)
+    assert only_stream(path) == dump(4)
+    rewrite_trajectory(write(tmp_path, dump(3), dump(3, first=3)))
+    assert only_stream(path) == dump(6)
     assert [file.name for file in tmp_path.iterdir()] == [TRAJECTORY]
 
 
@@ -231,7 +243,7 @@ def test_restart_files_fall_on_frames(time_ps: float, timestep_fs: float, frame_
     try:
         schedule = _schedule(specification)
     except SpecificationError:
-        assert time_ps * 1000 < 2.5 * max(frame_interval_fs, timestep_fs)
+        assert time_ps * 1000 < 3 * max(frame_interval_fs, timestep_fs) + 2 * timestep_fs  # both are rounded
         return
     assert schedule["restart_every"] % schedule["frame_every"] == 0
     assert schedule["equilibration_steps"] % schedule["frame_every"] == 0
