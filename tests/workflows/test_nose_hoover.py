@@ -71,7 +71,7 @@ def test_canonical_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     # the energy of the crystal goes to and fro; with that of the thermostat it is kept
     assert conserved.std() < 0.02 * energies.std()
-    assert abs(result["energy_drift_eV_per_atom_per_ps"]) < 1e-4 * units.kB * TEMPERATURE_K
+    assert abs(result["energy_drift_eV_per_atom_per_ps"]) < 1e-3 * units.kB * TEMPERATURE_K  # kT in 1 ns
 
     steps, *kinetic = np.loadtxt(run.path / "species.txt").T
     atoms = structure.atoms
