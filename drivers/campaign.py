@@ -87,10 +87,15 @@ class Dynamics(_Part):
     temperatures_K: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="[K]")
     ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the structure")
     seeds: PositiveInt = Field(default=1, description="runs with different initial velocities")
-    time_ps: float | None = Field(default=None, gt=0, description="length of a run [ps]")
+    time_ps: float | None = Field(default=None, gt=0, description="length of a run that is analysed [ps]")
+    equilibration_ps: float | None = Field(default=None, ge=0, description="length of the run before it [ps]")
     timestep_fs: float | None = Field(default=None, gt=0, description="time step [fs]")
     frame_interval_fs: float | None = Field(default=None, gt=0, description="time between frames [fs]")
+    ensemble: Literal["nvt", "npt", "nve"] | None = Field(default=None, description="as `hopkin md` has it")
     supercell: Repeats | None = Field(default=None, description="repeats of the cell")
+    min_edge_A: float | None = Field(
+        default=None, gt=0, description="instead: distance between opposite faces of the supercell [A]"
+    )
 
 
 class Campaign(_Part):

@@ -3,6 +3,20 @@
 Each message says what is wrong, what was received, and what is accepted.
 """
 
+from typing import Literal
+
+Failure = Literal[
+    "type_I_divergence",
+    "type_II_unphysical",
+    "endpoint_drift",
+    "not_converged",
+    "melted",
+    "decomposed",
+    "frozen",
+    "thermostat_lost",
+]
+"""What `failure` of a result can be, beside null."""
+
 
 class HopkinError(Exception):
     """Base of every error that hopkin raises on purpose."""
@@ -46,3 +60,13 @@ class LammpsError(HopkinError, RuntimeError):
 
 class DivergenceError(LammpsError):
     """LAMMPS ended because the run diverged numerically (failure type I)."""
+
+    failure: Failure = "type_I_divergence"
+
+
+class HopelessError(DivergenceError):
+    """A run that was stopped, because nothing of use would come of it."""
+
+    def __init__(self, failure: Failure, evidence: str) -> None:
+        super().__init__(evidence)
+        self.failure = failure

@@ -282,7 +282,8 @@ def _pair_references(asked: Pairs, folder: Path, band: VaspBand | None) -> list[
 
 
 def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> Iterator[Job]:
-    given = asked.model_dump(exclude_none=True, include={"time_ps", "timestep_fs", "frame_interval_fs"})
+    of_campaign = {"structures", "temperatures_K", "ion", "seeds", "supercell"}
+    given = asked.model_dump(exclude_none=True, exclude=of_campaign)
     if asked.supercell is not None:
         given["repeats"] = asked.supercell
     seeds = range(1, asked.seeds + 1)

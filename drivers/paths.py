@@ -12,7 +12,7 @@ from ase.geometry import find_mic
 from ase.mep.neb import NEB, idpp_interpolate
 from numpy.typing import ArrayLike, NDArray
 
-from hopkin.drivers.errors import SpecificationError, StructureError
+from hopkin.drivers.errors import Failure, SpecificationError, StructureError
 from hopkin.drivers.structures import OVERLAP_FRACTION
 
 CELL_TOLERANCE_A = 1e-4
@@ -33,7 +33,6 @@ MOVING_A = 0.05
 """An atom that moves less from one image to the next comes no closer to others by it [A]."""
 
 Interpolation = Literal["idpp", "linear"]
-Failure = Literal["type_I_divergence", "type_II_unphysical"]
 
 
 def check_endpoints(initial: ase.Atoms, final: ase.Atoms) -> None:

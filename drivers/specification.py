@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from hopkin.drivers.errors import SpecificationError
 
@@ -68,15 +68,34 @@ class MDSpecification(CrystalSpecification):
     """A molecular-dynamics run."""
 
     temperature_K: float = Field(gt=0, description="temperature of the thermostat [K]")
-    time_ps: float = Field(default=50.0, gt=0, description="length of the run [ps]")
+    time_ps: float = Field(default=50.0, gt=0, description="length of the run that is analysed [ps]")
+    equilibration_ps: float | None = Field(
+        default=None, ge=0, description="length of the run before it [ps]; None: a tenth of time_ps"
+    )
     timestep_fs: float = Field(default=2.0, gt=0, le=10, description="time step [fs]")
     seed: int = Field(default=1, ge=1, lt=900_000_000, description="seed of the initial velocities")
-    ensemble: Literal["nvt", "nve"] = Field(default="nvt", description="Nose-Hoover, or none")
+    ensemble: Literal["nvt", "npt", "nve"] = Field(
+        default="nvt",
+        description="Nose-Hoover thermostat; with barostat; or neither, after the equilibration",
+    )
+    thermostat_chain: PositiveInt = Field(default=3, description="length of the Nose-Hoover chain")
+    thermostat_damping_fs: float = Field(default=100.0, gt=0, description="its relaxation time [fs]")
+    pressure_bar: float = Field(default=0.0, description="pressure of the barostat [bar]")
+    barostat_damping_fs: float = Field(default=1000.0, gt=0, description="its relaxation time [fs]")
     frame_interval_fs: float = Field(default=100.0, gt=0, description="time between frames [fs]")
-    repeats: Repeats = Field(default=(1, 1, 1), description="supercell")
+    repeats: Repeats | None = Field(default=None, description="supercell; None: as min_edge_A says")
+    min_edge_A: float | None = Field(
+        default=None, gt=0, description="distance between opposite faces of the supercell [A]; None: any"
+    )
     relax: bool = Field(default=True, description="relax cell and atoms first")
     force_tolerance_eV_per_A: float = Field(default=0.05, gt=0, description="of that relaxation [eV/A]")
     max_iterations: int = Field(default=500, gt=0, description="steps of that relaxation")
+
+    @model_validator(mode="after")
+    def _one_supercell(self) -> "MDSpecification":
+        if self.repeats is not None and self.min_edge_A is not None:
+            raise ValueError("repeats and min_edge_A exclude one another")
+        return self
 
 
 def preset_fields(name: Preset) -> dict[str, float]:

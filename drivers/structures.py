@@ -57,12 +57,13 @@ def load_structure(structure: str) -> Structure:
         material = find_material(structure)
         name, source, atoms = material.name, material.citation, build_material(structure)
     else:
-        name, source, atoms = Path(structure).stem, structure, _read(structure)
+        name, source, atoms = Path(structure).stem, structure, read_structure(structure)
     check_crystal(atoms, source=structure)
     return Structure(atoms=lammps_orientation(atoms), material=name, source=source)
 
 
-def _read(filename: str) -> ase.Atoms:
+def read_structure(filename: str) -> ase.Atoms:
+    """Read the last structure of a file, unchecked; StructureError where there is none."""
     path = Path(filename)
     if not path.exists():
         _raise_missing(path)
@@ -126,7 +127,7 @@ def check_crystal(atoms: ase.Atoms, *, source: str) -> None:
     if partial:
         raise StructureError(
             f"{source} has partially occupied sites ({', '.join(partial)}); give an ordered cell, "
-            "in which every site is held by one whole atom"
+            "in which every site is held by one whole atom: `hopkin order` makes one"
         )
     if not np.all(np.isfinite(atoms.positions)):
         raise StructureError(f"{source} has positions that are not finite numbers")

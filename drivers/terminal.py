@@ -262,8 +262,10 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
         "D [cm^2/s]": ("diffusivity_cm2_per_s", 2),
     }
     _show_runs(runs, columns, as_json=as_json)
-    for _, result in runs:
-        if not as_json and (reason := result["diffusivity_windowed_reason"]):
+    for _, result in () if as_json else runs:
+        if evidence := result["evidence"]:
+            _console.print(f"{result['failure']}: {evidence}", markup=False)
+        if reason := result["diffusivity_windowed_reason"]:
             _console.print(f"no windowed diffusivity: {reason}", markup=False)
 
 
@@ -336,6 +338,36 @@ def show_arrhenius(
         if fit["excluded_temperatures_K"]:
             kelvin = ", ".join(f"{t:g} K" for t in fit["excluded_temperatures_K"])
             _console.print(f"{name}: left out, not positive: {kelvin}", markup=False)
+
+
+def show_evaluation(run: tuple[RunDirectory, Mapping[str, Any]], *, as_json: bool) -> None:
+    """Show the errors of a model against labels, and where they are."""
+    directory, result = run
+    if as_json:
+        _print_json({**result, "directory": str(directory.path)})
+        return
+    fields = {
+        "structures": ("n_structures", 0),
+        "energy [meV/atom]": ("energy_mae_eV_per_atom", 1e3),
+        "shifted": ("energy_shifted_mae_eV_per_atom", 1e3),
+        "force [eV/A]": ("force_mae_eV_per_A", 1),
+        "RMSE": ("force_rmse_eV_per_A", 1),
+        "stress [GPa]": ("stress_mae_GPa", 1),
+    }
+    table = _table("mean absolute error", *fields)
+    parts = {"all": result, **result["groups"], **result["elements"]}
+    for name, part in parts.items():
+        values = ((part.get(field), factor) for field, factor in fields.values())
+        table.add_row(
+            name, *(_shown(value * factor if factor and value else value) for value, factor in values)
+        )
+    _console.print(table)
+    if result["element_offsets_eV"] is not None:
+        _console.print(
+            "shifted: without the energies of the elements that fit the differences best", markup=False
+        )
+    _console.print(f"{result['n_skipped']} skipped (elements), {result['n_failed']} failed", markup=False)
+    _console.print(str(directory.path), markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:

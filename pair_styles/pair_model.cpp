@@ -26,8 +26,10 @@ using namespace LAMMPS_NS;
 // A model that finds its neighbours itself needs no list and no ghost atoms; LAMMPS wants a cutoff.
 static constexpr double NO_GRAPH_CUTOFF = 1.0;
 
-// LAMMPS rounds the positions in a triclinic box each time it builds its neighbours [A].
-static constexpr double UNMOVED = 1e-12;
+// LAMMPS rounds the positions in a triclinic box each time it builds its neighbours [A]. The frozen
+// ends of a band are not moved by that; a run that is continued has to have the forces of the run
+// that was not stopped.
+static constexpr double UNMOVED_IN_BAND = 1e-12;
 
 // Part of the last step that a replica of several sleeps through where it has nothing to compute.
 static constexpr double SLEEP = 0.8;
@@ -49,11 +51,12 @@ static std::string first_failure(std::string mine, MPI_Comm world)
   return mine;
 }
 
-static bool unmoved(const hopkin::Configuration &a, const hopkin::Configuration &b)
+static bool unmoved(const hopkin::Configuration &a, const hopkin::Configuration &b,
+                    double tolerance)
 {
   return a.n_owned == b.n_owned && a.species == b.species && a.cell == b.cell && a.pbc == b.pbc &&
          std::equal(a.positions.begin(), a.positions.end(), b.positions.begin(), b.positions.end(),
-                    [](double x, double y) { return std::abs(x - y) < UNMOVED; });
+                    [tolerance](double x, double y) { return std::abs(x - y) <= tolerance; });
 }
 
 PairModel::PairModel(LAMMPS *lmp, std::string style) : Pair(lmp), style_(std::move(style))
@@ -185,7 +188,7 @@ void PairModel::compute(int eflag, int vflag)
   // A replica that has not moved (a frozen end of a band, `run 0` after a run) is not computed
   // again. While others compute it sleeps: waiting in MPI would take part of a core from them.
   const auto start = std::chrono::steady_clock::now();
-  if (unmoved(configuration_, evaluated_)) {
+  if (unmoved(configuration_, evaluated_, universe->nworlds > 1 ? UNMOVED_IN_BAND : 0.0)) {
     if (universe->nworlds > 1)
       std::this_thread::sleep_for(SLEEP * std::min(start - called_, evaluation_time_));
   } else {

@@ -106,13 +106,15 @@ def find_edges(positions: FloatArray, cell: FloatArray, cutoff: float) -> Edges:
     along = images @ [1e8, 1e4, 1.0]
     half = (along > 0) | ((along == 0) & (centers < neighbours))
     centers, neighbours, images = centers[half], neighbours[half], images[half]
-    from_all = np.concatenate([centers, neighbours])
-    order = np.argsort(from_all, kind="stable")
+    from_all, to_all = np.concatenate([centers, neighbours]), np.concatenate([neighbours, centers])
+    both = np.concatenate([images, -images])
+    # not as they were found: sums are the same to the last bit whenever the candidates were searched
+    order = np.lexsort((*both.T, to_all, from_all))
     place = np.argsort(order)
     return Edges(
         centers=from_all[order].astype(np.int64),
-        neighbours=np.concatenate([neighbours, centers])[order].astype(np.int64),
-        images=np.concatenate([images, -images])[order].astype(np.int64),
+        neighbours=to_all[order].astype(np.int64),
+        images=both[order].astype(np.int64),
         distances=np.tile(distances[half], 2)[order],
         reverse=np.roll(place, len(centers))[order],
     )

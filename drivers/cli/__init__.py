@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hopkin.drivers.cli import barriers, campaign, dynamics
+from hopkin.drivers.cli import barriers, campaign, dynamics, structures
 from hopkin.drivers.cli.models import models_app
 from hopkin.drivers.cli.options import JsonOption
 
@@ -23,12 +23,14 @@ app.add_typer(models_app, name="models")
 app.add_typer(campaign.export_app, name="export")
 for command in (
     barriers.materials,
+    structures.order,
     barriers.hops,
     barriers.barrier,
     barriers.neb,
     dynamics.md,
     dynamics.analyze,
     campaign.bench,
+    dynamics.evaluate,
 ):
     app.command()(command)
 

@@ -1,4 +1,4 @@
-"""`hopkin md`, `analyze`."""
+"""`hopkin md`, `analyze`, `evaluate`."""
 
 from functools import partial
 from pathlib import Path
@@ -27,12 +27,30 @@ def md(
         list[float], typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
     ],
     ion: IonOption = "Li",
-    time_ps: Annotated[float, typer.Option(help="Length of the run [ps].")] = 50.0,
+    time_ps: Annotated[float, typer.Option(help="Length of the run that is analysed [ps].")] = 50.0,
+    equilibration_ps: Annotated[
+        float | None, typer.Option(help="Length of the run before it [ps]; a tenth of it if not given.")
+    ] = None,
     timestep_fs: Annotated[float, typer.Option(help="Time step [fs].")] = 2.0,
     frame_interval_fs: Annotated[float, typer.Option(help="Time between frames [fs].")] = 100.0,
     seeds: Annotated[int, typer.Option(min=1, help="Runs with different initial velocities.")] = 1,
-    ensemble: Annotated[Literal["nvt", "nve"], typer.Option(help="Nose-Hoover, or none.")] = "nvt",
-    supercell: Annotated[tuple[int, int, int], typer.Option(help="Repeats of the cell.")] = (1, 1, 1),
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Seed of such a run, instead of 1, 2, ...; repeatable.")
+    ] = None,
+    ensemble: Annotated[
+        Literal["nvt", "npt", "nve"],
+        typer.Option(help="Nose-Hoover thermostat; with barostat; or neither, after the equilibration."),
+    ] = "nvt",
+    thermostat_chain: Annotated[int, typer.Option(help="Length of the Nose-Hoover chain.")] = 3,
+    thermostat_damping_fs: Annotated[float, typer.Option(help="Its relaxation time [fs].")] = 100.0,
+    pressure_bar: Annotated[float, typer.Option(help="Pressure of the barostat [bar].")] = 0.0,
+    barostat_damping_fs: Annotated[float, typer.Option(help="Its relaxation time [fs].")] = 1000.0,
+    supercell: Annotated[
+        tuple[int, int, int] | None, typer.Option(help="Repeats of the cell, such as 1 2 2.")
+    ] = None,
+    min_edge: Annotated[
+        float | None, typer.Option(help="Instead: least distance between its opposite faces [A].")
+    ] = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -52,14 +70,20 @@ def md(
             ion=ion,
             temperature_K=kelvin,
             time_ps=time_ps,
+            equilibration_ps=equilibration_ps,
             timestep_fs=timestep_fs,
             frame_interval_fs=frame_interval_fs,
-            seed=seed,
+            seed=number,
             ensemble=ensemble,
+            thermostat_chain=thermostat_chain,
+            thermostat_damping_fs=thermostat_damping_fs,
+            pressure_bar=pressure_bar,
+            barostat_damping_fs=barostat_damping_fs,
             repeats=supercell,
+            min_edge_A=min_edge,
         )
         for kelvin in temperature
-        for seed in range(1, seeds + 1)
+        for number in seed or range(1, seeds + 1)
     ]
     runs, errors = each(
         (
@@ -132,3 +156,23 @@ def analyze(
         return
     results = [analyze_run(run, options, out and out / run.name) for run in found]
     terminal.show_arrhenius(results, arrhenius_table(results), as_json=json)
+
+
+def evaluate(
+    labelled: Annotated[Path, typer.Argument(help="Structures with energies and forces, extended XYZ.")],
+    model: ModelOption,
+    group: Annotated[
+        str | None, typer.Option(help="Property that sets errors apart, such as temperature.")
+    ] = None,
+    trust: TrustOption = False,
+    out: OutOption = Path("runs"),
+    json: JsonOption = False,
+) -> None:
+    """Errors of a model's energies, forces and stresses against labels; a killed run goes on where it was."""
+    from hopkin.drivers import terminal
+    from hopkin.drivers.workflows.evaluation import evaluate as evaluate_labelled
+
+    found = chosen_model(model, trust)
+    with terminal.progress(f"{labelled.name}, {model}") as say:
+        run = evaluate_labelled(labelled, found, out, group=group, say=say)
+    terminal.show_evaluation(run, as_json=json)

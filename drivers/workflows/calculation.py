@@ -105,7 +105,7 @@ def calculate(
             result |= work(run.path)
         except DivergenceError as error:
             _logger.warning("%s", error)
-            result |= {**diverged, "failure": "type_I_divergence", "evidence": str(error)}
+            result |= {**diverged, "failure": error.failure, "evidence": str(error)}
         return run, run.finish(result | {"wall_s": time.monotonic() - start})
 
 

@@ -1,19 +1,19 @@
-"""Molecular dynamics in LAMMPS: relaxed, NVT, taken up again from restart files."""
+"""Molecular dynamics in LAMMPS: relaxed, equilibrated, run, watched, taken up again from restart files."""
 
 import logging
 import math
-import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
+from ase import Atoms
 
+from hopkin.analysis.integrity import find_damage, find_framework
 from hopkin.drivers import decks, engine
-from hopkin.drivers.errors import SpecificationError
+from hopkin.drivers.errors import Failure, SpecificationError
 from hopkin.drivers.models import Model
-from hopkin.drivers.specification import MDSpecification
-from hopkin.drivers.structures import Structure, require_ion, supercell
+from hopkin.drivers.specification import MDSpecification, Repeats
+from hopkin.drivers.structures import Structure, choose_repeats, require_ion, supercell
 from hopkin.drivers.workflows.calculation import (
     Run,
     Say,
@@ -21,20 +21,31 @@ from hopkin.drivers.workflows.calculation import (
     fingerprint,
     threads_per_replica,
 )
+from hopkin.drivers.workflows.continuation import (
+    TRAJECTORY,
+    last_restart,
+    read_thermo,
+    rewrite_trajectory,
+    set_log_aside,
+    step_of,
+)
+from hopkin.drivers.workflows.monitor import Monitor, judge_temperature
 from hopkin.drivers.workflows.relaxation import relax_bulk
 
-_THERMOSTAT_DAMPING_STEPS = 50  # LAMMPS `fix nvt`: about 100 time steps; 0.1 ps at 2 fs
-_HOT_FACTOR = 2.0  # thermal fluctuations of even a few atoms stay below it
+if TYPE_CHECKING:
+    from hopkin.analysis.trajectory import Trajectory
+
+_DEFAULT_EQUILIBRATION = 0.1  # of the run that is analysed
 _FRAMES_PER_RESTART = 10
 _LEAST_INTERVALS = 3  # so that a slope can be taken over the last 40 % of the run
 _THERMO_PER_FRAME = 2
-_FRAME = b"ITEM: TIME\n"  # first line of each frame that md.in writes
-_STEP_LINE, _N_ATOMS_LINE, _FRAME_HEADER_LINES = 2, 4, 10  # after that one
-_RESTART_END = b"LammpS RestartT\0"  # of every whole restart file of LAMMPS
+_SITE_RADIUS_A = 1.5  # half a hop: an ion that stays within it has not left its site
+_LEAST_TIME_FROZEN_PS = 10.0  # before that, an ion that has not hopped says nothing
 
-# Fields of a result whose trajectory diverged.
+# Fields of a result whose trajectory diverged, or was given up.
 _NO_TRAJECTORY = (
     *("resumed_at_step", "ns_per_day", "temperature_mean_K", "energy_drift_eV_per_atom_per_ps"),
+    *("pressure_mean_bar", "volume_mean_A3"),
     *("n_ions", "time_ps", "msd_A2_final", "diffusivity_cm2_per_s", "diffusivity_windowed_cm2_per_s"),
     *("diffusivity_windowed_reason", "diffusivity_std", "n_hops", "log_log_slope", "framework_msd_A2"),
 )
@@ -53,32 +64,32 @@ def run_md(
 ) -> Run:
     """Molecular dynamics of a crystal at one temperature, with its transport analysis.
 
-    A torn run goes on from its last restart file.
+    A torn run goes on from its last restart file, and ends as it would have ended undisturbed.
     """
     require_ion(structure.atoms, specification.ion)
     schedule = _schedule(specification)
-    n_atoms = len(structure.atoms) * math.prod(specification.repeats)
+    repeats = _repeats(structure.atoms, specification)
+    n_atoms = len(structure.atoms) * math.prod(repeats)
     facts = {
         "material": structure.material,
         "temperature_K": specification.temperature_K,
         "seed": specification.seed,
         "ensemble": specification.ensemble,
+        "thermostat_chain": specification.thermostat_chain,
+        "thermostat_damping_fs": specification.thermostat_damping_fs,
         "timestep_fs": specification.timestep_fs,
+        "equilibration_ps": schedule["equilibration_steps"] * specification.timestep_fs / 1000,
+        "repeats": repeats,
         "n_atoms": n_atoms,
     }
 
     def work(directory: Path) -> dict[str, Any]:
-        result: dict[str, Any] = facts | _simulate(
-            structure, model, specification, schedule, directory, say=say
-        )
+        start = supercell(_relaxed(structure.atoms, model, specification, directory, say=say), repeats)
+        result = facts | _simulate(structure, start, model, specification, schedule, directory, say=say)
         say("analysing the trajectory")
-        result |= _transport(directory, specification)
-        result |= _thermodynamics(read_thermo(directory), n_atoms)
-        mean = result["temperature_mean_K"]
-        if specification.ensemble == "nvt" and _is_hot(mean, specification.temperature_K):
-            result["failure"] = "type_I_divergence"
-        for restart in directory.glob("md.*.restart"):
-            restart.unlink()
+        result |= _outcome(directory, start, specification)
+        for file in (*directory.glob("md.*.restart"), *directory.glob("state.*.dump")):
+            file.unlink()
         return result
 
     return calculate(
@@ -100,8 +111,53 @@ def run_md(
     )
 
 
+def _schedule(specification: MDSpecification) -> dict[str, int]:
+    """Count the steps of the run, and between frames, thermo lines and restart files."""
+    n_steps = round(specification.time_ps * 1000 / specification.timestep_fs)
+    frame_every = max(1, round(specification.frame_interval_fs / specification.timestep_fs))
+    if n_steps < _LEAST_INTERVALS * frame_every:
+        raise SpecificationError(
+            f"time_ps: {specification.time_ps:g} ps hold fewer than {_LEAST_INTERVALS} intervals of frames,"
+            f" one each {specification.frame_interval_fs:g} fs: ask for a longer run"
+        )
+    restart_every = _FRAMES_PER_RESTART * frame_every
+    equilibration_ps = specification.equilibration_ps
+    if equilibration_ps is None:
+        equilibration_ps = _DEFAULT_EQUILIBRATION * specification.time_ps
+    # whole intervals of frames; where the ensemble changes, of restart files
+    unit = restart_every if specification.ensemble == "nve" else frame_every
+    equilibration_steps = unit * math.ceil(
+        round(equilibration_ps * 1000 / specification.timestep_fs / unit, ndigits=6)
+    )
+    return {
+        "n_steps": n_steps,
+        "equilibration_steps": equilibration_steps,
+        "frame_every": frame_every,
+        "thermo_every": max(1, frame_every // _THERMO_PER_FRAME),
+        "restart_every": restart_every,
+    }
+
+
+def _repeats(atoms: Atoms, specification: MDSpecification) -> Repeats:
+    if specification.min_edge_A is not None:
+        return choose_repeats(atoms.cell.array, specification.min_edge_A)
+    return specification.repeats or (1, 1, 1)
+
+
+def _relaxed(
+    atoms: Atoms, model: Model, specification: MDSpecification, directory: Path, *, say: Say
+) -> Atoms:
+    if not specification.relax:
+        return atoms
+    relaxed = relax_bulk(atoms, model, directory, specification, say=say)
+    if relaxed.evidence:
+        _logger.warning("%s: %s", directory, relaxed.evidence)
+    return relaxed.atoms
+
+
 def _simulate(
     structure: Structure,
+    start: Atoms,
     model: Model,
     specification: MDSpecification,
     schedule: dict[str, int],
@@ -109,16 +165,9 @@ def _simulate(
     *,
     say: Say,
 ) -> dict[str, Any]:
-    """Relax the crystal and run `md.in`, or go on with it where a killed run left it."""
-    atoms = structure.atoms
-    if specification.relax:
-        relaxed = relax_bulk(atoms, model, directory, specification, say=say)
-        atoms = relaxed.atoms
-        if relaxed.evidence:
-            _logger.warning("%s: %s", directory, relaxed.evidence)
-    atoms = supercell(atoms, specification.repeats)
-    elements = decks.elements_of(atoms)
-    decks.write_structure(directory / "start.data", atoms, elements)
+    """Run `md.in` from the start, or go on with it where a killed run left it."""
+    elements = decks.elements_of(start)
+    decks.write_structure(directory / "start.data", start, elements)
     deck = decks.write_deck(
         directory,
         "md",
@@ -130,154 +179,96 @@ def _simulate(
         seed=specification.seed,
         ensemble=specification.ensemble,
         timestep_ps=specification.timestep_fs / 1000,
-        damping_ps=_THERMOSTAT_DAMPING_STEPS * specification.timestep_fs / 1000,
+        chain=specification.thermostat_chain,
+        damping_ps=specification.thermostat_damping_fs / 1000,
+        triclinic=decks.is_triclinic(start),
+        pressure_bar=specification.pressure_bar,
+        barostat_damping_ps=specification.barostat_damping_fs / 1000,
         **schedule,
     )
 
     say("molecular dynamics: starting")
-    first_step = 0
+    first_step, n_steps = 0, schedule["equilibration_steps"] + schedule["n_steps"]
     variables = {}
-    if (restart := last_restart(directory, schedule["frame_every"])) is not None:
-        first_step = _step_of(restart)
-        truncate_trajectory(directory / "trajectory.dump", before_step=first_step)
+    restart = last_restart(
+        directory, first_frame=schedule["equilibration_steps"], frame_every=schedule["frame_every"]
+    )
+    if restart is not None:
+        first_step = step_of(restart)
+        rewrite_trajectory(directory / TRAJECTORY, before_step=first_step)
         variables["restart"] = str(first_step)
-    _set_log_aside(directory)
+    set_log_aside(directory)
     wall_s = engine.run_deck(
         directory,
         deck,
         python=model.interpreter(),
         threads=threads_per_replica(1),
         variables=variables,
-        on_poll=lambda: _say_progress(directory, specification, say),
+        on_poll=Monitor(directory, start, specification, n_steps=n_steps, say=say),
     )
-    simulated_ns = (schedule["n_steps"] - first_step) * specification.timestep_fs * 1e-6
+    if restart is not None:
+        rewrite_trajectory(directory / TRAJECTORY)
+    simulated_ns = (n_steps - first_step) * specification.timestep_fs * 1e-6
     return {"resumed_at_step": first_step or None, "ns_per_day": simulated_ns / wall_s * 86400}
 
 
-def _schedule(specification: MDSpecification) -> dict[str, int]:
-    """Count the steps of the run, and between frames, thermo lines and restart files."""
-    n_steps = round(specification.time_ps * 1000 / specification.timestep_fs)
-    frame_every = max(1, round(specification.frame_interval_fs / specification.timestep_fs))
-    if n_steps < _LEAST_INTERVALS * frame_every:
-        raise SpecificationError(
-            f"time_ps: {specification.time_ps:g} ps hold fewer than {_LEAST_INTERVALS} intervals of frames,"
-            f" one each {specification.frame_interval_fs:g} fs: ask for a longer run"
-        )
-    return {
-        "n_steps": n_steps,
-        "frame_every": frame_every,
-        "thermo_every": max(1, frame_every // _THERMO_PER_FRAME),
-        "restart_every": _FRAMES_PER_RESTART * frame_every,
-    }
+# What came out
 
 
-def _transport(directory: Path, specification: MDSpecification) -> dict[str, Any]:
+def _outcome(directory: Path, start: Atoms, specification: MDSpecification) -> dict[str, Any]:
+    """Transport, thermodynamics, and what went wrong."""
     from hopkin.analysis.trajectory import read_trajectory
     from hopkin.analysis.transport import analyze, write_tables
 
-    trajectory = read_trajectory(directory / "trajectory.dump", timestep_fs=specification.timestep_fs)
+    trajectory = read_trajectory(directory / TRAJECTORY, timestep_fs=specification.timestep_fs)
     transport = analyze(trajectory, specification.ion)
     write_tables(transport, directory)
-    return transport.as_dict()
+    thermo = read_thermo(directory)
+    produced = thermo["Time"] >= trajectory.times_ps[0]
+    failure, evidence = _failure(start, trajectory, thermo["Temp"][produced], specification)
+    return {
+        **transport.as_dict(),
+        **_thermodynamics({name: column[produced] for name, column in thermo.items()}, len(start)),
+        "failure": failure,
+        "evidence": evidence,
+    }
 
 
-# Restart files
-
-
-def _step_of(restart: Path) -> int:
-    return int(restart.name.split(".")[1])
-
-
-def last_restart(directory: Path, frame_every: int) -> Path | None:
-    """Return the newest whole restart file `md.STEP.restart` up to which the trajectory holds every frame."""
-    trajectory = directory / "trajectory.dump"
-    frames = _whole_frames(trajectory) if trajectory.is_file() else {}
-    for file in sorted(directory.glob("md.*.restart"), key=_step_of, reverse=True):
-        whole = file.read_bytes().endswith(_RESTART_END)
-        if whole and frames.keys() >= set(range(0, _step_of(file), frame_every)):
-            return file
-    return None
-
-
-def truncate_trajectory(path: Path, *, before_step: int) -> None:
-    """Cut a LAMMPS dump before the first frame of `before_step` or later, which the next run writes anew."""
-    kept = b"".join(frame for step, frame in _whole_frames(path).items() if step < before_step)
-    temporary = path.with_suffix(".part")
-    temporary.write_bytes(kept)
-    temporary.replace(path)
-
-
-def _whole_frames(trajectory: Path) -> dict[int, bytes]:
-    """Frames of a dump by step; without the last one where it is torn."""
-    frames = {}
-    for content in trajectory.read_bytes().split(_FRAME)[1:]:
-        lines = content.splitlines(keepends=True)
-        if len(lines) > _N_ATOMS_LINE:
-            end = _FRAME_HEADER_LINES + int(lines[_N_ATOMS_LINE])
-            if len(lines) >= end and lines[end - 1].endswith(b"\n"):
-                frames[int(lines[_STEP_LINE])] = _FRAME + b"".join(lines[:end])
-    return frames
-
-
-# Thermodynamic output
-
-
-def _set_log_aside(directory: Path) -> None:
-    """Keep the log of an earlier, torn run under a number of its own."""
-    log = directory / "log.lammps"
-    if log.is_file():
-        number = 1 + len(list(directory.glob("log.lammps.before*")))
-        log.rename(directory / f"log.lammps.before{number}")
-
-
-def read_thermo(directory: Path) -> dict[str, np.ndarray]:
-    """Thermo columns of a run by keyword, one row per step, over all logs of a resumed run."""
-    rows: dict[int, list[float]] = {}
-    keywords: list[str] = []
-    for log in [*sorted(directory.glob("log.lammps.before*"), key=_number_of), directory / "log.lammps"]:
-        lines = log.read_text().splitlines() if log.is_file() else []
-        for line in lines:  # by the line, because a killed run leaves the last YAML block open
-            if line.startswith("keywords: [") and line.endswith("]"):
-                keywords = yaml.safe_load(line)["keywords"]
-            elif row := _row(line):
-                rows[int(row[0])] = row
-    table = np.array([rows[step] for step in sorted(rows)], dtype=np.float64)
-    return {keyword: table[:, n] for n, keyword in enumerate(keywords)} if rows else {}
-
-
-def _number_of(log: Path) -> int:
-    return int(log.name.removeprefix("log.lammps.before"))
-
-
-def _row(line: str) -> list[float]:
-    """Numbers of a whole line of YAML thermo output; none of any other line."""
-    found = re.fullmatch(r"  - \[(.*?),? *\]", line)
-    return [float(word) for word in found[1].split(",")] if found else []
-
-
-def _thermodynamics(thermo: dict[str, np.ndarray], n_atoms: int) -> dict[str, float | None]:
-    """Mean temperature of the second half, and drift of the conserved quantity, from thermo columns."""
-    if not thermo or len(thermo["Step"]) < 4:
-        return {"temperature_mean_K": None, "energy_drift_eV_per_atom_per_ps": None}
-    half = len(thermo["Temp"]) // 2
+def _thermodynamics(thermo: dict[str, np.ndarray], n_atoms: int) -> dict[str, float]:
+    """Means over the run, and drift of the conserved quantity, from thermo columns."""
     drift = np.polyfit(thermo["Time"], thermo["Econserve"], 1)[0] / n_atoms
     return {
-        "temperature_mean_K": float(thermo["Temp"][half:].mean()),
+        "temperature_mean_K": float(thermo["Temp"].mean()),
+        "pressure_mean_bar": float(thermo["Press"].mean()),
+        "volume_mean_A3": float(thermo["Volume"].mean()),
         "energy_drift_eV_per_atom_per_ps": float(drift),
     }
 
 
-def _is_hot(mean_temperature: float | None, temperature: float) -> bool:
-    """Whether a thermostat has lost its atoms: in a periodic box, one that explodes ends without an error."""
-    return mean_temperature is not None and not mean_temperature < _HOT_FACTOR * temperature
-
-
-def _say_progress(directory: Path, specification: MDSpecification, say: Say) -> None:
-    log = directory / "log.lammps"
-    rows = [row for line in log.read_text().splitlines() if (row := _row(line))] if log.is_file() else []
-    if rows:
-        _, time_ps, temperature, *_ = rows[-1]
-        say(
-            f"molecular dynamics: {time_ps:.2f} of {specification.time_ps:g} ps,"
-            f" {temperature:.0f} K of {specification.temperature_K:g} K"
-        )
+def _failure(
+    start: Atoms, trajectory: "Trajectory", temperatures: np.ndarray, specification: MDSpecification
+) -> tuple[Failure, str] | tuple[None, None]:
+    """Class of what went wrong, and a sentence that says how it shows."""
+    symbols = start.get_chemical_symbols()
+    time_ps = specification.time_ps
+    wrong_temperature = judge_temperature(
+        temperatures,
+        specification,
+        n_atoms=len(start),
+        time_ps=time_ps,
+        n_independent=max(1.0, time_ps * 1000 / specification.thermostat_damping_fs),
+    )
+    if wrong_temperature and wrong_temperature[0] == "type_I_divergence":
+        return wrong_temperature
+    framework = find_framework(start.positions, start.cell.array, symbols, specification.ion)
+    if damage := find_damage(framework, trajectory.positions[-1], trajectory.cells[-1]):
+        return damage.kind, f"at the end, {damage.evidence}"
+    if wrong_temperature:
+        return wrong_temperature
+    is_ion = trajectory.species == specification.ion
+    moves = trajectory.positions - trajectory.positions[0]
+    moves = moves[:, is_ion] - moves[:, ~is_ion].sum(axis=1, keepdims=True) / max(1, np.sum(~is_ion))
+    farthest = float(np.linalg.norm(moves, axis=2).max())
+    if farthest < _SITE_RADIUS_A and time_ps >= _LEAST_TIME_FROZEN_PS:
+        return "frozen", f"no {specification.ion} moved farther than {farthest:.2f} A in {time_ps:g} ps"
+    return None, None

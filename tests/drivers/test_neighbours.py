@@ -74,6 +74,17 @@ def test_edges_are_those_of_a_fresh_list(name: str, strain: float) -> None:
     assert kept.builds < len(frames) / 2
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_a_kept_list_has_the_order_of_a_fresh_one(name: str) -> None:
+    """Else a continued run would sum in another order than the run that was not stopped."""
+    kept = NeighbourList(CUTOFF_A)
+    for frame in trajectory(CELLS[name], steps=10, move_A=0.03, strain=0.0):
+        edges = kept.edges(frame.positions, frame.cell.array)
+        fresh = NeighbourList(CUTOFF_A).edges(frame.positions, frame.cell.array)
+        assert listed(edges) == listed(fresh)
+        assert np.array_equal(edges.distances, fresh.distances)
+
+
 def test_a_list_is_kept_for_half_the_skin_and_no_longer() -> None:
     crystal = CELLS["triclinic"]
     kept = NeighbourList(CUTOFF_A, skin=1.0)

@@ -211,3 +211,19 @@ class SlowEggBox(EggBox):
     def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
         time.sleep(0.01)
         return super().evaluate(atoms)
+
+
+class SlowTwoWells(TwoWells):
+    """The same, slow enough to be interrupted."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        time.sleep(0.008)
+        return super().evaluate(atoms)
+
+
+class SlowVoid(Landscape):
+    """Nothing at all, slow enough to be watched."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        time.sleep(0.005)
+        return np.zeros(len(atoms)), np.zeros((len(atoms), 3))

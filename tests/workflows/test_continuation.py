@@ -1,0 +1,148 @@
+"""A run that is killed again and again ends as it would have ended undisturbed, to the last bit."""
+
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import ase
+import pytest
+from ase.build import bulk
+from bands import silent
+
+from hopkin.drivers.errors import LammpsError
+from hopkin.drivers.models import Model, fetch, find_model
+from hopkin.drivers.specification import MDSpecification
+from hopkin.drivers.structures import Structure, lammps_orientation, load_structure
+from hopkin.drivers.workflows.continuation import TRAJECTORY, thermo_row, whole_frames
+from hopkin.drivers.workflows.dynamics import _schedule, _simulate
+
+KILLS = 20
+FINAL = "start.final.data"
+# Stillinger and Weber, Phys. Rev. B 31, 5262 (1985), eV and A
+SILICON = "Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333 7.049556277 0.6022245584 4.0 0.0 0.0\n"
+
+
+def silicon() -> ase.Atoms:
+    """64 atoms in a triclinic cell, so that the rounding of positions in it is seen."""
+    atoms = bulk("Si", "diamond", a=5.431, cubic=True).repeat(2)
+    cell = atoms.cell.array.copy()
+    cell[1, 0], cell[2, 0], cell[2, 1] = 0.8, -0.4, 0.6
+    atoms.set_cell(cell, scale_atoms=True)
+    return lammps_orientation(atoms)
+
+
+@pytest.fixture
+def stillinger_weber(tmp_path: Path) -> Model:
+    """What `_simulate` asks of a model, for a pair style of LAMMPS itself."""
+    (tmp_path / "Si.sw").write_text(SILICON)
+    model = SimpleNamespace(
+        name="Si.sw",
+        pair_style="sw",
+        pair_coeff=lambda: str(tmp_path / "Si.sw"),
+        interpreter=lambda: Path(sys.executable),
+    )
+    return cast(Model, model)
+
+
+def process_in(directory: Path) -> int | None:
+    """Process ID of the LAMMPS at work in a directory, not of the script that started it."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            program, place = (os.readlink(process / name) for name in ("exe", "cwd"))
+            if program.endswith("/lmp") and place == str(directory):
+                return int(process.name)
+        except OSError:
+            continue
+    return None
+
+
+def steps_done(directory: Path) -> int:
+    """Step of the last line of thermo output."""
+    log = directory / "log.lammps"
+    if not log.is_file():
+        return 0
+    with log.open("rb") as file:
+        file.seek(-min(1000, log.stat().st_size), os.SEEK_END)
+        rows = [row for line in file.read().decode().splitlines() if (row := thermo_row(line))]
+    return int(rows[-1][0]) if rows else 0
+
+
+@contextmanager
+def killer(directory: Path, wait_for_step: int) -> Iterator[None]:
+    """SIGKILL for the LAMMPS at work in a directory, once it has come to a step."""
+    ended = threading.Event()
+
+    def kill() -> None:
+        process = None
+        while not ended.wait(0.001):
+            process = process or process_in(directory)
+            if process and steps_done(directory) >= wait_for_step:
+                os.kill(process, signal.SIGKILL)
+                return
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def simulate(atoms: ase.Atoms, model: Model, directory: Path, **fields: Any) -> dict[str, Any]:
+    specification = MDSpecification(model=model.name, ion=atoms.symbols[0], **fields)
+    structure = Structure(atoms=atoms, material="crystal", source="test")
+    directory.mkdir(exist_ok=True)
+    schedule = _schedule(specification)
+    return _simulate(structure, atoms, model, specification, schedule, directory, say=silent)
+
+
+def kill_again_and_again(atoms: ase.Atoms, model: Model, tmp_path: Path, **fields: Any) -> None:
+    """Compare bytes: positions and velocities at the end, and every frame."""
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    simulate(atoms, model, undisturbed, **fields)
+    random.seed(7)
+    every = _schedule(MDSpecification(model=model.name, **fields))["restart_every"]
+    start, kills = 0, 0
+    while kills < KILLS:
+        with killer(killed, start + random.randint(every // 10, 3 * every)):
+            try:
+                simulate(atoms, model, killed, **fields)
+                break
+            except LammpsError:
+                kills += 1
+        start = max((int(file.name.split(".")[1]) for file in killed.glob("md.*.restart")), default=0)
+    assert kills == KILLS
+    resumed = simulate(atoms, model, killed, **fields)["resumed_at_step"]
+    assert resumed > 0
+    frames = dict(whole_frames(undisturbed / TRAJECTORY))
+    assert dict(whole_frames(killed / TRAJECTORY)) == frames
+    assert len(list(whole_frames(killed / TRAJECTORY))) == len(frames)
+    assert (killed / FINAL).read_bytes() == (undisturbed / FINAL).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "ensemble", ["nvt", *(pytest.param(name, marks=pytest.mark.slow) for name in ("npt", "nve"))]
+)
+def test_twenty_kills(stillinger_weber: Model, tmp_path: Path, ensemble: str) -> None:
+    """22000 steps; in NVE, the ensemble changes on the way."""
+    asked = {"temperature_K": 600, "time_ps": 20, "equilibration_ps": 2, "timestep_fs": 1}
+    kill_again_and_again(
+        silicon(), stillinger_weber, tmp_path, frame_interval_fs=50, ensemble=ensemble, **asked
+    )
+
+
+@pytest.mark.slow
+def test_twenty_kills_of_a_machine_learned_potential(tmp_path: Path) -> None:
+    model = find_model("grace-small-lfp")
+    fetch(model)
+    asked = {"temperature_K": 600, "time_ps": 0.5, "equilibration_ps": 0.1, "timestep_fs": 1}
+    atoms = load_structure("LiFePO4-olivine").atoms
+    kill_again_and_again(atoms, model, tmp_path, frame_interval_fs=2, **asked)
