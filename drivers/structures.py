@@ -2,6 +2,7 @@
 
 import difflib
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,6 +193,26 @@ def require_ion(atoms: ase.Atoms, ion: str) -> None:
     present = sorted(set(atoms.symbols))
     if ion not in present:
         raise StructureError(f"the structure holds no {ion}; it holds {', '.join(present)}")
+
+
+ALKALI_IONS = ("Li", "Na", "K")
+
+
+def mobile_ion(symbols: Iterable[str], ion: str | None) -> str:
+    """Return the ion that was asked for, or the one alkali ion that there is.
+
+    Raises
+    ------
+    SpecificationError
+        None was asked for, and there is no alkali ion or more than one.
+    """
+    if ion is not None:
+        return ion
+    present = [alkali for alkali in ALKALI_IONS if alkali in set(symbols)]
+    if len(present) == 1:
+        return present[0]
+    found = " and ".join(present) or "none of Li, Na, K"
+    raise SpecificationError(f"the structure holds {found}: say by --ion which ion is meant")
 
 
 def supercell(atoms: ase.Atoms, repeats: ArrayLike) -> ase.Atoms:

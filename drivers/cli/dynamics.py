@@ -26,7 +26,7 @@ def md(
     temperature: Annotated[
         list[float], typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
     ],
-    ion: IonOption = "Li",
+    ion: IonOption = None,
     time_ps: Annotated[float, typer.Option(help="Length of the run [ps].")] = 50.0,
     timestep_fs: Annotated[float, typer.Option(help="Time step [fs].")] = 2.0,
     frame_interval_fs: Annotated[float, typer.Option(help="Time between frames [fs].")] = 100.0,
@@ -41,10 +41,11 @@ def md(
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
     from hopkin.drivers import terminal
     from hopkin.drivers.specification import MDSpecification, specify
-    from hopkin.drivers.structures import load_structure
+    from hopkin.drivers.structures import load_structure, mobile_ion
     from hopkin.drivers.workflows.dynamics import run_md
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
+    ion = mobile_ion(loaded.atoms.symbols, ion)
     specifications = [
         specify(
             MDSpecification,
@@ -76,7 +77,7 @@ def analyze(
     trajectory: Annotated[
         list[Path], typer.Argument(help="Trajectory files that continue one another, or a run directory.")
     ],
-    ion: IonOption = "Li",
+    ion: IonOption = None,
     temperature: Annotated[float | None, typer.Option("-T", "--temperature", help="Temperature [K].")] = None,
     timestep_fs: Annotated[
         float | None, typer.Option(help="Time step, for files that count steps [fs].")
@@ -93,9 +94,11 @@ def analyze(
     from hopkin.analysis.transport import write_tables
     from hopkin.drivers import terminal
     from hopkin.drivers.rundirectory import writing_to
+    from hopkin.drivers.structures import mobile_ion
 
     files = [path / "trajectory.dump" if path.is_dir() else path for path in trajectory]
     frames = read_trajectory(files, timestep_fs=timestep_fs, frame_interval_fs=frame_interval_fs)
+    ion = mobile_ion(frames.species, ion)
     result = analyze_trajectory(frames, ion)
     if out is not None:
         with writing_to(out):

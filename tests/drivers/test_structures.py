@@ -16,6 +16,7 @@ from hopkin.drivers.structures import (
     choose_repeats,
     lammps_orientation,
     load_structure,
+    mobile_ion,
     perpendicular_heights,
     require_ion,
     supercell,
@@ -246,3 +247,14 @@ def test_exact_fit_needs_no_further_repeat() -> None:
 def test_choose_repeats_refuses_bad_lengths(length: float) -> None:
     with pytest.raises(SpecificationError, match="least supercell length"):
         choose_repeats(np.eye(3), length)
+
+
+def test_ion_is_the_one_alkali_metal_unless_asked_for() -> None:
+    assert mobile_ion(["Li", "Fe", "O"], None) == "Li"
+    assert mobile_ion(["Na", "Cl"], None) == "Na"
+    assert mobile_ion(["Li", "Na", "O"], "Na") == "Na"
+    assert mobile_ion(["Ag", "I"], "Ag") == "Ag"
+    with pytest.raises(SpecificationError, match=r"holds Li and Na: say by --ion"):
+        mobile_ion(["Na", "Li", "O"], None)
+    with pytest.raises(SpecificationError, match=r"holds none of Li, Na, K: say by --ion"):
+        mobile_ion(["Ag", "I"], None)
