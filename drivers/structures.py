@@ -195,24 +195,22 @@ def require_ion(atoms: ase.Atoms, ion: str) -> None:
         raise StructureError(f"the structure holds no {ion}; it holds {', '.join(present)}")
 
 
-ALKALI_IONS = ("Li", "Na", "K")
+ALKALI_METALS = ("Li", "Na", "K", "Rb", "Cs")
 
 
-def mobile_ion(symbols: Iterable[str], ion: str | None) -> str:
-    """Return the ion that was asked for, or the one alkali ion that there is.
+def mobile_ion(symbols: Iterable[str], source: str) -> str:
+    """Return the ion that moves where nobody says which: the alkali metal of a structure.
 
     Raises
     ------
-    SpecificationError
-        None was asked for, and there is no alkali ion or more than one.
+    StructureError
+        There is none, or more than one; the message names the `source`.
     """
-    if ion is not None:
-        return ion
-    present = [alkali for alkali in ALKALI_IONS if alkali in set(symbols)]
-    if len(present) == 1:
-        return present[0]
-    found = " and ".join(present) or "none of Li, Na, K"
-    raise SpecificationError(f"the structure holds {found}: say by --ion which ion is meant")
+    held = set(symbols)
+    present = [alkali for alkali in ALKALI_METALS if alkali in held]
+    if len(present) != 1:
+        raise StructureError(f"{source} holds {', '.join(present) or 'no alkali metal'}: say which ion moves")
+    return present[0]
 
 
 def supercell(atoms: ase.Atoms, repeats: ArrayLike) -> ase.Atoms:

@@ -60,7 +60,7 @@ def hops(
     from hopkin.drivers.workflows.barrier import list_hops, write_endpoints
 
     loaded = load_structure(structure)
-    ion = mobile_ion(loaded.atoms.symbols, ion)
+    ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
     found = list_hops(loaded, ion, max_length)
     if write is not None:
         specification = specify(
@@ -101,7 +101,7 @@ def barrier(
     from hopkin.drivers.workflows.barrier import percolation, run_barrier, select_hops
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
-    ion = mobile_ion(loaded.atoms.symbols, ion)
+    ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
     selected_hops = select_hops(loaded, ion, max_length, hop)
 
     def run(selected: Hop, *, say: "Say") -> "Run":
@@ -149,7 +149,7 @@ def neb(
     specification = specify(
         BandSpecification,
         model=found.name,
-        ion=mobile_ion(ends[0].atoms.symbols, ion),
+        ion=ion or mobile_ion(ends[0].atoms.symbols, initial),
         images=images,
     )
     with terminal.progress(f"{initial} to {final}, {model}") as say:

@@ -45,7 +45,7 @@ def md(
     from hopkin.drivers.workflows.dynamics import run_md
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
-    ion = mobile_ion(loaded.atoms.symbols, ion)
+    ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
     specifications = [
         specify(
             MDSpecification,
@@ -98,7 +98,7 @@ def analyze(
 
     files = [path / "trajectory.dump" if path.is_dir() else path for path in trajectory]
     frames = read_trajectory(files, timestep_fs=timestep_fs, frame_interval_fs=frame_interval_fs)
-    ion = mobile_ion(frames.species, ion)
+    ion = ion or mobile_ion(frames.species, "the trajectory")
     result = analyze_trajectory(frames, ion)
     if out is not None:
         with writing_to(out):

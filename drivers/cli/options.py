@@ -18,7 +18,9 @@ ModelOption = Annotated[
 ]
 IonOption = Annotated[
     str | None,
-    typer.Option("--ion", help="Chemical symbol of the mobile ion; needless with one of Li, Na, K."),
+    typer.Option(
+        "--ion", help="Chemical symbol of the mobile ion; not needed where there is one alkali metal."
+    ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run directories.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

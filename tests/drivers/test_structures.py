@@ -249,12 +249,10 @@ def test_choose_repeats_refuses_bad_lengths(length: float) -> None:
         choose_repeats(np.eye(3), length)
 
 
-def test_ion_is_the_one_alkali_metal_unless_asked_for() -> None:
-    assert mobile_ion(["Li", "Fe", "O"], None) == "Li"
-    assert mobile_ion(["Na", "Cl"], None) == "Na"
-    assert mobile_ion(["Li", "Na", "O"], "Na") == "Na"
-    assert mobile_ion(["Ag", "I"], "Ag") == "Ag"
-    with pytest.raises(SpecificationError, match=r"holds Li and Na: say by --ion"):
-        mobile_ion(["Na", "Li", "O"], None)
-    with pytest.raises(SpecificationError, match=r"holds none of Li, Na, K: say by --ion"):
-        mobile_ion(["Ag", "I"], None)
+def test_mobile_ion_is_the_one_alkali_metal() -> None:
+    assert mobile_ion(["Li", "Fe", "O"], "x") == "Li"
+    assert mobile_ion(["Na", "Cl"], "x") == "Na"
+    with pytest.raises(StructureError, match=r"x\.cif holds Li, Na: say which ion moves"):
+        mobile_ion(["Na", "Li", "O"], "x.cif")
+    with pytest.raises(StructureError, match=r"x\.cif holds no alkali metal: say which ion moves"):
+        mobile_ion(["Ag", "I"], "x.cif")
