@@ -1,23 +1,26 @@
 """Symmetry-distinct vacancy hops of an ion sublattice."""
 
 import math
-import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 import ase
 import numpy as np
-import spglib
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from hopkin.drivers.errors import SpecificationError, StructureError
+from hopkin.drivers.bottlenecks import bottleneck_radii
+from hopkin.drivers.errors import SpecificationError
+from hopkin.drivers.lattices import neighbours
+from hopkin.drivers.percolation import Bond, Network, dimension_of
+from hopkin.drivers.site_symmetry import SiteSymmetry, site_symmetry
 from hopkin.drivers.structures import require_ion
 
-COLLINEAR_TOLERANCE_A = 0.1
-"""An ion site nearer than this to the straight path between two others cuts the hop in two [A]."""
+BLOCKING_DISTANCE_A = 0.5
+"""A hop whose straight path comes nearer than this to a third ion site leads through that ion [A]."""
 
-Pair = tuple[int, ...]
-"""A directed pair ``(i, j, n1, n2, n3)``: site i of a cell, and site j displaced by n cells."""
+SAME_LENGTH_A = 1e-4
+"""Hops that differ less in length are of the same length [A]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +44,23 @@ class Hop:
     length_A: float
     multiplicity: int
     """Equivalent hops in the cell, there and back counted once."""
+    bonds: tuple[Bond, ...]
+    """All equivalent hops, between the sites of the primitive cell, each in one direction."""
     symmetric: bool
     """Whether an operation of the space group exchanges the ends, so that the energy along the path
     is the same seen from both ends. (Where it is False but both ends are equivalent sites, only
     the heights of the barrier are the same.)"""
     wyckoff: tuple[str, str]
     """Wyckoff letters of the initial and the final site."""
+    through_ion: bool
+    """Whether the straight path leads through a third ion: that is two shorter hops in a row."""
+    bottleneck_A: float | None
+    """Radius of what gets along the straight path without touching the framework [A]: see
+    :func:`bottleneck_radii`; None where there is no framework."""
+    dimension: int
+    """In how many dimensions this hop alone, with all its equivalents, leads through the crystal."""
+    dimension_up_to: int
+    """The same of all hops up to this length, without those that lead through an ion."""
 
     @property
     def label(self) -> str:
@@ -57,6 +71,10 @@ class Hop:
         )
         cell = f"+[{' '.join(str(n) for n in self.image)}]" if any(self.image) else ""
         return f"{start} -> {end}{cell}  {self.length_A:.3f} A x{self.multiplicity}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a user reads: everything but the bonds."""
+        return {name: value for name, value in asdict(self).items() if name != "bonds"}
 
     def on(self, atoms: ase.Atoms) -> "Hop":
         """Return the same hop after the crystal was relaxed: the same sites, where they are in `atoms`."""
@@ -71,9 +89,7 @@ def find_hops(
     """Find the symmetry-distinct vacancy hops between the sites of an ion.
 
     Pairs of ion sites, periodic images included, are made distinct under the operations of the
-    space group and under reversal. A pair with a third ion site on the straight line between its
-    ends (within `COLLINEAR_TOLERANCE_A`) is left out: that jump is two shorter hops in a row, with
-    an ion in the way.
+    space group and under reversal.
 
     Parameters
     ----------
@@ -103,153 +119,110 @@ def find_hops(
             raise SpecificationError(f"{name} is {value} A; accepted: a length > 0")
     require_ion(atoms, ion)
     sites = np.flatnonzero(atoms.symbols == ion)
-    symmetry = _site_symmetry(atoms, sites, symprec)
-    hops = _distinct_hops(atoms, sites, symmetry, max_length, symprec)
-    hops.sort(key=lambda hop: (round(hop.length_A, 4), hop.initial_site, hop.final_site, hop.image))
-    return tuple(replace(hop, index=index) for index, hop in enumerate(hops))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SiteSymmetry:
-    """The ion sites of the primitive cell, and how each operation moves them.
-
-    The primitive cell makes supercells simple: the operations that a supercell's shape forbids
-    still make hops equivalent. Operation n brings site s to site ``targets[n, s]``, displaced by
-    ``shifts[n, s]`` primitive cells.
-    """
-
-    cell: NDArray[np.float64]
-    """(3, 3) primitive vectors as rows [A]."""
-    positions: NDArray[np.float64]
-    """(n_primitive_sites, 3) [A]."""
-    primitive_site: NDArray[np.int64]
-    """(n_sites,) which of them each ion of the structure is, but for a lattice vector."""
-    wyckoff: tuple[str, ...]
-    """Letter of each primitive site."""
-    rotations: NDArray[np.int64]
-    """(n_operations, 3, 3) in fractional coordinates of the primitive cell."""
-    targets: NDArray[np.int64]
-    """(n_operations, n_primitive_sites)."""
-    shifts: NDArray[np.int64]
-    """(n_operations, n_primitive_sites, 3)."""
-
-    def primitive_pairs(
-        self, i: NDArray[np.int64], j: NDArray[np.int64], vectors: NDArray[np.float64]
-    ) -> list[Pair]:
-        """Express pairs of ions of the structure, `vectors` [A] apart, in the primitive cell."""
-        a, b = self.primitive_site[i], self.primitive_site[j]
-        between = vectors - self.positions[b] + self.positions[a]
-        cells = np.rint(np.linalg.solve(self.cell.T, between.T).T).astype(int)
-        return [tuple(row) for row in np.column_stack([a, b, cells]).tolist()]
-
-    def equivalent_pairs(self, pair: Pair) -> set[Pair]:
-        """Return the directed pairs that the operations make of one of them."""
-        i, j, *image = pair
-        cells = self.rotations @ np.array(image) + self.shifts[:, j] - self.shifts[:, i]
-        rows = np.column_stack([self.targets[:, i], self.targets[:, j], cells])
-        return {tuple(row) for row in rows.tolist()}
-
-
-def _site_symmetry(atoms: ase.Atoms, sites: NDArray[np.int64], symprec: float) -> _SiteSymmetry:
-    mapping = _symmetry(atoms.cell.array, atoms.positions, atoms.numbers, symprec)
-    cell = np.asarray(mapping.primitive_lattice)
-    _, first = np.unique(mapping.mapping_to_primitive, return_index=True)
-    primitive = _symmetry(cell, atoms.positions[first], atoms.numbers[first], symprec)
-    kinds, first_ion, primitive_site = np.unique(
-        mapping.mapping_to_primitive[sites], return_index=True, return_inverse=True
-    )
-    positions = atoms.positions[sites[first_ion]]
-    scaled = np.linalg.solve(cell.T, positions.T).T
-    rotations = primitive.rotations.astype(np.int64)
-    moved = np.einsum("nab,sb->nsa", rotations, scaled) + primitive.translations[:, None, :]
-    difference = moved[:, :, None, :] - scaled
-    whole = np.rint(difference)
-    targets = np.argmin(np.linalg.norm((difference - whole) @ cell, axis=-1), axis=2)
-    shifts = np.take_along_axis(whole, targets[:, :, None, None], axis=2)[:, :, 0, :]
-    return _SiteSymmetry(
-        cell=cell,
-        positions=positions,
-        primitive_site=primitive_site,
-        wyckoff=tuple(primitive.wyckoffs[kind] for kind in kinds),
-        rotations=rotations,
-        targets=targets,
-        shifts=shifts.astype(np.int64),
-    )
-
-
-def _symmetry(
-    cell: NDArray[np.float64],
-    positions: NDArray[np.float64],
-    numbers: NDArray[np.int64],
-    symprec: float,
-) -> spglib.SpglibDataset:
-    scaled = np.linalg.solve(cell.T, positions.T).T
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            dataset = spglib.get_symmetry_dataset(
-                (cell.tolist(), scaled.tolist(), numbers.tolist()), symprec=symprec
-            )
-    except spglib.SpglibError as error:
-        raise StructureError(f"spglib cannot determine the symmetry: {error}") from error
-    if dataset is None:
-        raise StructureError(f"spglib cannot determine the symmetry within {symprec} A")
-    return dataset
-
-
-def _distinct_hops(
-    atoms: ase.Atoms,
-    sites: NDArray[np.int64],
-    symmetry: _SiteSymmetry,
-    max_length: float,
-    symprec: float,
-) -> list[Hop]:
-    """Take the simplest pair of each orbit, and drop the orbits that pass through a site."""
+    symmetry = site_symmetry(atoms, sites, symprec)
     # The members of an orbit differ in length by up to the tolerance of the symmetry.
-    i, j, vectors, images = neighbor_list(
-        "ijDS", atoms[sites], max_length + 2.0 * symprec, self_interaction=False
+    positions = atoms.positions[sites]
+    i, j, images, vectors = neighbours(atoms.cell.array, positions, positions, max_length + 2.0 * symprec)
+    others = (i != j) | images.any(axis=1)
+    i, j, images, vectors = i[others], j[others], images[others], vectors[others]
+    lengths = np.linalg.norm(vectors, axis=1)
+    orbits = [
+        orbit
+        for orbit in _orbits(symmetry, i, j, images, vectors)
+        if lengths[orbit.representative] <= max_length + 1e-6
+    ]
+    keys = np.column_stack([np.round(lengths, 4), i, j, images])
+    orbits.sort(key=lambda orbit: keys[orbit.representative].tolist())
+    chosen = np.array([orbit.representative for orbit in orbits], dtype=int)
+    blocked = _blocked(vectors[chosen], i[chosen], vectors, i).tolist()
+    widest = bottleneck_radii(atoms, ion, positions[i[chosen]], vectors[chosen]).tolist()
+    up_to = _dimensions_up_to(
+        lengths[chosen], [() if b else o.bonds for o, b in zip(orbits, blocked, strict=True)]
     )
-    pairs = symmetry.primitive_pairs(i, j, vectors)
-    cells_per_primitive = len(sites) // len(symmetry.positions)
-    hops: list[Hop] = []
-    seen: set[Pair] = set()
-    simplest_first = np.lexsort([*-images.T[::-1], j, i, np.abs(images).sum(axis=1)])
-    for n in simplest_first.tolist():
-        pair, vector = pairs[n], vectors[n]
-        if pair in seen:
-            continue
-        directed = symmetry.equivalent_pairs(pair)
-        both_ways = directed | {_reverse(member) for member in directed}
-        seen |= both_ways
-        length = float(np.linalg.norm(vector))
-        if length > max_length + 1e-6 or _is_cut(vector, vectors[i == i[n]]):
-            continue
-        hops.append(
-            Hop(
-                index=-1,
-                ion=str(atoms.symbols[sites[0]]),
-                initial_site=int(sites[i[n]]),
-                final_site=int(sites[j[n]]),
-                image=tuple(images[n].tolist()),
-                vector=tuple(vector.tolist()),
-                length_A=length,
-                multiplicity=cells_per_primitive * len(both_ways) // 2,
-                symmetric=_reverse(pair) in directed,
-                wyckoff=(symmetry.wyckoff[pair[0]], symmetry.wyckoff[pair[1]]),
-            )
+    return tuple(
+        Hop(
+            index=index,
+            ion=ion,
+            initial_site=int(sites[i[n]]),
+            final_site=int(sites[j[n]]),
+            image=tuple(images[n].tolist()),
+            vector=tuple(vectors[n].tolist()),
+            length_A=float(lengths[n]),
+            multiplicity=len(sites) // len(symmetry.positions) * len(orbit.bonds),
+            bonds=orbit.bonds,
+            symmetric=orbit.reversible,
+            wyckoff=(symmetry.wyckoff_of(i[n]), symmetry.wyckoff_of(j[n])),
+            through_ion=blocked[index],
+            bottleneck_A=widest[index] if math.isfinite(widest[index]) else None,
+            dimension=dimension_of(orbit.bonds),
+            dimension_up_to=up_to[index],
         )
-    return hops
+        for index, (n, orbit) in enumerate(zip(chosen.tolist(), orbits, strict=True))
+    )
 
 
-def _reverse(pair: Pair) -> Pair:
-    i, j, n1, n2, n3 = pair
-    return (j, i, -n1, -n2, -n3)
+class _Orbit(NamedTuple):
+    """Pairs of sites that the operations make of one of them."""
+
+    representative: int
+    """The simplest: of sites early in the structure, in the same cell or near it."""
+    bonds: tuple[Bond, ...]
+    reversible: bool
+    """Whether an operation exchanges the ends."""
 
 
-def _is_cut(vector: NDArray[np.float64], neighbours: NDArray[np.float64]) -> bool:
-    """Tell whether one of the (n, 3) `neighbours` [A] lies on the way along `vector` [A]."""
-    length = np.linalg.norm(vector)
-    along = neighbours @ vector / length
-    aside = np.linalg.norm(neighbours - np.outer(along, vector / length), axis=1)
-    between = (along > COLLINEAR_TOLERANCE_A) & (along < length - COLLINEAR_TOLERANCE_A)
-    return bool(np.any(between & (aside < COLLINEAR_TOLERANCE_A)))
+def _orbits(
+    symmetry: SiteSymmetry,
+    i: NDArray[np.int64],
+    j: NDArray[np.int64],
+    images: NDArray[np.int64],
+    vectors: NDArray[np.float64],
+) -> Iterator[_Orbit]:
+    pairs = symmetry.primitive_pairs(i, j, vectors)
+    seen: set[Bond] = set()
+    for n in np.lexsort([*-images.T[::-1], j, i, np.abs(images).sum(axis=1)]).tolist():
+        if pairs[n] in seen:
+            continue
+        directed = symmetry.equivalent_pairs(pairs[n])
+        reverse = {(b, a, -n1, -n2, -n3) for a, b, n1, n2, n3 in directed}
+        seen |= directed | reverse
+        bonds = sorted(
+            pair for pair in directed | reverse if pair < (pair[1], pair[0], -pair[2], -pair[3], -pair[4])
+        )
+        yield _Orbit(n, tuple(bonds), pairs[n] in reverse)
+
+
+def _dimensions_up_to(lengths: NDArray[np.float64], bonds: Sequence[Sequence[Bond]]) -> list[int]:
+    """Dimensions of the network of all bonds up to each length; `lengths` are sorted."""
+    network, joined = Network(), 0
+    dimensions = []
+    for length in lengths:
+        while joined < len(lengths) and lengths[joined] <= length + SAME_LENGTH_A:
+            for bond in bonds[joined]:
+                network.join(bond)
+            joined += 1
+        dimensions.append(network.dimension)
+    return dimensions
+
+
+def _blocked(
+    paths: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    vectors: NDArray[np.float64],
+    sites: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Tell which of the `paths` [A] from the sites `starts` lead through one of the neighbours of these.
+
+    The neighbours of site s are ``vectors[sites == s]`` away [A]; `sites` are in order.
+    """
+    first, last = np.searchsorted(sites, starts), np.searchsorted(sites, starts, side="right")
+    path = np.repeat(np.arange(len(paths)), last - first)
+    neighbour = np.arange(len(path)) + np.repeat(first - np.cumsum(last - first) + last - first, last - first)
+    lengths = np.linalg.norm(paths, axis=1)
+    directions = (paths / lengths[:, None])[path]
+    along = np.einsum("ij,ij->i", vectors[neighbour], directions)
+    aside = np.linalg.norm(vectors[neighbour] - along[:, None] * directions, axis=1)
+    between = (along > BLOCKING_DISTANCE_A) & (along < lengths[path] - BLOCKING_DISTANCE_A)
+    blocked = np.zeros(len(paths), dtype=bool)
+    blocked[path[between & (aside < BLOCKING_DISTANCE_A)]] = True
+    return blocked

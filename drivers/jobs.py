@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ase import Atoms
-from ase.data import chemical_symbols
 
 from hopkin.analysis.errors import AnalysisError
 from hopkin.analysis.references import Reference, find_reference, read_references
@@ -28,14 +27,12 @@ from hopkin.drivers.specification import (
     preset_fields,
     specify,
 )
-from hopkin.drivers.structures import Structure, load_structure
+from hopkin.drivers.structures import Structure, load_structure, mobile_ion
 from hopkin.drivers.vaspbands import VaspBand, read_vasp_band
 from hopkin.drivers.workflows.barrier import run_barrier, run_neb, select_hops
 from hopkin.drivers.workflows.calculation import Run, Say
 from hopkin.drivers.workflows.dynamics import run_md
 from hopkin.drivers.workflows.images import run_images
-
-_ALKALI = tuple(chemical_symbols[number] for number in (3, 11, 19, 37, 55))
 
 _logger = logging.getLogger(__name__)
 
@@ -151,7 +148,7 @@ def _barrier_jobs(
     asked: Barriers, defaults: HopOptions, folder: Path, models: Sequence[Model], known: Sequence[Reference]
 ) -> Iterator[Job]:
     for structure in _structures(asked.structures, folder):
-        ion = asked.ion or defaults.ion or mobile_ion(structure.atoms, structure.material)
+        ion = asked.ion or defaults.ion or mobile_ion(structure.atoms.symbols, structure.material)
         options = _options(asked, defaults, HopOptions)
         max_length = options.pop("max_length_A", BarrierSpecification.model_fields["max_length_A"].default)
         if "preset" in options:
@@ -236,16 +233,18 @@ def _pairs(asked: Pairs, folder: Path, band: VaspBand | None) -> list[tuple[str,
     """
     if asked.initial is not None and asked.final is not None:
         ends = load_pair(str(folder / asked.initial), str(folder / asked.final), name=asked.name)
-        return [(ends[0].material, mobile_ion(ends[0].atoms, ends[0].material), ends)]
+        return [(ends[0].material, mobile_ion(ends[0].atoms.symbols, ends[0].material), ends)]
     if band is not None and asked.vasp is not None:
         name, first, last = _name(asked), band.images[0], band.images[-1]
-        return [(name, mobile_ion(first, name), _checked((first, last), name, asked.vasp))]
+        return [(name, mobile_ion(first.symbols, name), _checked((first, last), name, asked.vasp))]
     assert asked.endpoints is not None
     pairs, select = read_pairs(folder / asked.endpoints), asked.select
     unknown = sorted(set(select.names) - set(pairs))
     if unknown:
         raise CampaignError(f"{asked.endpoints} holds no pair {', '.join(unknown)}")
-    ions = {name: ends[0].info.get("ion") or mobile_ion(ends[0], name) for name, ends in pairs.items()}
+    ions = {
+        name: ends[0].info.get("ion") or mobile_ion(ends[0].symbols, name) for name, ends in pairs.items()
+    }
     chosen = [
         name
         for name, (initial, _) in pairs.items()
@@ -289,7 +288,7 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
     seeds = range(1, asked.seeds + 1)
     structures = _structures(asked.structures, folder)
     for structure, kelvin, seed, model in product(structures, asked.temperatures_K, seeds, models):
-        ion = asked.ion or mobile_ion(structure.atoms, structure.material)
+        ion = asked.ion or mobile_ion(structure.atoms.symbols, structure.material)
         specification = specify(
             MDSpecification, **given, model=model.name, ion=ion, temperature_K=kelvin, seed=seed
         )
@@ -314,11 +313,3 @@ def _options(asked: BandOptions, defaults: HopOptions, kind: type[BandOptions]) 
 
 def _given(source: BandOptions, names: set[str]) -> dict[str, Any]:
     return source.model_dump(include=names, exclude_none=True)
-
-
-def mobile_ion(atoms: Atoms, name: str) -> str:
-    """Tell which ion moves: the alkali metal of a structure; CampaignError where there is not just one."""
-    present: list[str] = sorted(set(atoms.symbols) & set(_ALKALI))
-    if len(present) != 1:
-        raise CampaignError(f"{name} holds {', '.join(present) or 'no alkali metal'}: say which ion moves")
-    return present[0]

@@ -5,6 +5,7 @@ from itertools import count, permutations, product
 import numpy as np
 from ase.geometry import minkowski_reduce
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import KDTree
 
 from hopkin.drivers.errors import SpecificationError
 
@@ -91,32 +92,38 @@ def perpendicular_heights(cell: ArrayLike) -> Floats:
     return heights
 
 
-def images_near(
-    cell: Floats, points: Floats, center: Floats, radius: float
-) -> tuple[Integers, Integers, Floats]:
-    """Find the periodic images of `points` within `radius` [A] of `center`.
+def neighbours(
+    cell: Floats, centers: Floats, points: Floats, radius: float
+) -> tuple[Integers, Integers, Integers, Floats]:
+    """Find all periodic images of `points` within `radius` [A] of each of the `centers`.
 
     Parameters
     ----------
     cell
         (3, 3) cell vectors as rows [A].
-    points
-        (n, 3) positions [A].
-    center
-        (3,) position [A].
+    centers, points
+        (n_centers, 3) and (n_points, 3) positions [A].
 
     Returns
     -------
     tuple
-        (k,) which point; (k, 3) cell of its image; (k, 3) vector from the center to it [A].
+        (n,) which center; (n,) which point; (n, 3) cell of its image; (n, 3) vector from center to image [A].
     """
-    scaled = np.linalg.solve(cell.T, (points - center).T).T
-    home = np.rint(scaled).astype(int)
-    reach = np.ceil(radius / perpendicular_heights(cell) + 0.5).astype(int)
-    shifts = np.array(list(product(*(range(-r, r + 1) for r in reach))))
-    vectors = ((scaled - home)[:, None] + shifts) @ cell
-    point, shift = np.nonzero(np.linalg.norm(vectors, axis=-1) <= radius)
-    return point, shifts[shift] - home[point], vectors[point, shift]
+    inverse = np.linalg.inv(cell)
+    center_cells, point_cells = (np.floor(x @ inverse).astype(int) for x in (centers, points))
+    wrapped = centers - center_cells @ cell
+    scaled = points @ inverse - point_cells
+    # A center lies in the cell: its neighbours lie in the cell or in a margin around it.
+    margin = radius / perpendicular_heights(cell) + 1e-9
+    shifts = np.array(list(product(*(range(-n, n + 1) for n in np.ceil(margin).astype(int).tolist()))))
+    images = scaled[:, None] + shifts
+    point, shift = np.nonzero(np.all((images > -margin) & (images < 1.0 + margin), axis=-1))
+    positions = images[point, shift] @ cell
+    found = KDTree(positions).query_ball_point(wrapped, radius, return_sorted=True)
+    center = np.repeat(np.arange(len(centers)), [len(near) for near in found])
+    near = np.concatenate([np.empty(0, dtype=int), *(np.asarray(near, dtype=int) for near in found)])
+    cells = shifts[shift[near]] - point_cells[point[near]] + center_cells[center]
+    return center, point[near], cells, positions[near] - wrapped[center]
 
 
 def image_distance(cell: ArrayLike) -> float:
@@ -171,7 +178,7 @@ def choose_supercell(cell: ArrayLike, min_image_distance_A: float) -> Integers:
 def _superlattices(cell: Floats, n: int) -> tuple[Integers, Floats]:
     """All superlattices of `n` cells: Hermite normal forms (k, 3, 3), and their shortest vectors (k,) [A]."""
     longest = (np.sqrt(2.0) * n * abs(np.linalg.det(cell))) ** (1.0 / 3.0) + LENGTH_TOLERANCE_A
-    _, m, vectors = images_near(cell, np.zeros((1, 3)), np.zeros(3), longest)
+    _, _, m, vectors = neighbours(cell, np.zeros((1, 3)), np.zeros((1, 3)), longest)
     lengths = np.linalg.norm(vectors, axis=1)
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0.0]

@@ -98,9 +98,9 @@ class MDSpecification(CrystalSpecification):
         return self
 
 
-def preset_fields(name: Preset) -> dict[str, float]:
-    """Fields of a BarrierSpecification that a preset stands for."""
-    return {"min_image_distance_A": _PRESETS[name]}
+def preset_fields(name: Preset, min_image_distance_A: float | None = None) -> dict[str, float]:
+    """Fields of a BarrierSpecification that a preset stands for, but for those given."""
+    return {"min_image_distance_A": _PRESETS[name] if min_image_distance_A is None else min_image_distance_A}
 
 
 def specify(kind: type[S], **fields: object) -> S:

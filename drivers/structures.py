@@ -2,6 +2,7 @@
 
 import difflib
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,6 +194,24 @@ def require_ion(atoms: ase.Atoms, ion: str) -> None:
     present = sorted(set(atoms.symbols))
     if ion not in present:
         raise StructureError(f"the structure holds no {ion}; it holds {', '.join(present)}")
+
+
+ALKALI_METALS = ("Li", "Na", "K", "Rb", "Cs")
+
+
+def mobile_ion(symbols: Iterable[str], source: str) -> str:
+    """Return the ion that moves where nobody says which: the alkali metal of a structure.
+
+    Raises
+    ------
+    StructureError
+        There is none, or more than one; the message names the `source`.
+    """
+    held = set(symbols)
+    present = [alkali for alkali in ALKALI_METALS if alkali in held]
+    if len(present) != 1:
+        raise StructureError(f"{source} holds {', '.join(present) or 'no alkali metal'}: say which ion moves")
+    return present[0]
 
 
 def supercell(atoms: ase.Atoms, repeats: ArrayLike) -> ase.Atoms:

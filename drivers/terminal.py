@@ -221,23 +221,36 @@ def show_materials(materials: Sequence[Material], *, as_json: bool) -> None:
 def show_hops(material: str, hops: Sequence[Hop], *, as_json: bool) -> None:
     """Show the distinct hops of a crystal."""
     if as_json:
-        _print_json([asdict(hop) for hop in hops])
+        _print_json([hop.as_dict() for hop in hops])
         return
-    table = _table("hop", f"{material}", "length [A]", "per cell", "symmetric")
+    table = _table("hop", material, "[A]", "count", "symm.", "room [A]", "alone", "up to")
+    table.columns[1].no_wrap = True
     for hop in hops:
-        start, _, end = hop.label.split("  ")[0].partition(" -> ")
+        room = "-" if hop.bottleneck_A is None else f"{hop.bottleneck_A:.2f}"
         table.add_row(
             str(hop.index),
-            f"{start} -> {end}",
+            escape(hop.label.split("  ")[0]),
             f"{hop.length_A:.3f}",
             str(hop.multiplicity),
             "yes" if hop.symmetric else "no",
+            f"through {hop.ion}" if hop.through_ion else room,
+            f"{hop.dimension}D",
+            f"{hop.dimension_up_to}D",
         )
-    _console.print(table, markup=False)
+    _console.print(table)
+    for note in (
+        "count: equivalent hops in the cell; symm.: the same seen from both ends",
+        "room: from the straight path to the framework, less the ionic radius (Shannon 1976)",
+        "alone, up to: dimensions in which it, and all hops up to its length, lead through the crystal",
+    ):
+        _console.print(note, markup=False, soft_wrap=True)
 
 
-def show_barriers(runs: Runs, *, as_json: bool) -> None:
-    """Show the results of barrier runs, and where they are."""
+def show_barriers(runs: Runs, network: Mapping[str, Any] | None, *, as_json: bool) -> None:
+    """Show the results of barrier runs, where they are, and how the network of all hops percolates."""
+    if as_json and network is not None:
+        _print_json({"runs": [_with_directory(run) for run in runs], **network})
+        return
     columns: Columns = {
         "material": "material",
         "hop": "hop_index",
@@ -248,6 +261,12 @@ def show_barriers(runs: Runs, *, as_json: bool) -> None:
         "reverse": ("reverse_barrier_eV", 3),
     }
     _show_runs(runs, columns, as_json=as_json)
+    if network is None:
+        return
+    thresholds = (f"{name} {_shown(barrier)}" for name, barrier in network["percolating_barriers_eV"].items())
+    without = ", ".join(map(str, network["hops_without_barrier"]))
+    note = f", without hop {without}, which has no barrier: an upper bound" if without else ""
+    _console.print(f"percolating barriers [eV]: {', '.join(thresholds)}{note}", markup=False)
 
 
 def show_dynamics(runs: Runs, *, as_json: bool) -> None:
@@ -370,10 +389,14 @@ def show_evaluation(run: tuple[RunDirectory, Mapping[str, Any]], *, as_json: boo
     _console.print(str(directory.path), markup=False, highlight=False, soft_wrap=True)
 
 
+def _with_directory(run: tuple[RunDirectory, Mapping[str, Any]]) -> dict[str, Any]:
+    return {**run[1], "directory": str(run[0].path)}
+
+
 def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
     """Show one row per run; `columns` are fields of the result, with the digits of those that are numbers."""
     if as_json:
-        _print_json([{**result, "directory": str(run.path)} for run, result in runs])
+        _print_json([_with_directory(run) for run in runs])
         return
     table = _table(*columns, "failure")
     notes: set[str] = set()

@@ -1,7 +1,5 @@
 """The two ends of a vacancy hop in a supercell."""
 
-import math
-
 import ase
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +10,7 @@ from hopkin.drivers.lattices import (
     cell_index,
     choose_supercell,
     image_distance,
-    images_near,
+    neighbours,
     supercell_matrix,
 )
 from hopkin.drivers.specification import Mechanism
@@ -45,7 +43,7 @@ def _nearest_to_path(atoms: ase.Atoms, hop: Hop, ends: tuple[Site, ...]) -> Site
     middle = atoms.positions[hop.initial_site] + half
     radius = hop.length_A
     while True:
-        ion, cells, vectors = images_near(atoms.cell.array, atoms.positions[ions], middle, radius)
+        _, ion, cells, vectors = neighbours(atoms.cell.array, middle[None], atoms.positions[ions], radius)
         along = np.clip(vectors @ half / (half @ half), -1.0, 1.0)
         aside = np.linalg.norm(vectors - along[:, None] * half, axis=1)
         sites: list[Site] = [
@@ -128,7 +126,6 @@ def vacancy_endpoints(
 
 def _is_shortest(lattice: NDArray[np.float64], hop: Hop) -> bool:
     """Tell whether the end of a hop is nearer to its start than all images of it are."""
-    _, _, vectors = images_near(
-        lattice, np.array([hop.vector]), np.zeros(3), hop.length_A + MINIMUM_IMAGE_TOLERANCE_A
-    )
-    return len(vectors) == 1 and math.isclose(float(np.linalg.norm(vectors[0])), hop.length_A)
+    reach = hop.length_A + MINIMUM_IMAGE_TOLERANCE_A
+    _, _, cells, _ = neighbours(lattice, np.zeros((1, 3)), np.array([hop.vector]), reach)
+    return len(cells) == 1 and not cells.any()

@@ -2,11 +2,12 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from hopkin.drivers.cli.options import (
+    ImageDistanceOption,
     ImagesOption,
     IonOption,
     JsonOption,
@@ -38,33 +39,53 @@ def materials(json: JsonOption = False) -> None:
 
 def hops(
     structure: StructureArgument,
-    ion: IonOption = "Li",
+    ion: IonOption = None,
     max_length: MaxLengthOption = 5.0,
+    write: Annotated[
+        Path | None, typer.Option(help="Folder in which to write both ends of every hop, unrelaxed.")
+    ] = None,
+    suffix: Annotated[
+        Literal["extxyz", "vasp", "cif"], typer.Option("--format", help="Of these files; vasp: POSCAR.")
+    ] = "extxyz",
+    mechanism: MechanismOption = "vacancy",
+    preset: PresetOption = "paper",
+    image_distance: ImageDistanceOption = None,
+    supercell: RepeatsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the symmetry-distinct vacancy hops of a crystal."""
+    """List the symmetry-distinct vacancy hops of a crystal, and write their ends on request."""
     from hopkin.drivers import terminal
-    from hopkin.drivers.structures import load_structure
-    from hopkin.drivers.workflows.barrier import select_hops
+    from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
+    from hopkin.drivers.structures import load_structure, mobile_ion
+    from hopkin.drivers.workflows.barrier import list_hops, write_endpoints
 
     loaded = load_structure(structure)
-    terminal.show_hops(loaded.material, select_hops(loaded, ion, max_length, "all"), as_json=json)
+    ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
+    found = list_hops(loaded, ion, max_length)
+    if write is not None:
+        specification = specify(
+            BarrierSpecification,
+            model="none",
+            ion=ion,
+            mechanism=mechanism,
+            repeats=supercell,
+            **preset_fields(preset, image_distance),
+        )
+        for hop in found:
+            if not hop.through_ion:
+                write_endpoints(loaded, hop, specification, write, suffix)
+    terminal.show_hops(loaded.material, found, as_json=json)
 
 
 def barrier(
     structure: StructureArgument,
     model: ModelOption,
-    ion: IonOption = "Li",
+    ion: IonOption = None,
     hop: Annotated[str, typer.Option(help="Number of a hop as `hopkin hops` lists them, or all.")] = "0",
     mechanism: MechanismOption = "vacancy",
     images: ImagesOption = 5,
     preset: PresetOption = "paper",
-    image_distance: Annotated[
-        float | None,
-        typer.Option(
-            help="From a vacancy to its periodic images, at least [A]; that of the preset if not given."
-        ),
-    ] = None,
+    image_distance: ImageDistanceOption = None,
     supercell: RepeatsOption = None,
     max_length: MaxLengthOption = 5.0,
     trust: TrustOption = False,
@@ -76,10 +97,12 @@ def barrier(
     from hopkin.drivers import terminal
     from hopkin.drivers.hops import Hop
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
-    from hopkin.drivers.structures import load_structure
-    from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+    from hopkin.drivers.structures import load_structure, mobile_ion
+    from hopkin.drivers.workflows.barrier import percolation, run_barrier, select_hops
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
+    ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
+    selected_hops = select_hops(loaded, ion, max_length, hop)
 
     def run(selected: Hop, *, say: "Say") -> "Run":
         specification = specify(
@@ -91,16 +114,16 @@ def barrier(
             images=images,
             repeats=supercell,
             max_length_A=max_length,
-            **preset_fields(preset)
-            | ({} if image_distance is None else {"min_image_distance_A": image_distance}),
+            **preset_fields(preset, image_distance),
         )
         return run_barrier(loaded, selected, found, specification, out, verify=verify, say=say)
 
     runs, errors = each(
         (f"{loaded.material} hop {selected.index}, {model}", partial(run, selected))
-        for selected in select_hops(loaded, ion, max_length, hop)
+        for selected in selected_hops
     )
-    terminal.show_barriers(runs, as_json=json)
+    network = percolation(selected_hops, [result for _, result in runs]) if hop == "all" else None
+    terminal.show_barriers(runs, network, as_json=json)
     raise_together(errors)
 
 
@@ -108,7 +131,7 @@ def neb(
     initial: Annotated[str, typer.Argument(help="Structure file of the initial end.")],
     final: Annotated[str, typer.Argument(help="Structure file of the final end.")],
     model: ModelOption,
-    ion: IonOption = "Li",
+    ion: IonOption = None,
     images: ImagesOption = 5,
     trust: TrustOption = False,
     verify: VerifyOption = True,
@@ -119,16 +142,17 @@ def neb(
     from hopkin.drivers import terminal
     from hopkin.drivers.endpoints import load_pair
     from hopkin.drivers.specification import BandSpecification, specify
+    from hopkin.drivers.structures import mobile_ion
     from hopkin.drivers.workflows.barrier import run_neb
 
     found = chosen_model(model, trust)
+    ends = load_pair(initial, final)
     specification = specify(
         BandSpecification,
         model=found.name,
-        ion=ion,
+        ion=ion or mobile_ion(ends[0].atoms.symbols, initial),
         images=images,
     )
-    ends = load_pair(initial, final)
     with terminal.progress(f"{initial} to {final}, {model}") as say:
         run = run_neb(*ends, found, specification, out, verify=verify, say=say)
-    terminal.show_barriers([run], as_json=json)
+    terminal.show_barriers([run], None, as_json=json)

@@ -26,7 +26,7 @@ def md(
     temperature: Annotated[
         list[float], typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
     ],
-    ion: IonOption = "Li",
+    ion: IonOption = None,
     time_ps: Annotated[float, typer.Option(help="Length of the run that is analysed [ps].")] = 50.0,
     equilibration_ps: Annotated[
         float | None, typer.Option(help="Length of the run before it [ps]; a tenth of it if not given.")
@@ -59,10 +59,11 @@ def md(
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
     from hopkin.drivers import terminal
     from hopkin.drivers.specification import MDSpecification, specify
-    from hopkin.drivers.structures import load_structure
+    from hopkin.drivers.structures import load_structure, mobile_ion
     from hopkin.drivers.workflows.dynamics import run_md
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
+    ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
     specifications = [
         specify(
             MDSpecification,
@@ -104,7 +105,7 @@ def analyze(
             "runs at several temperatures."
         ),
     ],
-    ion: Annotated[str | None, typer.Option("--ion", help="Ion that moves; Li, or that of the run.")] = None,
+    ion: IonOption = None,
     temperature: Annotated[
         list[float] | None, typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
     ] = None,

@@ -21,7 +21,12 @@ ModelOption = Annotated[
         " mace-mp-0-small:dtype=float64.",
     ),
 ]
-IonOption = Annotated[str, typer.Option("--ion", help="Chemical symbol of the mobile ion.")]
+IonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ion", help="Chemical symbol of the mobile ion; not needed where there is one alkali metal."
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run directories.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 MaxLengthOption = Annotated[float, typer.Option("--max-length", help="Longest hop [A].")]
@@ -38,6 +43,12 @@ MechanismOption = Annotated[
     typer.Option("--mechanism", help="Into a vacancy, or with a second one next to the path."),
 ]
 PresetOption = Annotated[Literal["quick", "paper"], typer.Option("--preset", help="Size of the supercell.")]
+ImageDistanceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--image-distance", help="From a vacancy to its periodic images, at least [A]; else by the preset."
+    ),
+]
 RepeatsOption = Annotated[
     tuple[int, int, int] | None,
     typer.Option(

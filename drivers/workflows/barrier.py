@@ -1,39 +1,103 @@
 """Migration barriers: of a vacancy hop of a crystal, or between two given ends."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
+from numpy.typing import NDArray
 
 from hopkin.drivers import paths
 from hopkin.drivers.errors import SpecificationError
 from hopkin.drivers.hops import Hop, find_hops
 from hopkin.drivers.lattices import image_distance, supercell_matrix
 from hopkin.drivers.models import Model
+from hopkin.drivers.percolation import percolating_barriers
+from hopkin.drivers.rundirectory import writing_to
 from hopkin.drivers.specification import BandSpecification, BarrierSpecification
 from hopkin.drivers.structures import Structure, require_ion
-from hopkin.drivers.vacancies import supercell_for, vacancy_endpoints, vacant_sites
+from hopkin.drivers.vacancies import Site, supercell_for, vacancy_endpoints, vacant_sites
 from hopkin.drivers.workflows.band import NO_BAND, band_facts, relaxed_band
 from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint
 from hopkin.drivers.workflows.relaxation import relax_bulk
 
 
-def select_hops(structure: Structure, ion: str, max_length: float, hop: str) -> list[Hop]:
-    """Hops that `--hop` asks for: a number of `hopkin hops`, or all of them."""
-    require_ion(structure.atoms, ion)
+def list_hops(structure: Structure, ion: str, max_length: float) -> tuple[Hop, ...]:
+    """Distinct hops of a crystal, of which there have to be some."""
     hops = find_hops(structure.atoms, ion, max_length)
     if not hops:
         raise SpecificationError(
             f"{structure.material} has no {ion} hop up to {max_length:g} A: raise --max-length"
         )
+    return hops
+
+
+def select_hops(structure: Structure, ion: str, max_length: float, hop: str) -> list[Hop]:
+    """Hops that `--hop` asks for: a number of `hopkin hops`, or all that do not lead through an ion."""
+    hops = list_hops(structure, ion, max_length)
     if hop == "all":
-        return list(hops)
+        return [hop for hop in hops if not hop.through_ion]
     if not hop.isdecimal() or int(hop) >= len(hops):
         raise SpecificationError(
             f"no hop '{hop}' in {structure.material}: accepted are 0 to {len(hops) - 1}, or all"
         )
-    return [hops[int(hop)]]
+    selected = hops[int(hop)]
+    if selected.through_ion:
+        raise SpecificationError(
+            f"hop {hop} of {structure.material} ({selected.label}) leads through another {ion}: that is two "
+            "shorter hops in a row; choose those"
+        )
+    return [selected]
+
+
+def percolation(hops: Sequence[Hop], results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Barriers [eV] up to which hops lead through the crystal in 1, 2 and 3 dimensions, from their results.
+
+    A hop counts with its barrier seen from the lower end, and not at all where its run failed.
+    """
+    known = {
+        result["hop_index"]: max(result["forward_barrier_eV"], result["reverse_barrier_eV"])
+        for result in results
+        if result["failure"] is None
+    }
+    barriers = [known.get(hop.index) for hop in hops]
+    return {
+        "percolating_barriers_eV": {
+            f"{dimension}D": barrier for dimension, barrier in percolating_barriers(hops, barriers).items()
+        },
+        "hops_without_barrier": [
+            hop.index for hop, barrier in zip(hops, barriers, strict=True) if barrier is None
+        ],
+    }
+
+
+def write_endpoints(
+    structure: Structure, hop: Hop, specification: BarrierSpecification, directory: Path, suffix: str
+) -> tuple[Path, Path]:
+    """Write the unrelaxed ends of a hop, as ASE writes files of this suffix; their atoms correspond."""
+    sites, matrix = _vacancies(structure, hop, specification)
+    ends = vacancy_endpoints(structure.atoms, hop, matrix, sites)
+    files = [
+        directory / f"{structure.material}-hop{hop.index}-{specification.mechanism}-{name}.{suffix}"
+        for name in ("initial", "final")
+    ]
+    with writing_to(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        for file, end in zip(files, ends, strict=True):
+            by_element = end[np.argsort(end.numbers, kind="stable")]
+            by_element.write(file)
+    return files[0], files[1]
+
+
+def _vacancies(
+    structure: Structure, hop: Hop, specification: BarrierSpecification
+) -> tuple[tuple[Site, ...], NDArray[np.int64]]:
+    """Vacant sites, and the supercell: that of the structure as given, so that all models have the same."""
+    sites = vacant_sites(structure.atoms, hop, specification.mechanism)
+    if specification.repeats is not None:
+        return sites, supercell_matrix(specification.repeats)
+    return sites, supercell_for(structure.atoms, hop, sites, specification.min_image_distance_A)
 
 
 def run_barrier(
@@ -48,14 +112,9 @@ def run_barrier(
 ) -> Run:
     """Barrier of one vacancy hop of a crystal.
 
-    Bulk relaxation, supercell with one vacancy or two, relaxation of both ends, IDPP path, CI-NEB. The
-    supercell is that of the structure as given, so that all models have the same.
+    Bulk relaxation, supercell with one vacancy or two, relaxation of both ends, IDPP path, CI-NEB.
     """
-    sites = vacant_sites(structure.atoms, hop, specification.mechanism)
-    if specification.repeats is None:
-        matrix = supercell_for(structure.atoms, hop, sites, specification.min_image_distance_A)
-    else:
-        matrix = supercell_matrix(specification.repeats)
+    sites, matrix = _vacancies(structure, hop, specification)
     vacancy_endpoints(structure.atoms, hop, matrix, sites)  # refuses too small a supercell
     facts = {
         "material": structure.material,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hopkin.drivers.errors import SpecificationError
 from hopkin.drivers.rundirectory import writing_to
-from hopkin.drivers.structures import load_structure, require_ion
+from hopkin.drivers.structures import load_structure, mobile_ion, require_ion
 
 if TYPE_CHECKING:
     from hopkin.analysis.arrays import FloatArray
@@ -34,7 +34,7 @@ class TrajectoryRun:
 
     name: str
     files: tuple[Path, ...]
-    ion: str
+    ion: str | None
     temperature_K: float | None
     timestep_fs: float | None
     frame_interval_fs: float | None
@@ -78,7 +78,7 @@ def find_trajectories(
             TrajectoryRun(
                 name=group[0].resolve().name,
                 files=files,
-                ion=ion or own.get("ion", "Li"),
+                ion=ion or own.get("ion"),
                 temperature_K=temperatures[k] if temperatures else own.get("temperature_K"),
                 timestep_fs=timestep_fs if timestep_fs or frame_interval_fs else own.get("timestep_fs"),
                 frame_interval_fs=frame_interval_fs,
@@ -105,11 +105,12 @@ def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> di
         frame_interval_fs=run.frame_interval_fs,
         with_velocities=options.vibrations,
     )
+    ion = run.ion or mobile_ion(trajectory.species, run.name)
     result = analyze(
         trajectory,
-        run.ion,
+        ion,
         temperature_K=run.temperature_K,
-        sites=None if options.sites is None else _sites(options.sites, trajectory, run.ion),
+        sites=None if options.sites is None else _sites(options.sites, trajectory, ion),
         with_posterior=options.posterior,
     )
     if folder is not None:
@@ -117,10 +118,10 @@ def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> di
             folder.mkdir(parents=True, exist_ok=True)
             write_tables(result, folder)
             if options.density:
-                _write_density(trajectory, run.ion, folder)
+                _write_density(trajectory, ion, folder)
             if options.vibrations:
                 _write_vibrations(trajectory, folder)
-    return {"material": run.material, "ion": run.ion, "temperature_K": run.temperature_K, **result.as_dict()}
+    return {"material": run.material, "ion": ion, "temperature_K": run.temperature_K, **result.as_dict()}
 
 
 def _sites(source: str, trajectory: "Trajectory", ion: str) -> "FloatArray":

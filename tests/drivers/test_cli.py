@@ -5,8 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import Run
+
+from hopkin.drivers.paths import displacements
+from hopkin.drivers.specification import Mechanism
+from hopkin.drivers.structures import load_structure
 
 COMMANDS = (
     [],
@@ -83,6 +88,55 @@ def test_hops_of_a_file(run: Run, structure_file: Path) -> None:
     assert (hop["length_A"], hop["multiplicity"]) == (pytest.approx(4.03 / 2**0.5), 24)
     assert hop["symmetric"] is True
     assert said.err == ""
+
+
+def test_hops_of_sodium_need_no_ion(run: Run) -> None:
+    hops = json.loads(run("hops", "NaFePO4-maricite", "--json").out)
+    assert {hop["ion"] for hop in hops} == {"Na"}
+    assert [hop["length_A"] for hop in hops[:2]] == pytest.approx([4.36, 4.59], abs=5e-3)
+    assert {"bottleneck_A", "dimension", "dimension_up_to", "through_ion", "multiplicity"} <= set(hops[0])
+    assert "bonds" not in hops[0]
+    shown = run("hops", "LiCoO2-layered", "--max-length", 6).out
+    assert "through Li" in shown
+    assert "Shannon 1976" in shown
+
+
+@pytest.mark.parametrize("suffix", ["extxyz", "vasp", "cif"])
+@pytest.mark.parametrize(("mechanism", "vacancies"), [("vacancy", 1), ("divacancy", 2)])
+def test_written_ends_correspond_atom_by_atom(
+    run: Run, tmp_path: Path, suffix: str, mechanism: Mechanism, vacancies: int
+) -> None:
+    words = ("--write", tmp_path, "--format", suffix, "--mechanism", mechanism, "--supercell", 4, 4, 1)
+    hops = json.loads(run("hops", "LiCoO2-layered", "--max-length", 6, *words, "--json").out)
+    written = [hop for hop in hops if not hop["through_ion"]]
+    assert len(list(tmp_path.iterdir())) == 2 * len(written) < 2 * len(hops)
+    for hop in written:
+        initial, final = (
+            load_structure(
+                str(tmp_path / f"LiCoO2-layered-hop{hop['index']}-{mechanism}-{end}.{suffix}")
+            ).atoms
+            for end in ("initial", "final")
+        )
+        assert len(initial) == 16 * 12 - vacancies
+        moved = np.linalg.norm(displacements(initial, final), axis=1)
+        assert np.sort(moved)[-2:] == pytest.approx([0.0, hop["length_A"]], abs=1e-4)
+        assert initial.symbols[np.argmax(moved)] == "Li"
+
+
+def test_hop_through_an_ion_is_no_hop_of_its_own(run: Run, emt: str) -> None:
+    said = run("barrier", "LiCoO2-layered", "--model", emt, "--max-length", 6, "--hop", 3)
+    assert said.code == 2
+    assert "leads through another Li: that is two shorter hops in a row" in said.err
+
+
+def test_image_distance_of_a_preset_can_be_changed(run: Run, tmp_path: Path) -> None:
+    run("hops", "LiFePO4-olivine", "--write", tmp_path / "a", "--preset", "quick")
+    run("hops", "LiFePO4-olivine", "--write", tmp_path / "b", "--image-distance", 10)
+    atoms = [len(load_structure(str(next((tmp_path / name).glob("*hop0-*")))).atoms) for name in ("a", "b")]
+    assert atoms[0] < atoms[1] == 111
+    said = run("hops", "LiFePO4-olivine", "--write", tmp_path / "c", "--image-distance", -1)
+    assert said.code == 2
+    assert "min_image_distance_A" in said.err
 
 
 def test_doctor_tries_everything(run: Run) -> None:

@@ -1,5 +1,6 @@
 """Laws of hops: known crystals, a naive count, invariances."""
 
+import time
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -7,12 +8,13 @@ import ase
 import ase.build
 import numpy as np
 import pytest
+import spglib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hopkin.drivers.errors import SpecificationError, StructureError
-from hopkin.drivers.hops import Hop, find_hops
+from hopkin.drivers.hops import BLOCKING_DISTANCE_A, Hop, find_hops
 from hopkin.drivers.materials import material_names
 from hopkin.drivers.structures import load_structure, supercell
 
@@ -35,7 +37,7 @@ def signature(hops: tuple[Hop, ...]) -> list[tuple[float, int, bool]]:
 
 
 def count_pairs(atoms: ase.Atoms, ion: str, max_length: float) -> int:
-    """Count unordered pairs of ions per cell by looking at every image; drop those cut in two."""
+    """Count unordered pairs of ions per cell by looking at every image."""
     sites = atoms.positions[atoms.symbols == ion]
     images = np.array(list(product(range(-4, 5), repeat=3))) @ atoms.cell.array
     everywhere = (sites[None, :, :] + images[:, None, :]).reshape(-1, 3)
@@ -43,12 +45,7 @@ def count_pairs(atoms: ase.Atoms, ion: str, max_length: float) -> int:
     for start in sites:
         vectors = everywhere - start
         lengths = np.linalg.norm(vectors, axis=1)
-        near = vectors[(lengths > 1e-3) & (lengths <= max_length)]
-        for vector in near:
-            others = near[np.linalg.norm(near - vector, axis=1) > 1e-3]
-            t = np.clip(others @ vector / (vector @ vector), 0.0, 1.0)
-            aside = np.linalg.norm(others - np.outer(t, vector), axis=1)
-            directed += not np.any((aside < 0.1) & (t > 0.0) & (t < 1.0))
+        directed += int(np.sum((lengths > 1e-3) & (lengths <= max_length)))
     assert directed % 2 == 0
     return directed // 2
 
@@ -73,18 +70,117 @@ def test_layered_oxide_hops_to_the_nearest_site_of_the_layer() -> None:
     assert hops[1].length_A == pytest.approx(np.sqrt(3.0) * 2.8161)
 
 
-def test_hop_through_another_site_is_left_out() -> None:
+def test_hop_through_another_site_says_so() -> None:
     cubic = ase.Atoms("Li", cell=[2.5, 2.5, 2.5], pbc=True)
-    lengths = [hop.length_A for hop in find_hops(cubic, max_length=7.6)]
-    roots = np.sqrt([1, 2, 3, 5, 6, 9])  # not 4 = 2 + 2, 8; of the two of length 3 only [1 2 2]
-    assert lengths == pytest.approx(2.5 * roots)
+    hops = find_hops(cubic, max_length=7.6)
+    roots = np.sqrt([1, 2, 3, 4, 5, 6, 8, 9, 9])
+    assert [hop.length_A for hop in hops] == pytest.approx(2.5 * roots)
+    blocked = [tuple(sorted(abs(n) for n in hop.image)) for hop in hops if hop.through_ion]
+    assert blocked == [(0, 0, 2), (0, 2, 2), (0, 0, 3)]  # multiples of shorter ones; not 9 = 1 + 4 + 4
 
 
-@pytest.mark.parametrize(("aside", "kept"), [(0.05, False), (0.15, True)])
-def test_hop_past_a_site_aside_of_the_line(aside: float, kept: bool) -> None:
+@pytest.mark.parametrize(("aside", "through"), [(0.45, True), (0.55, False)])
+def test_hop_past_a_site_aside_of_the_line(aside: float, through: bool) -> None:
     atoms = ase.Atoms("Li2", positions=[[0, 0, 0], [3, aside, 0]], cell=[6, 9, 9], pbc=True)
-    along_a = [hop for hop in find_hops(atoms, max_length=6.1) if abs(hop.image[0]) == 1]
-    assert [hop.length_A for hop in along_a] == ([pytest.approx(6.0)] if kept else [])
+    (along_a,) = (hop for hop in find_hops(atoms, max_length=6.1) if abs(hop.image[0]) == 1)
+    assert along_a.length_A == pytest.approx(6.0)
+    assert along_a.through_ion == through
+
+
+def naive_blocked(atoms: ase.Atoms, hop: Hop) -> bool:
+    sites = atoms.positions[atoms.symbols == hop.ion] - atoms.positions[hop.initial_site]
+    images = np.array(list(product(range(-3, 4), repeat=3))) @ atoms.cell.array
+    everywhere = (sites[None, :, :] + images[:, None, :]).reshape(-1, 3)
+    everywhere = everywhere[np.linalg.norm(everywhere, axis=1) < hop.length_A + 1.0]
+    ends = np.array([np.zeros(3), hop.vector])
+    others = everywhere[np.linalg.norm(everywhere[:, None] - ends, axis=2).min(axis=1) > 1e-3]
+    path = np.linspace(0.0, 1.0, 501)[:, None] * np.array(hop.vector)
+    return bool(np.linalg.norm(others[:, None] - path, axis=2).min() < BLOCKING_DISTANCE_A)
+
+
+@pytest.mark.parametrize("name", ["LiCoO2-layered", "NaFePO4-maricite", "Li3YCl6"])
+def test_blocked_hops_are_those_of_a_naive_search(name: str) -> None:
+    atoms = cell_of(name)
+    for hop in find_hops(atoms, ion_of(atoms), max_length=7.0):
+        assert hop.through_ion == naive_blocked(atoms, hop)
+
+
+def naive_orbits(atoms: ase.Atoms, ion: str, max_length: float) -> list[tuple[float, int]]:
+    """Length and size of each class of pairs, by applying every operation of spglib to every pair."""
+    scaled = atoms.get_scaled_positions()
+    dataset = spglib.get_symmetry_dataset((atoms.cell.array, scaled, atoms.numbers), symprec=0.01)
+    sites = scaled[atoms.symbols == ion]
+    pairs = [
+        (a, b + image)
+        for a in sites
+        for b in sites
+        for image in product(range(-2, 3), repeat=3)
+        if 1e-3 < np.linalg.norm((b + image - a) @ atoms.cell.array) <= max_length
+    ]
+
+    def key(start: np.ndarray, end: np.ndarray) -> tuple[int, ...]:
+        whole = np.floor(start + 1e-4)
+        return tuple(np.rint(1000 * np.concatenate([start - whole, end - whole])).astype(int).tolist())
+
+    unordered = {
+        frozenset({key(a, b), key(b, a)}): np.linalg.norm((b - a) @ atoms.cell.array) for a, b in pairs
+    }
+    orbits = []
+    while unordered:
+        first = next(iter(unordered))
+        length = unordered[first]
+        a, b = np.split(np.array(next(iter(first))) / 1000.0, 2)
+        reached = set()
+        for rotation, translation in zip(dataset.rotations, dataset.translations, strict=True):
+            start, end = rotation @ a + translation, rotation @ b + translation
+            reached |= {
+                pair
+                for pair in unordered
+                if any(
+                    np.abs(np.subtract(key(*ends), member)).max() <= 3
+                    for ends in ((start, end), (end, start))
+                    for member in pair
+                )
+            }
+        orbits.append((round(float(length), 2), len(reached)))
+        for pair in reached:
+            unordered.pop(pair)
+    return sorted(orbits)
+
+
+@pytest.mark.parametrize(
+    ("name", "max_length"), [("LiFePO4-olivine", 5.0), ("LiTiS2-layered", 7.5), ("Na3PS4-tetragonal", 4.8)]
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:spglib")
+def test_orbits_are_those_of_a_brute_force_search(name: str, max_length: float) -> None:
+    atoms = cell_of(name)
+    hops = find_hops(atoms, ion_of(atoms), max_length)
+    assert sorted((round(hop.length_A, 2), hop.multiplicity) for hop in hops) == naive_orbits(
+        atoms, ion_of(atoms), max_length
+    )
+
+
+def test_a_large_cell_without_symmetry_is_fast() -> None:
+    atoms = ase.build.bulk("LiF", "rocksalt", a=4.03, cubic=True).repeat((4, 4, 4))
+    atoms.positions += np.random.default_rng(0).normal(0.0, 0.1, atoms.positions.shape)
+    begin = time.process_time()
+    hops = find_hops(atoms, max_length=4.2)
+    assert time.process_time() - begin < 2.0
+    assert sum(hop.multiplicity for hop in hops) == len(hops) > 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("LiFePO4-olivine", [(1, 1), (1, 2)]),  # along the channel; the next hop joins channels to sheets
+        ("LiCoO2-layered", [(2, 2), (2, 2), (3, 3)]),  # in the layer; the third leads to the next one
+        ("Na3PS4-tetragonal", [(2, 2), (1, 3)]),
+    ],
+)
+def test_dimensions_of_known_networks(name: str, expected: list[tuple[int, int]]) -> None:
+    atoms = cell_of(name)
+    hops = find_hops(atoms, ion_of(atoms))
+    assert [(hop.dimension, hop.dimension_up_to) for hop in hops][: len(expected)] == expected
 
 
 @pytest.mark.parametrize("name", MATERIALS)

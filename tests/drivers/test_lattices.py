@@ -15,7 +15,7 @@ from hopkin.drivers.lattices import (
     choose_supercell,
     hermite_normal_form,
     image_distance,
-    images_near,
+    neighbours,
     supercell_matrix,
 )
 from hopkin.drivers.structures import lammps_orientation, load_structure, supercell
@@ -96,18 +96,20 @@ def test_bad_repeats_are_refused(repeats: object) -> None:
 
 @given(seed=st.integers(0, 10_000), radius=st.floats(0.5, 12.0))
 @settings(deadline=None, max_examples=30)
-def test_images_near_a_point_are_those_of_a_naive_search(seed: int, radius: float) -> None:
+def test_neighbours_are_those_of_a_naive_search(seed: int, radius: float) -> None:
     rng = np.random.default_rng(seed)
     cell = lammps_cell(seed)
-    points, center = rng.uniform(-8.0, 8.0, (3, 3)), rng.uniform(-8.0, 8.0, 3)
-    shifts = np.array(list(product(range(-14, 15), repeat=3)))
+    points, centers = rng.uniform(-8.0, 8.0, (3, 3)), rng.uniform(-8.0, 8.0, (2, 3))
+    shifts = np.array(list(product(range(-16, 17), repeat=3)))
     expected = set()
-    for n, point in enumerate(points):
-        near = np.linalg.norm(point + shifts @ cell - center, axis=1) <= radius
-        expected |= {(n, *map(int, shift)) for shift in shifts[near]}
-    point, cells, vectors = images_near(cell, points, center, radius)
-    assert {(int(n), *map(int, shift)) for n, shift in zip(point, cells, strict=True)} == expected
-    assert vectors == pytest.approx(points[point] + cells @ cell - center)
+    for k, n in product(range(2), range(3)):
+        near = np.linalg.norm(points[n] + shifts @ cell - centers[k], axis=1) <= radius
+        expected |= {(k, n, *map(int, shift)) for shift in shifts[near]}
+    center, point, cells, vectors = neighbours(cell, centers, points, radius)
+    found = [tuple(row) for row in np.column_stack([center, point, cells]).tolist()]
+    assert len(found) == len(expected)
+    assert set(found) == expected
+    assert vectors == pytest.approx(points[point] + cells @ cell - centers[center])
 
 
 def lammps_cell(seed: int) -> np.ndarray:

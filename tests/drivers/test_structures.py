@@ -16,6 +16,7 @@ from hopkin.drivers.structures import (
     choose_repeats,
     lammps_orientation,
     load_structure,
+    mobile_ion,
     perpendicular_heights,
     require_ion,
     supercell,
@@ -246,3 +247,12 @@ def test_exact_fit_needs_no_further_repeat() -> None:
 def test_choose_repeats_refuses_bad_lengths(length: float) -> None:
     with pytest.raises(SpecificationError, match="least supercell length"):
         choose_repeats(np.eye(3), length)
+
+
+def test_mobile_ion_is_the_one_alkali_metal() -> None:
+    assert mobile_ion(["Li", "Fe", "O"], "x") == "Li"
+    assert mobile_ion(["Na", "Cl"], "x") == "Na"
+    with pytest.raises(StructureError, match=r"x\.cif holds Li, Na: say which ion moves"):
+        mobile_ion(["Na", "Li", "O"], "x.cif")
+    with pytest.raises(StructureError, match=r"x\.cif holds no alkali metal: say which ion moves"):
+        mobile_ion(["Ag", "I"], "x.cif")
