@@ -248,6 +248,18 @@ def show_barriers(runs: Runs, *, as_json: bool) -> None:
         "reverse": ("reverse_barrier_eV", 3),
     }
     _show_runs(runs, columns, as_json=as_json)
+    for _, result in runs:
+        if not as_json and (reason := result.get("evidence")):
+            _console.print(f"{result['material']}, {result['failure']}: {reason}", markup=False)
+        if not as_json and (reason := result.get("rates_evidence")):
+            _console.print(f"{result['material']}, no rates: {reason}", markup=False)
+        if not as_json and (rates := result.get("rates")):
+            for kelvin, rate in rates["rates_per_s"].items():
+                _console.print(
+                    f"{result['material']}: attempt frequency {rates['attempt_frequency_THz']:.2f} THz,"
+                    f" rate at {kelvin} K {rate:.3g} /s",
+                    markup=False,
+                )
 
 
 def show_dynamics(runs: Runs, *, as_json: bool) -> None:

@@ -15,10 +15,13 @@ from hopkin.drivers.cli.options import (
     ModelOption,
     OutOption,
     PresetOption,
+    RatesOption,
+    RateTemperaturesOption,
     RepeatsOption,
     StructureArgument,
     TrustOption,
     VerifyOption,
+    add_rates,
     chosen_model,
     each,
     raise_together,
@@ -67,6 +70,8 @@ def barrier(
     ] = None,
     supercell: RepeatsOption = None,
     max_length: MaxLengthOption = 5.0,
+    rates: RatesOption = False,
+    temperature: RateTemperaturesOption = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -94,7 +99,8 @@ def barrier(
             **preset_fields(preset)
             | ({} if image_distance is None else {"min_image_distance_A": image_distance}),
         )
-        return run_barrier(loaded, selected, found, specification, out, verify=verify, say=say)
+        ended = run_barrier(loaded, selected, found, specification, out, verify=verify, say=say)
+        return add_rates(ended, found, temperature, say=say) if rates else ended
 
     runs, errors = each(
         (f"{loaded.material} hop {selected.index}, {model}", partial(run, selected))
@@ -110,6 +116,8 @@ def neb(
     model: ModelOption,
     ion: IonOption = "Li",
     images: ImagesOption = 5,
+    rates: RatesOption = False,
+    temperature: RateTemperaturesOption = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -131,4 +139,6 @@ def neb(
     ends = load_pair(initial, final)
     with terminal.progress(f"{initial} to {final}, {model}") as say:
         run = run_neb(*ends, found, specification, out, verify=verify, say=say)
+        if rates:
+            run = add_rates(run, found, temperature, say=say)
     terminal.show_barriers([run], as_json=json)
