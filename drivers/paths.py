@@ -288,21 +288,22 @@ def collision(images: Sequence[ase.Atoms]) -> str | None:
     """
     cell = images[0].cell.array
     radii = OVERLAP_FRACTION * covalent_radii[images[0].numbers]
+    closest, worst = 1.0, None
     for number, (before, after) in enumerate(pairwise(images)):
         step = _minimum_image(after.positions - before.positions, cell)
         for n in np.flatnonzero(np.linalg.norm(step, axis=1) > MOVING_A).tolist():
             others = np.delete(np.arange(len(before)), n)
             apart = _minimum_image(before.positions[others] - before.positions[n], cell)
-            distance = _closest(apart, step[others] - step[n])
-            limit = radii[others] + radii[n]
-            worst = int(np.argmin(distance / limit))
-            if distance[worst] < limit[worst]:
-                a, b = (f"{before.symbols[m]} {m + 1}" for m in (n, others[worst]))
-                return (
+            distance, limit = _closest(apart, step[others] - step[n]), radii[others] + radii[n]
+            nearest = int(np.argmin(distance / limit))
+            if distance[nearest] < closest * limit[nearest]:
+                closest = float(distance[nearest] / limit[nearest])
+                a, b = (f"{before.symbols[m]} {m + 1}" for m in (n, others[nearest]))
+                worst = (
                     f"between images {number} and {number + 1}, {a} and {b} come within"
-                    f" {distance[worst]:.2f} A of each other (accepted: {limit[worst]:.2f} A)"
+                    f" {distance[nearest]:.2f} A of each other (accepted: {limit[nearest]:.2f} A)"
                 )
-    return None
+    return worst
 
 
 def _closest(apart: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.float64]:

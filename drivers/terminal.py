@@ -261,6 +261,20 @@ def show_barriers(runs: Runs, network: Mapping[str, Any] | None, *, as_json: boo
         "reverse": ("reverse_barrier_eV", 3),
     }
     _show_runs(runs, columns, as_json=as_json)
+    if as_json:
+        return
+    for _, result in runs:
+        if reason := result.get("evidence"):
+            _console.print(f"{result['material']}, {result['failure']}: {reason}", markup=False)
+        if reason := result.get("rates_evidence"):
+            _console.print(f"{result['material']}, no rates: {reason}", markup=False)
+        if rates := result.get("rates"):
+            for kelvin, rate in rates["rates_per_s"].items():
+                _console.print(
+                    f"{result['material']}: attempt frequency {rates['attempt_frequency_THz']:.2f} THz,"
+                    f" rate at {kelvin} K {rate:.3g} /s",
+                    markup=False,
+                )
     if network is None:
         return
     thresholds = (f"{name} {_shown(barrier)}" for name, barrier in network["percolating_barriers_eV"].items())

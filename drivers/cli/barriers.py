@@ -16,10 +16,13 @@ from hopkin.drivers.cli.options import (
     ModelOption,
     OutOption,
     PresetOption,
+    RatesOption,
+    RateTemperaturesOption,
     RepeatsOption,
     StructureArgument,
     TrustOption,
     VerifyOption,
+    add_rates,
     chosen_model,
     each,
     raise_together,
@@ -88,6 +91,8 @@ def barrier(
     image_distance: ImageDistanceOption = None,
     supercell: RepeatsOption = None,
     max_length: MaxLengthOption = 5.0,
+    rates: RatesOption = False,
+    temperature: RateTemperaturesOption = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -116,7 +121,8 @@ def barrier(
             max_length_A=max_length,
             **preset_fields(preset, image_distance),
         )
-        return run_barrier(loaded, selected, found, specification, out, verify=verify, say=say)
+        ended = run_barrier(loaded, selected, found, specification, out, verify=verify, say=say)
+        return add_rates(ended, found, temperature, say=say) if rates else ended
 
     runs, errors = each(
         (f"{loaded.material} hop {selected.index}, {model}", partial(run, selected))
@@ -133,6 +139,8 @@ def neb(
     model: ModelOption,
     ion: IonOption = None,
     images: ImagesOption = 5,
+    rates: RatesOption = False,
+    temperature: RateTemperaturesOption = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -155,4 +163,6 @@ def neb(
     )
     with terminal.progress(f"{initial} to {final}, {model}") as say:
         run = run_neb(*ends, found, specification, out, verify=verify, say=say)
+        if rates:
+            run = add_rates(run, found, temperature, say=say)
     terminal.show_barriers([run], None, as_json=json)

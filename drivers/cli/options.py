@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hopkin.drivers.errors import LammpsError
     from hopkin.drivers.models import Model
-    from hopkin.drivers.workflows.calculation import Run
+    from hopkin.drivers.workflows.calculation import Run, Say
 
 StructureArgument = Annotated[str, typer.Argument(help="Structure file, or name of a built-in material.")]
 ModelOption = Annotated[
@@ -36,6 +36,13 @@ TrustOption = Annotated[
 VerifyOption = Annotated[
     bool,
     typer.Option("--verify/--no-verify", help="Compare LAMMPS with the model's own calculator first."),
+]
+RatesOption = Annotated[
+    bool, typer.Option("--rates", help="Attempt frequency and rate of the hop, too, by harmonic theory.")
+]
+RateTemperaturesOption = Annotated[
+    list[float] | None,
+    typer.Option("--temperature", "-T", min=1.0, help="Of the rates [K]; 300 if not given."),
 ]
 ImagesOption = Annotated[int, typer.Option("--images", help="Images between the two ends.")]
 MechanismOption = Annotated[
@@ -67,6 +74,13 @@ def chosen_model(name: str, trust: bool) -> "Model":
         with terminal.progress(f"fetching {name}") as say:
             fetch(found, trusted=True, say=say)
     return found
+
+
+def add_rates(run: "Run", model: "Model", temperatures_K: list[float] | None, *, say: "Say") -> "Run":
+    """Add attempt frequency and rates to a band."""
+    from hopkin.drivers.workflows.rates import with_rates
+
+    return with_rates(run, model, temperatures_K or [300.0], say=say)
 
 
 def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], list[LammpsError]]":

@@ -74,7 +74,7 @@ def relaxed_band(
         float(np.linalg.norm(paths.displacements(before, after)[ions], axis=1).max())
         for before, after in zip(ends, relaxed, strict=True)
     )
-    facts = {"n_atoms": len(ends[0]), "end_drift_A": drift}
+    facts = {"n_atoms": len(ends[0]), "ion_index": ion, "end_drift_A": drift}
     if evidence := strayed(ends, relaxed, ion):
         return {**facts, **NO_BAND, "failure": "endpoint_drift", "evidence": evidence}
     return facts | (

@@ -19,9 +19,11 @@ from hopkin.drivers.paths import (
     barrier,
     check_endpoints,
     classify,
+    collision,
     interpolate,
     path_length,
     reaction_coordinate,
+    refined,
 )
 from hopkin.drivers.structures import load_structure
 from hopkin.drivers.vacancies import vacancy_endpoints
@@ -109,6 +111,42 @@ def test_idpp_goes_around_the_atom_that_the_straight_line_hits(
     assert nearest[0] < 0.5
     assert nearest[1] > 1.5
     assert path_length(curved) > path_length(straight)
+
+
+def test_a_path_straight_through_an_atom_is_bowed_around_it() -> None:
+    """Exactly collinear, where IDPP alone divides by zero or stays on the line."""
+    initial = ase.Atoms("FLi", positions=[[4.0, 4.0, 4.0], [2.0, 4.0, 4.0]], cell=3 * [8.0], pbc=True)
+    final = initial.copy()
+    final.positions[1, 0] = 6.0 - 0.1
+    straight, bowed = interpolate(initial, final, 5, method="linear"), interpolate(initial, final, 5)
+    assert "F 1 come within 0.0" in str(collision(straight))
+    assert collision(bowed) is None
+    assert min(image.get_distance(0, 1, mic=True) for image in bowed) > 1.2
+
+
+def test_an_atom_that_jumps_over_another_is_found() -> None:
+    """Between two images, across the boundary of the cell, at the distance that geometry gives."""
+    before = ase.Atoms("LiO", positions=[[7.0, 4.0, 4.0], [0.0, 4.0, 4.5]], cell=3 * [8.0], pbc=True)
+    after = before.copy()
+    after.positions[0, 0] = 1.0
+    assert before.get_distance(0, 1, mic=True) > 1.0 < after.get_distance(0, 1, mic=True)
+    assert collision([before, after]) == (
+        "between images 0 and 1, Li 1 and O 2 come within 0.50 A of each other (accepted: 0.97 A)"
+    )
+    after.positions[0, 1] = 8.0
+    assert collision([before, before, after]) is None
+
+
+def test_a_refined_path_has_the_old_images_and_their_middles(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    images = interpolate(*ends, 3)
+    finer = refined(images)
+    assert len(finer) == 9
+    for old, new in zip(images, finer[::2], strict=True):
+        assert new.positions == pytest.approx(old.positions)
+    assert path_length(finer) == pytest.approx(path_length(images))
+    assert np.diff(reaction_coordinate(finer))[::2] == pytest.approx(
+        np.diff(reaction_coordinate(finer))[1::2]
+    )
 
 
 def test_reaction_coordinate_rises_from_zero_to_one(detour: tuple[ase.Atoms, ase.Atoms]) -> None:
@@ -216,6 +254,17 @@ def test_barrier_laws(band: np.ndarray, shift: float) -> None:
 )
 def test_failures_are_told_apart(band: list[float], failure: str | None) -> None:
     assert kind(band) == failure
+
+
+def test_failures_say_what_shows_them() -> None:
+    for band, evidence in (
+        ([0.0, 0.1, np.nan, 0.1, 0.0], "the energy of image 2 is nan"),
+        ([0.0, 99.0, 0.0], "energies spread over 99 eV, from image 0 to image 1 (accepted: 50 eV)"),
+        ([0.0, 0.1, 0.2, 0.25], "the highest image, 2, lies 0.050 eV below the final end"),
+    ):
+        failed = classify(band)
+        assert failed is not None
+        assert failed.evidence == evidence
 
 
 def test_unphysical_barrier_is_reported_as_it_is() -> None:

@@ -1,0 +1,179 @@
+"""The same barrier from hopkin and from ASE: climbing image, improved tangent, same ends, same tolerance.
+
+    python benchmarks/neb_against_ase.py --model grace-small-lfp LiFePO4-olivine:0 [MATERIAL:HOP[:divacancy]]
+
+Without hops: the ten of the table. hopkin runs first; ASE starts from its relaxed ends with IDPP and the same
+number of images, with the model's own calculator in the interpreter of its family: first the plain band by
+FIRE to five times the tolerance, then the climbing one to it. Images are evaluated once per step in both.
+What has ended is read from OUT/*.json; the table is written to benchmarks/results/neb_against_ase.md.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.mep.neb import NEB
+from ase.optimize import FIRE
+
+from hopkin.drivers import decks
+from hopkin.drivers.models import find_model
+from hopkin.drivers.specification import BarrierSpecification
+from hopkin.drivers.structures import load_structure
+from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+
+HOPS = (
+    "LiCoO2-layered:0",
+    "LiCoO2-layered:0:divacancy",
+    "LiTiS2-layered:0",
+    "LiTiS2-layered:0:divacancy",
+    "NaNiO2-layered:0",
+    "LiFePO4-olivine:0",
+    "NaMnPO4-olivine:0",
+    "NaFePO4-maricite:0",
+    "NaFePO4-maricite:1",
+    "Li7P3S11:0",
+)
+RESULTS = Path(__file__).parent / "results" / "neb_against_ase.md"
+SPRING_EV_PER_A2 = 1.0
+MOST_STEPS = 600
+
+
+class Counted(Calculator):
+    """A calculator of one image, in front of one that all share; counts what reaches that."""
+
+    implemented_properties = ("energy", "forces")
+    evaluations = 0
+
+    def __init__(self, shared: Any) -> None:
+        super().__init__()
+        self.shared = shared
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        Counted.evaluations += 1
+        copy = Atoms(self.atoms.numbers, positions=self.atoms.positions, cell=self.atoms.cell, pbc=True)
+        copy.calc = self.shared
+        forces = copy.get_forces()
+        self.results = {"energy": float(copy.get_potential_energy()), "forces": forces}
+
+
+def band_of_ase(run: Path, name: str, n_images: int, tolerance: float) -> dict[str, Any]:
+    """Run ASE's band between the relaxed ends of a run directory."""
+    warnings.simplefilter("ignore")
+    model = find_model(name)
+    shared = model.module.calculator(model, device="cpu")
+    initial, final = (decks.read_state(run / "ends" / f"{end}.dump") for end in ("initial", "final"))
+    images = [initial, *(initial.copy() for _ in range(n_images)), final]
+    for image in images:
+        image.calc = Counted(shared)
+    plain = NEB(images, k=SPRING_EV_PER_A2, method="improvedtangent")
+    plain.interpolate("idpp", mic=True)
+    plain_optimiser = FIRE(plain, logfile=None)
+    plain_optimiser.run(fmax=5 * tolerance, steps=MOST_STEPS)
+    climbing = NEB(images, k=SPRING_EV_PER_A2, method="improvedtangent", climb=True)
+    optimiser = FIRE(climbing, logfile=None)
+    converged = optimiser.run(fmax=tolerance, steps=MOST_STEPS)
+    ends = 2
+    evaluations = Counted.evaluations - ends
+    energies = [float(image.get_potential_energy()) for image in images]
+    return {
+        "converged": bool(converged),
+        "steps": plain_optimiser.nsteps + optimiser.nsteps,
+        "force_evaluations": evaluations,
+        "energies_eV": energies,
+        "barrier_eV": max(energies[1:-1]) - (energies[0] + energies[-1]) / 2,
+    }
+
+
+def compare(asked: str, model_name: str, tolerance: float, distance: float, out: Path) -> dict[str, Any]:
+    """Run a hop by both, unless that has been done."""
+    record = out / f"{asked.replace(':', '_')}-{model_name}.json"
+    if record.is_file():
+        return dict(json.loads(record.read_text()))
+    material, hop, mechanism = (asked + ":vacancy").split(":")[:3]
+    ion = "Na" if material.startswith("Na") else "Li"
+    structure, model = load_structure(material), find_model(model_name)
+    (selected,) = select_hops(structure, ion, 5.0, hop)
+    specification = BarrierSpecification(
+        model=model.name,
+        ion=ion,
+        hop=selected.index,
+        mechanism=mechanism,
+        force_tolerance_eV_per_A=tolerance,
+        min_image_distance_A=distance,
+    )
+    run, ours = run_barrier(structure, selected, model, specification, out, say=lambda _: None)
+    theirs: dict[str, Any] = {"converged": False, "barrier_eV": None, "force_evaluations": None}
+    if ours["energies_eV"]:
+        answer = out / "ase.json"
+        answer.unlink(missing_ok=True)
+        here = [str(run.path), model_name, str(ours["images"]), str(tolerance), str(answer)]
+        subprocess.run([str(model.interpreter()), __file__, "--ase", *here], check=True)
+        theirs = json.loads(answer.read_text())
+    found = {"asked": asked, "model": model_name, "tolerance": tolerance, "hopkin": ours, "ase": theirs}
+    record.write_text(json.dumps(found))
+    return found
+
+
+def row(found: dict[str, Any]) -> str:
+    """Line of the table."""
+    ours, theirs = found["hopkin"], found["ase"]
+    both = ours["barrier_eV"] is not None and theirs["barrier_eV"] is not None
+    said = [
+        found["asked"].replace(":", " "),
+        found["model"],
+        str(ours["n_atoms"]),
+        str(ours["images"]),
+        f"{ours['barrier_eV']:.4f}" if both else str(ours["failure"]),
+        f"{theirs['barrier_eV']:.4f}" if both else "",
+        f"{1000 * (ours['barrier_eV'] - theirs['barrier_eV']):+.1f}" if both else "",
+        f"{ours['force_evaluations']} ({len(ours['attempts'])})",
+        f"{theirs['force_evaluations']}",
+        "both"
+        if not ours["failure"] and theirs["converged"]
+        else f"{ours['failure']}, {theirs['converged']}",
+    ]
+    return "| " + " | ".join(said) + " |"
+
+
+def main() -> None:
+    """Compare, and write the table."""
+    if sys.argv[1:2] == ["--ase"]:
+        run, name, n_images, tolerance, answer = sys.argv[2:]
+        Path(answer).write_text(json.dumps(band_of_ase(Path(run), name, int(n_images), float(tolerance))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("hops", nargs="*", default=HOPS, help="MATERIAL:HOP[:divacancy]")
+    parser.add_argument("--model", default="mattersim-v1.0.0-1m")
+    parser.add_argument("--tolerance", type=float, default=0.03, help="largest force on an atom [eV/A]")
+    parser.add_argument("--image-distance", type=float, default=7.0, help="of the supercell [A]")
+    parser.add_argument("--out", type=Path, default=Path("runs/neb_against_ase"))
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for hop in asked.hops:
+        found = compare(hop, asked.model, asked.tolerance, asked.image_distance, asked.out)
+        rows.append(row(found))
+        print(rows[-1], flush=True)
+    columns = (
+        "hop | model | atoms | images | hopkin [eV] | ASE [eV] | difference [meV] | evaluations (attempts)"
+        " | of ASE | converged"
+    )
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(
+        "# Climbing-image bands of hopkin and of ASE\n\n"
+        f"`python benchmarks/neb_against_ase.py {' '.join(sys.argv[1:])}`\n\n"
+        "Same relaxed ends, same number of images, improved tangent, springs of 1 eV/A^2, largest force"
+        f" {asked.tolerance:g} eV/A. Evaluations: of the images, in all attempts, without the ends.\n\n"
+        f"| {columns} |\n|{'---|' * 10}\n" + "\n".join(rows) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

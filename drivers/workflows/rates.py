@@ -1,0 +1,86 @@
+"""Hop rates: the Hessian of the atoms around a hop, by finite differences in LAMMPS."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from hopkin.drivers import decks, engine, rates
+from hopkin.drivers.models import Model
+from hopkin.drivers.workflows.calculation import Run, Say, threads_per_replica
+
+RADIUS_A = 4.0
+"""Atoms that are so near to the ion, in either end or at the saddle, vibrate [A]."""
+
+_DISPLACEMENT_A = 0.01
+_STATES = ("initial", "saddle", "final")
+
+
+def with_rates(run: Run, model: Model, temperatures_K: Sequence[float], *, say: Say) -> Run:
+    """Add attempt frequencies and rates to the result of a band, in its run directory.
+
+    `rates` holds them, or `rates_evidence` the reason why there are none, in one sentence. The dynamical
+    matrices are kept in the folder `rates`: other temperatures cost nothing.
+    """
+    directory, result = run
+    if result["failure"]:
+        return directory, result | {"rates": None, "rates_evidence": f"the band failed: {result['failure']}"}
+    band = list(ase.io.iread(directory.path / "path.extxyz"))
+    states = [band[0], band[result["saddle_image"]], band[-1]]
+    moving = rates.region(states, result["ion_index"], RADIUS_A)
+    with directory.begun():
+        matrices = dynamical_matrices(states, moving, model, directory.path / "rates", say=say)
+        barriers = result["forward_barrier_eV"], result["reverse_barrier_eV"]
+        found, evidence = None, None
+        try:
+            found = asdict(rates.kinetics(matrices, *barriers, temperatures_K))
+        except rates.RateError as error:
+            evidence = str(error)
+        return directory, directory.finish(result | {"rates": found, "rates_evidence": evidence})
+
+
+def dynamical_matrices(
+    states: Sequence[Atoms], moving: NDArray[np.int64], model: Model, directory: Path, *, say: Say
+) -> list[NDArray[np.float64]]:
+    """Evaluate (3n, 3n) dynamical matrices [eV/A^2/amu] of n moving atoms, one LAMMPS replica each.
+
+    A directory in which this has ended already is read, not run again.
+
+    Parameters
+    ----------
+    states
+        initial end, saddle, final end
+    moving
+        (n,) indices of atoms
+    """
+    files = [directory / f"{name}.dynmat" for name in _STATES]
+    size = 3 * len(moving)
+    if not (directory / "ended").is_file():
+        directory.mkdir(exist_ok=True)
+        elements = decks.elements_of(states[0])
+        for name, atoms in zip(_STATES, states, strict=True):
+            decks.write_structure(directory / f"{name}.data", atoms, elements)
+        deck = decks.write_deck(
+            directory,
+            "dynamical_matrix",
+            model,
+            elements,
+            title=f"Dynamical matrices of {len(moving)} atoms with {model.name}",
+            names=_STATES,
+            moving=[n + 1 for n in moving.tolist()],
+            displacement=_DISPLACEMENT_A,
+        )
+        say(f"rates: vibrations of {len(moving)} atoms")
+        engine.run_deck(
+            directory,
+            deck,
+            python=model.interpreter(),
+            replicas=len(_STATES),
+            threads=threads_per_replica(len(_STATES)),
+        )
+        (directory / "ended").touch()
+    return [np.array(file.read_text().split(), dtype=np.float64).reshape(size, size) for file in files]

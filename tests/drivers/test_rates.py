@@ -1,0 +1,95 @@
+"""Laws of harmonic transition-state theory."""
+
+import math
+
+import ase
+import numpy as np
+import pytest
+from ase import units
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.vibrations import Vibrations
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hopkin.drivers.rates import RateError, attempt_frequency, frequencies, hop_rate, kinetics, region
+
+FREQUENCY_TOLERANCE_THZ = 1e-6
+
+
+def test_frequency_of_one_atom_on_a_spring() -> None:
+    """nu = sqrt(k/m) / 2 pi, in SI."""
+    stiffness, mass = 3.0, 6.94
+    expected = math.sqrt(stiffness * 1.602176634e-19 * 1e20 / (mass * 1.66053906660e-27)) / (2 * math.pi)
+    found = frequencies(np.diag([stiffness, 4 * stiffness, -stiffness]) / mass)
+    assert found == pytest.approx(np.array([-1.0, 1.0, 2.0]) * expected / 1e12, rel=1e-7)
+
+
+def test_two_atoms_on_one_spring() -> None:
+    """One mode at sqrt(k/mu) with the reduced mass, and one that is no vibration."""
+    stiffness, masses = 5.0, np.array([7.0, 16.0])
+    hessian = stiffness * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    still, moving = frequencies(hessian / np.sqrt(np.outer(masses, masses)))
+    reduced = masses.prod() / masses.sum()
+    assert still == pytest.approx(0.0, abs=1e-3)
+    assert moving == pytest.approx(frequencies([[stiffness / reduced]])[0])
+
+
+def test_frequencies_are_those_of_ase() -> None:
+    """A hessian of effective medium theory, by ASE's own finite differences."""
+    crystal = bulk("Cu", cubic=True) * (2, 1, 1)
+    crystal.symbols[0] = "Au"
+    crystal.calc = EMT()
+    vibrations = Vibrations(crystal, indices=[0, 3, 5], name="vibrations-of-ase", delta=0.01)
+    vibrations.run()
+    data = vibrations.get_vibrations()
+    vibrations.clean()
+    masses = np.repeat(crystal.get_masses()[[0, 3, 5]], 3)
+    found = frequencies(data.get_hessian_2d() / np.sqrt(np.outer(masses, masses)))
+    theirs = data.get_energies().real / units._hplanck * units._e * 1e-12
+    assert found == pytest.approx(np.sort(theirs), abs=1e-4)
+
+
+@given(stiffnesses=st.lists(st.floats(0.5, 50.0), min_size=2, max_size=6), pull=st.floats(0.5, 50.0))
+@settings(max_examples=30, deadline=None)
+def test_a_mode_that_does_not_change_cancels(stiffnesses: list[float], pull: float) -> None:
+    """Only the way over the barrier differs: the attempt frequency is that of the well."""
+    well, *across = stiffnesses
+    minimum, saddle = frequencies(np.diag([well, *across])), frequencies(np.diag([-pull, *across]))
+    assert attempt_frequency(minimum, saddle) == pytest.approx(frequencies([[well]])[0])
+
+
+def test_rates_obey_detailed_balance() -> None:
+    """Of two wells of the same shape: the ratio of the rates is the Boltzmann factor of their energies."""
+    well, saddle = np.diag([2.0, 3.0, 4.0]), np.diag([-1.0, 3.0, 5.0])
+    found = kinetics([well, saddle, well], 0.5, 0.3, [300.0, 600.0])
+    for kelvin in (300.0, 600.0):
+        ratio = found.rates_per_s[f"{kelvin:g}"] / found.reverse_rates_per_s[f"{kelvin:g}"]
+        assert ratio == pytest.approx(math.exp(-0.2 / (units.kB * kelvin)))
+    assert found.attempt_frequency_THz == pytest.approx(found.reverse_attempt_frequency_THz)
+    assert found.imaginary_frequency_THz == pytest.approx(frequencies([[1.0]])[0])
+    assert found.moving_atoms == 1
+
+
+def test_a_rate_without_a_barrier_is_the_attempt_frequency() -> None:
+    assert hop_rate(7.0, 0.0, 300.0) == pytest.approx(7e12)
+
+
+def test_where_the_theory_does_not_apply() -> None:
+    with pytest.raises(
+        RateError, match=r"an end has 1 imaginary modes, the lowest at -1\.00 THz: no minimum"
+    ):
+        attempt_frequency([-1.0, 2.0], [-1.0, 2.0])
+    for saddle, count in (([1.0, 2.0], 0), ([-1.0, -2.0], 2)):
+        with pytest.raises(RateError, match=f"the saddle has {count} imaginary modes; accepted: one"):
+            attempt_frequency([1.0, 2.0], saddle)
+
+
+def test_the_region_is_round_and_periodic() -> None:
+    initial = ase.Atoms(
+        "LiOOO", positions=[[0.5, 0, 0], [9.0, 0, 0], [4.0, 0, 0], [0.5, 5, 5]], cell=3 * [10.0], pbc=True
+    )
+    final = initial.copy()
+    final.positions[0, 0] = 2.5
+    assert region([initial], 0, 2.0).tolist() == [0, 1]
+    assert region([initial, final], 0, 2.0).tolist() == [0, 1, 2]
