@@ -66,6 +66,16 @@ DECKS = {
         "relax",
         {**BULK, "names": ["initial", "final"], "relax_cell": False},
     ),
+    "dynamical_matrix": (
+        "dynamical_matrix",
+        {
+            "title": "Dynamical matrices of 3 atoms with sevennet-0",
+            "names": ["initial", "saddle", "final"],
+            "moving": [1, 5, 8],
+            "displacement": 0.01,
+            **MODEL,
+        },
+    ),
     "single_point": ("single_point", {**POINT, "atomic_energies": True}),
     "single_point_without_atomic_energies": ("single_point", {**POINT, "atomic_energies": False}),
 }

@@ -90,6 +90,7 @@ def test_a_band_with_too_few_images_gets_more(neb: Neb) -> None:
     assert (run.path / "image_8.data").is_file()
 
 
+@pytest.mark.slow
 def test_more_images_are_not_forced_on_anyone(neb: Neb) -> None:
     _, result = neb(lithium_at(0.0), lithium_at(0.4), model="Ridge", most_images=3)
     assert [attempt["images"] for attempt in result["attempts"]] == [3]
@@ -169,6 +170,7 @@ def test_a_band_that_meets_what_is_no_number_diverges(neb: Neb) -> None:
     assert json.loads((run.path / "result.json").read_text()) == result
 
 
+@pytest.mark.slow
 def test_a_model_that_loses_its_numbers_diverges(neb: Neb) -> None:
     """In each attempt, after some steps of the band."""
     _, result = neb(lithium_at(0.0), lithium_at(0.5), model="Fades", force_tolerance_eV_per_A=1e-6)
@@ -177,6 +179,7 @@ def test_a_model_that_loses_its_numbers_diverges(neb: Neb) -> None:
     assert all(attempt["outcome"] == "diverged" for attempt in result["attempts"])
 
 
+@pytest.mark.slow
 def test_a_band_that_diverges_once_is_tried_by_smaller_steps(neb: Neb) -> None:
     run, result = neb(lithium_at(0.0), lithium_at(0.5), model="Hasty")
     assert result["failure"] is None
@@ -195,6 +198,7 @@ def test_a_path_through_another_atom_is_unphysical(neb: Neb) -> None:
     assert re.search(r"between images \d and \d, Li 2 and He 1 come within 0\.\d+ A", result["evidence"])
 
 
+@pytest.mark.slow
 def test_a_path_goes_around_another_atom(neb: Neb) -> None:
     """The same with helium that repels: over the saddle of the way around it."""
     _, result = neb(lithium_at(0.0, helium=ON_THE_WAY), lithium_at(0.5, helium=ON_THE_WAY), model="Crowd")
@@ -267,6 +271,7 @@ def test_a_torn_band_is_taken_up_at_its_stage(neb: Neb) -> None:
     assert again["energies_eV"] == pytest.approx(result["energies_eV"], abs=1e-10)
 
 
+@pytest.mark.slow
 def test_the_deck_stands_alone(neb: Neb, tmp_path: Path) -> None:
     """Only the deck and the images, elsewhere, and no hopkin process."""
     run, result = neb(lithium_at(0.0), lithium_at(0.5))
