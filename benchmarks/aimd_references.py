@@ -6,6 +6,7 @@ python benchmarks/aimd_references.py [--data ../shared/data/aimd] [--output FILE
 
 import argparse
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,10 @@ def by_pymatgen(trajectory: Trajectory, temperature: float, interval_fs: float) 
 
 
 def hops_by_site_analysis(ions: FloatArray, cells: FloatArray, sites: FloatArray) -> int:
-    """Hops between the same spheres, counted by site_analysis."""
+    """Arrivals at another of the same spheres, found by site_analysis.
+
+    (Its own `transitions` are those from sphere to sphere without a frame between them.)
+    """
     from pymatgen.core import Lattice, Structure
     from site_analysis.atom import Atom
     from site_analysis.spherical_site import SphericalSite
@@ -73,7 +77,8 @@ def hops_by_site_analysis(ions: FloatArray, cells: FloatArray, sites: FloatArray
     for frame, cell in zip(ions, cells, strict=True):
         scaled = frame @ np.linalg.inv(cell) % 1.0
         counted.append_timestep(Structure(Lattice(cell), ["Li"] * len(frame), scaled))
-    return sum(sum(sphere.transitions.values()) for sphere in spheres)
+    visits = [[site for site in atom.trajectory if site is not None] for atom in counted.atoms]
+    return sum(here != there for sites_of_ion in visits for here, there in pairwise(sites_of_ion))
 
 
 def _structures(trajectory: Trajectory, structure: Any) -> list[Any]:
@@ -113,7 +118,9 @@ def rows_of(name: str, trajectory: Trajectory, temperature: float, interval_fs: 
         "Nernst-Einstein conductivity [mS/cm]": "-" if sigma is None else f"{1000 * sigma:.3g}",
         "sites in the density": str(len(sites)),
         f"hops between them (spheres of 0.75 A, every {HOP_STRIDE}th frame)": str(hops.n_hops),
-        "the same, by site_analysis": str(hops_by_site_analysis(ions[every], trajectory.cells[every], sites)),
+        "the same, sites found by site_analysis": str(
+            hops_by_site_analysis(ions[every], trajectory.cells[every], sites)
+        ),
         "time between sites": f"{100 * hops.fraction_between:.0f} %",
     }
     if numbers["diffusivity_windowed_cm2_per_s"] is None:
@@ -157,7 +164,7 @@ def main() -> None:
         name = f"Li6PS5Cl, {exchange.rstrip('p')} % of S and Cl exchanged"
         lines += rows_of(name, argyrodite, 500.0, ARGYRODITE_FS)
     text = "\n".join(lines)
-    print(text)
+    print(text, flush=True)
     if arguments.output:
         arguments.output.write_text(text)
 
