@@ -1,0 +1,221 @@
+"""Molecular dynamics beside reference trajectories: the figures' inputs of a comparison of potentials.
+
+After Guo, Gui, Wang, "Are Universal Potentials Ready for Alkali-Ion Battery Kinetics?": final MSD on a
+logarithmic scale, diffusivity, activation energy, and the integrated difference of radial distribution
+functions. Where the reference hardly moves there is no diffusivity to compare: such materials are left out
+of that, and of the activation energies, by name. Negative diffusivities are compared as they are, and listed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hopkin.analysis.arrays import FloatArray, frozen
+from hopkin.analysis.arrhenius import Point, fit_arrhenius
+from hopkin.analysis.errors import AnalysisError
+from hopkin.analysis.metrics import Errors, errors, log10_mae
+from hopkin.analysis.rdf import mae_rdf, wasserstein_distance
+
+IMMOBILE_MSD_A2 = 5.0
+IMMOBILE_TEMPERATURE_K = 800.0
+SAME_TEMPERATURE_K = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dynamics:
+    """What one run says of a material at a temperature.
+
+    Attributes
+    ----------
+    material
+        Name of the material.
+    temperature
+        Temperature [K].
+    msd
+        MSD of the ions at the end of the run [A^2].
+    diffusivity
+        Diffusivity by the protocol of the comparison [cm^2/s]; None where there is none.
+    r
+        (n_bins,) centres of the bins of `rdf` [A].
+    rdf
+        (n_bins,) radial distribution function by pair.
+    """
+
+    material: str
+    temperature: float
+    msd: float
+    diffusivity: float | None = None
+    r: FloatArray | None = None
+    rdf: Mapping[str, FloatArray] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RdfDifference:
+    """Difference of the radial distribution functions of a pair: see :func:`mae_rdf`."""
+
+    material: str
+    temperature: float
+    pair: str
+    mae: float
+    wasserstein: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DynamicsComparison:
+    """How far the dynamics of a potential are from the reference's.
+
+    Attributes
+    ----------
+    log10_msd_mae
+        Mean of |log10 MSD - log10 MSD_ref| over all runs.
+    diffusivity
+        Errors of the diffusivities of mobile materials [cm^2/s]; None where none can be compared.
+    log10_diffusivity_mae
+        Of those that are positive in both; None where none is.
+    activation_energy
+        Errors of the activation energies of mobile materials [eV]; None where none can be compared.
+    rdf
+        Differences of radial distribution functions, pair by pair.
+    rdf_quartiles
+        (3,) quartiles of their `mae`; None without.
+    n_runs
+        Runs that have a reference at their temperature.
+    unmatched
+        Materials with temperatures of runs that have none.
+    immobile
+        Materials that are left out of diffusivities and activation energies.
+    negative
+        Materials and temperatures of runs with a negative diffusivity, of reference or potential.
+    without_energy
+        Mobile materials without two positive diffusivities in both: no activation energy.
+    """
+
+    log10_msd_mae: float
+    diffusivity: Errors | None
+    log10_diffusivity_mae: float | None
+    activation_energy: Errors | None
+    rdf: tuple[RdfDifference, ...]
+    rdf_quartiles: FloatArray | None
+    n_runs: int
+    unmatched: tuple[tuple[str, float], ...]
+    immobile: tuple[str, ...]
+    negative: tuple[tuple[str, float], ...]
+    without_energy: tuple[str, ...]
+
+
+def compare_dynamics(
+    reference: Sequence[Dynamics], computed: Sequence[Dynamics], *, seed: int
+) -> DynamicsComparison:
+    """Compare the runs of one potential with reference runs of the same materials and temperatures.
+
+    Parameters
+    ----------
+    reference
+        One run for each material and temperature.
+    computed
+        Runs of the potential; several of one material and temperature (seeds) count each.
+    seed
+        Seed of the bootstrap intervals.
+
+    Raises
+    ------
+    AnalysisError
+        If no run has a reference.
+    """
+    pairs = [(known, run) for run in computed if (known := _reference_of(run, reference)) is not None]
+    if not pairs:
+        raise AnalysisError(
+            f"none of the {len(computed)} runs has a reference of the same material and temperature; there "
+            f"are references of {', '.join(sorted({known.material for known in reference})) or 'nothing'}"
+        )
+    immobile = {run.material for run in reference if _is_immobile(run)}
+    mobile = [
+        (known, run, known.diffusivity, run.diffusivity)
+        for known, run in pairs
+        if known.material not in immobile and known.diffusivity is not None and run.diffusivity is not None
+    ]
+    positive = [(first, second) for _, _, first, second in mobile if first > 0 and second > 0]
+    energies, without_energy = _energies([known for known, *_ in mobile], [run for _, run, *_ in mobile])
+    differences = tuple(difference for known, run in pairs for difference in _rdf_differences(known, run))
+    return DynamicsComparison(
+        log10_msd_mae=log10_mae([known.msd for known, _ in pairs], [run.msd for _, run in pairs]),
+        diffusivity=errors([m[2] for m in mobile], [m[3] for m in mobile], seed=seed) if mobile else None,
+        log10_diffusivity_mae=log10_mae(*zip(*positive, strict=True)) if positive else None,
+        activation_energy=errors(*zip(*energies, strict=True), seed=seed) if energies else None,
+        rdf=differences,
+        rdf_quartiles=frozen(np.quantile([d.mae for d in differences], [0.25, 0.5, 0.75]))
+        if differences
+        else None,
+        n_runs=len(pairs),
+        unmatched=tuple(
+            (run.material, run.temperature) for run in computed if _reference_of(run, reference) is None
+        ),
+        immobile=tuple(sorted(immobile)),
+        negative=tuple(
+            (known.material, known.temperature)
+            for known, run in pairs
+            if min(known.diffusivity or 0.0, run.diffusivity or 0.0) < 0
+        ),
+        without_energy=without_energy,
+    )
+
+
+def _reference_of(run: Dynamics, reference: Sequence[Dynamics]) -> Dynamics | None:
+    return next(
+        (
+            known
+            for known in reference
+            if known.material == run.material
+            and abs(known.temperature - run.temperature) < SAME_TEMPERATURE_K
+        ),
+        None,
+    )
+
+
+def _is_immobile(run: Dynamics) -> bool:
+    return abs(run.temperature - IMMOBILE_TEMPERATURE_K) < SAME_TEMPERATURE_K and run.msd < IMMOBILE_MSD_A2
+
+
+def _energies(
+    known: Sequence[Dynamics], runs: Sequence[Dynamics]
+) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
+    """Activation energies [eV] of reference and potential by material, and the materials without."""
+    energies, without = [], []
+    for material in sorted({run.material for run in runs}):
+        both = (_energy(known, material), _energy(runs, material))
+        if both[0] is None or both[1] is None:
+            without.append(material)
+        else:
+            energies.append((both[0], both[1]))
+    return energies, tuple(without)
+
+
+def _energy(runs: Sequence[Dynamics], material: str) -> float | None:
+    points = [
+        Point(temperature=run.temperature, diffusivity=run.diffusivity)
+        for run in runs
+        if run.material == material and run.diffusivity is not None
+    ]
+    try:
+        return fit_arrhenius(points).activation_energy
+    except AnalysisError:
+        return None
+
+
+def _rdf_differences(known: Dynamics, run: Dynamics) -> list[RdfDifference]:
+    if known.rdf is None or run.rdf is None or known.r is None or run.r is None:
+        return []
+    differences = []
+    for pair in sorted(known.rdf.keys() & run.rdf.keys()):
+        g = np.interp(known.r, run.r, run.rdf[pair])
+        differences.append(
+            RdfDifference(
+                material=run.material,
+                temperature=run.temperature,
+                pair=pair,
+                mae=mae_rdf(known.r, known.rdf[pair], g),
+                wasserstein=wasserstein_distance(known.r, known.rdf[pair], g),
+            )
+        )
+    return differences
