@@ -27,12 +27,12 @@ def md(
         list[float], typer.Option("-T", "--temperature", help="Temperature [K]; repeatable.")
     ],
     ion: IonOption = None,
-    time_ps: Annotated[float, typer.Option(help="Length of the run that is analysed [ps].")] = 50.0,
+    time_ps: Annotated[float, typer.Option(help="Length of the run that is analysed, in ps.")] = 50.0,
     equilibration_ps: Annotated[
-        float | None, typer.Option(help="Length of the run before it [ps]; a tenth of it if not given.")
+        float | None, typer.Option(help="Length of the run before it, in ps; a tenth of it if not given.")
     ] = None,
-    timestep_fs: Annotated[float, typer.Option(help="Time step [fs].")] = 2.0,
-    frame_interval_fs: Annotated[float, typer.Option(help="Time between frames [fs].")] = 100.0,
+    timestep_fs: Annotated[float, typer.Option(help="Time step, in fs.")] = 2.0,
+    frame_interval_fs: Annotated[float, typer.Option(help="Time between frames, in fs.")] = 100.0,
     seeds: Annotated[int, typer.Option(min=1, help="Runs with different initial velocities.")] = 1,
     seed: Annotated[
         list[int] | None, typer.Option(help="Seed of such a run, instead of 1, 2, ...; repeatable.")
@@ -42,9 +42,9 @@ def md(
         typer.Option(help="Nose-Hoover thermostat; with barostat; or neither, after the equilibration."),
     ] = "nvt",
     thermostat_chain: Annotated[int, typer.Option(help="Length of the Nose-Hoover chain.")] = 3,
-    thermostat_damping_fs: Annotated[float, typer.Option(help="Its relaxation time [fs].")] = 100.0,
-    pressure_bar: Annotated[float, typer.Option(help="Pressure of the barostat [bar].")] = 0.0,
-    barostat_damping_fs: Annotated[float, typer.Option(help="Its relaxation time [fs].")] = 1000.0,
+    thermostat_damping_fs: Annotated[float, typer.Option(help="Its relaxation time, in fs.")] = 100.0,
+    pressure_bar: Annotated[float, typer.Option(help="Pressure of the barostat, in bar.")] = 0.0,
+    barostat_damping_fs: Annotated[float, typer.Option(help="Its relaxation time, in fs.")] = 1000.0,
     supercell: Annotated[
         tuple[int, int, int] | None, typer.Option(help="Repeats of the cell, such as 1 2 2.")
     ] = None,

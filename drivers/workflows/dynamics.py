@@ -221,7 +221,7 @@ def _outcome(directory: Path, start: Atoms, specification: MDSpecification) -> d
     from hopkin.analysis.transport import analyze, write_tables
 
     trajectory = read_trajectory(directory / TRAJECTORY, timestep_fs=specification.timestep_fs)
-    transport = analyze(trajectory, specification.ion)
+    transport = analyze(trajectory, specification.ion, temperature_K=specification.temperature_K)
     write_tables(transport, directory)
     thermo = read_thermo(directory)
     produced = thermo["Time"] >= trajectory.times_ps[0]
