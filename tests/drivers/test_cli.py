@@ -48,7 +48,7 @@ def test_help(run: Run, words: list[str]) -> None:
     assert said.code == 0
     assert "Usage:" in said.out
     assert "--help" in said.out
-    assert " ." not in said.out  # [fs] would be swallowed as a style of rich
+    assert " . " not in said.out  # [fs] would be swallowed as a style of rich
     assert said.err == ""
 
 
