@@ -33,7 +33,7 @@ from hopkin.drivers.specification import (
         (MDSpecification, {"temperature_K": float("nan")}, r"temperature_K: .*received nan"),
         (MDSpecification, {"temperature_K": 300, "timestep_fs": 20}, r"timestep_fs: .*10, received 20"),
         (MDSpecification, {"temperature_K": 300, "seed": 0}, r"seed: .*received 0"),
-        (MDSpecification, {"temperature_K": 300, "ensemble": "npt"}, r"ensemble: .*'nvt' or 'nve'"),
+        (MDSpecification, {"temperature_K": 300, "ensemble": "nph"}, r"ensemble: .*'nvt', 'npt' or 'nve'"),
         (MDSpecification, {}, "temperature_K: Field required"),
         (MDSpecification, {"temperature_K": 300, "time": 5}, "time: Extra inputs are not permitted"),
     ],
