@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hopkin.analysis.arrhenius import LEAST_DIFFERENCE_K, Point, Prediction, fit_arrhenius
-from hopkin.analysis.conductivity import conductivity, ionic_charge
+from hopkin.analysis.conductivity import CHARGES, conductivity
 from hopkin.analysis.errors import AnalysisError
 
 ROOM_TEMPERATURE_K = 300.0
@@ -111,13 +111,15 @@ def _fit(points: Sequence[Point], results: Sequence[Mapping[str, Any]]) -> dict[
     }
 
 
-def _conductivity(room: Prediction, results: Sequence[Mapping[str, Any]]) -> float:
-    """Nernst-Einstein conductivity [S/cm], at the mean density of the runs."""
+def _conductivity(room: Prediction, results: Sequence[Mapping[str, Any]]) -> float | None:
+    """Nernst-Einstein conductivity [S/cm], at the mean density of the runs; None of unknown charges."""
+    if (ion := results[0]["ion"]) not in CHARGES:
+        return None
     densities = [result["n_ions"] / result["volume_A3"] for result in results]
     return conductivity(
         room.diffusivity,
         n_ions=1,
-        charge=ionic_charge(results[0]["ion"]),
+        charge=CHARGES[ion],
         volume=len(densities) / sum(densities),
         temperature=room.temperature,
     )

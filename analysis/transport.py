@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hopkin.analysis.arrays import FloatArray, frozen
-from hopkin.analysis.conductivity import conductivity, ionic_charge
+from hopkin.analysis.conductivity import CHARGES, conductivity
 from hopkin.analysis.density import SPACING_A, ion_density
 from hopkin.analysis.diffusion import (
     HOP_LENGTH_A,
@@ -48,7 +48,8 @@ class TransportResult:
     volume
         Mean volume of the cell [A^3].
     temperature
-        Temperature [K], None where it is not known: there are no conductivities then.
+        Temperature [K], None where it is not known: there are no conductivities then, nor of ions whose
+        charge is not known.
     times
         (n_frames,) times, or lags, from 0 [ps].
     msd_single_origin
@@ -137,12 +138,12 @@ class TransportResult:
         return self.windowed.diffusivity if by_blocks is None else by_blocks
 
     def _conductivity(self, diffusivity: float | None) -> float | None:
-        if diffusivity is None or self.temperature is None:
+        if diffusivity is None or self.temperature is None or self.ion not in CHARGES:
             return None
         return conductivity(
             diffusivity,
             n_ions=self.n_ions,
-            charge=ionic_charge(self.ion),
+            charge=CHARGES[self.ion],
             volume=self.volume,
             temperature=self.temperature,
         )

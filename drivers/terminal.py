@@ -362,10 +362,11 @@ def show_arrhenius(
         error = fit["activation_energy_interval_95"]
         interval = f" (95 %: {error[0]:.3f} to {error[1]:.3f})" if error else ""
         how = ", extrapolated" if fit["extrapolated"] else ""
+        sigma = fit["conductivity_300K_S_per_cm"]
+        conducts = "" if sigma is None else f", Nernst-Einstein {1000 * sigma:.3g} mS/cm"
         _console.print(
             f"{name}: Ea {fit['activation_energy_eV']:.3f} eV{interval}; at 300 K{how}:"
-            f" D {fit['diffusivity_300K_cm2_per_s']:.2e} cm^2/s, "
-            f"Nernst-Einstein {1000 * fit['conductivity_300K_S_per_cm']:.3g} mS/cm",
+            f" D {fit['diffusivity_300K_cm2_per_s']:.2e} cm^2/s{conducts}",
             markup=False,
         )
         if fit["excluded_temperatures_K"]:

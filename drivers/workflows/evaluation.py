@@ -157,14 +157,14 @@ def _answers(
 
 
 def _read(kept: Path) -> dict[int, dict[str, Any]]:
-    """Answers of an earlier run, without the line that was torn when it was killed."""
+    """Answers of an earlier run, without failures, which are tried again, and the line that was torn."""
     whole, newline, _ = kept.read_bytes().rpartition(b"\n") if kept.is_file() else (b"", b"", b"")
     if newline:
         os.truncate(kept, len(whole) + 1)
     else:
         kept.write_bytes(b"")
     lines = [json.loads(line) for line in whole.splitlines()]
-    return {line.pop("structure"): line for line in lines}
+    return {line.pop("structure"): line for line in lines if "error" not in line}
 
 
 def _batches(numbers: Sequence[int], labelled: Sequence[Labelled]) -> Iterator[list[int]]:

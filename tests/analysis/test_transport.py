@@ -177,6 +177,24 @@ def test_an_ion_that_is_not_there_is_refused(crystal: Trajectory) -> None:
         analyze(crystal, "Na")
 
 
+def test_ions_of_unknown_charge_have_no_conductivity_but_all_else(
+    random_walk: Callable[..., FloatArray],
+) -> None:
+    ions = random_walk(49, n_frames=501, n_atoms=30, diffusivity=0.3, interval=0.1)
+    known = moving(ions)
+    other = Trajectory(
+        times_ps=known.times_ps,
+        positions=known.positions,
+        cells=known.cells,
+        species=np.where(known.species == "Li", "Fe", known.species),
+    )
+    numbers = analyze(other, "Fe", temperature_K=600.0, r_max=4.0).as_dict()
+    same = analyze(known, "Li", temperature_K=600.0, r_max=4.0).as_dict()
+    assert numbers["conductivity_nernst_einstein_S_per_cm"] is None
+    assert same["conductivity_nernst_einstein_S_per_cm"] > 0
+    assert numbers["diffusivity_windowed_cm2_per_s"] == same["diffusivity_windowed_cm2_per_s"]
+
+
 def test_species_must_be_elements() -> None:
     with pytest.raises(TrajectoryError, match="not chemical symbols: Vac"):
         atomic_masses(["Li", "Vac"])
