@@ -20,7 +20,7 @@ from hopkin.analysis.diffusion import (
     log_log_slope,
 )
 from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.msd import collective_msd_tensor, drift, single_origin_msd, windowed_msd_tensor
+from hopkin.analysis.msd import collective_positions, drift, single_origin_msd, windowed_msd_tensor
 from hopkin.analysis.rdf import RadialDistribution, radial_distribution
 from hopkin.analysis.results import write_table
 from hopkin.analysis.sites import HopStatistics, hop_statistics
@@ -32,6 +32,7 @@ RDF_LEAST_FRAMES = 50  # a run too short for that many at this interval is sampl
 RDF_FRACTION = 0.4  # 30 to 50 ps of the 50 ps run of the protocol
 HOP_INTERVAL_PS = 0.05  # of the frames in which hops are looked for
 DIRECTIONS = ("xx", "yy", "zz")
+LEAST_SLOPE = 0.7  # of ln MSD against ln t, below which a fit without blocks is no diffusivity
 NOT_ASKED = Estimate(reason="not asked for")
 
 
@@ -122,9 +123,11 @@ class TransportResult:
             "n_blocks": self.block.n_blocks,
             **_estimate_fields("kinisi", self.posterior),
             **_estimate_fields("collective", self.collective),
-            "haven_ratio": _ratio(self.block.diffusivity, self.collective.diffusivity),
+            "diffusivity_tracer_reason": self._tracer_reason,
             "conductivity_nernst_einstein_S_per_cm": self._conductivity(self._tracer_diffusivity),
-            "conductivity_collective_S_per_cm": self._conductivity(self.collective.diffusivity),
+            "haven_ratio": _ratio(self.block.diffusivity, self._collective_diffusivity),
+            "conductivity_collective_S_per_cm": self._conductivity(self._collective_diffusivity),
+            "conductivity_collective_reason": self._collective_reason,
             "n_hops": self.windowed.n_hops,
             **self._hop_fields(),
             "log_log_slope": self.log_log_slope,
@@ -134,8 +137,38 @@ class TransportResult:
     @property
     def _tracer_diffusivity(self) -> float | None:
         """By blocks, or, where a run is too short for them, by the rule of He, Zhu and Mo [cm^2/s]."""
+        if self._tracer_reason:
+            return None
         by_blocks = self.block.diffusivity
         return self.windowed.diffusivity if by_blocks is None else by_blocks
+
+    @property
+    def _tracer_reason(self) -> str | None:
+        """Why there is neither: an MSD that bends, as that of caged ions, passes the gate of the rule."""
+        if self.block.diffusivity is not None:
+            return None
+        if (
+            self.windowed.reason is None
+            and self.log_log_slope is not None
+            and self.log_log_slope < LEAST_SLOPE
+        ):
+            return (
+                f"ln MSD grows as {self.log_log_slope:.2f} ln t, not 1, and the run is too short for blocks: "
+                f"no diffusivity below {LEAST_SLOPE}"
+            )
+        return self.windowed.reason
+
+    @property
+    def _collective_diffusivity(self) -> float | None:
+        return None if self._collective_reason else self.collective.diffusivity
+
+    @property
+    def _collective_reason(self) -> str | None:
+        """Why nothing follows from the collective diffusivity: there is none, or it may be zero."""
+        if self.collective.interval is None or self.collective.interval[0] > 0:
+            return self.collective.reason
+        low, high = self.collective.interval
+        return f"the 95 % interval of the collective diffusivity holds zero: {low:.2g} to {high:.2g} cm^2/s"
 
     def _conductivity(self, diffusivity: float | None) -> float | None:
         if diffusivity is None or self.temperature is None or self.ion not in CHARGES:
@@ -218,7 +251,7 @@ def analyze(
     windowed = frozen(np.maximum(np.einsum("tii->t", tensor), 0.0))
     of_species[ion] = windowed
     fit = fit_windowed(times, windowed, ions.shape[1], hop_length=hop_length)
-    together = ions.sum(axis=1, keepdims=True) / np.sqrt(ions.shape[1])
+    together = collective_positions(ions)
     blocks = choose_blocks(windowed, hop_length=hop_length)
     return TransportResult(
         ion=ion,
@@ -229,7 +262,7 @@ def analyze(
         msd_single_origin=frozen(single),
         msd_windowed=windowed,
         msd_tensor=tensor,
-        msd_collective=frozen(np.einsum("tii->t", collective_msd_tensor(ions))),
+        msd_collective=frozen(np.einsum("tii->t", windowed_msd_tensor(together))),
         msd_of_species=of_species,
         framework_msd=frozen(framework / max(1, int((~is_ion).sum()))),
         paper=fit_paper_protocol(times, single),

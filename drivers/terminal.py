@@ -355,6 +355,8 @@ def show_arrhenius(
             f"{row['temperature_K']:g}", *(_shown(row[name], 2) for name in numbers), escape(source)
         )
     _console.print(table)
+    for name, failure in arrhenius["failed"].items():
+        _console.print(f"left out, {failure}: {name}", markup=False, soft_wrap=True)
     for name, fit in ((name, arrhenius[name]) for name in ("paper", "weighted")):
         if fit["reason"]:
             _console.print(f"{name}: {fit['reason']}", markup=False)
