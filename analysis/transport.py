@@ -33,6 +33,22 @@ RDF_FRACTION = 0.4  # 30 to 50 ps of the 50 ps run of the protocol
 HOP_INTERVAL_PS = 0.05  # of the frames in which hops are looked for
 DIRECTIONS = ("xx", "yy", "zz")
 LEAST_SLOPE = 0.7  # of ln MSD against ln t, below which a fit without blocks is no diffusivity
+HOP_FIELDS = ("n_site_hops", "site_hops_per_ion_per_ps", "jump_diffusivity_cm2_per_s", "correlation_factor")
+ESTIMATES = ("block", "kinisi", "collective")
+TRANSPORT_FIELDS = (
+    *("n_ions", "time_ps", "volume_A3", "msd_A2_final", "diffusivity_cm2_per_s", "paper_fit_window_ps"),
+    *("paper_fit_rule", "diffusivity_windowed_cm2_per_s", "diffusivity_windowed_reason"),
+    *("windowed_fit_window_ps", "diffusivity_std", "diffusivity_tensor_cm2_per_s", "n_blocks"),
+    *(
+        f"diffusivity_{name}_{of}"
+        for name in ESTIMATES
+        for of in ("cm2_per_s", "std", "interval_95", "reason")
+    ),
+    *("diffusivity_tracer_reason", "conductivity_nernst_einstein_S_per_cm", "haven_ratio"),
+    *("conductivity_collective_S_per_cm", "conductivity_collective_reason", "n_hops", *HOP_FIELDS),
+    *("log_log_slope", "framework_msd_A2"),
+)
+"""Names of what :meth:`TransportResult.as_dict` returns."""
 NOT_ASKED = Estimate(reason="not asked for")
 
 
@@ -183,14 +199,7 @@ class TransportResult:
 
     def _hop_fields(self) -> dict[str, Any]:
         if self.hops is None:
-            return dict.fromkeys(
-                (
-                    "n_site_hops",
-                    "site_hops_per_ion_per_ps",
-                    "jump_diffusivity_cm2_per_s",
-                    "correlation_factor",
-                )
-            )
+            return dict.fromkeys(HOP_FIELDS)
         return {
             "n_site_hops": self.hops.n_hops,
             "site_hops_per_ion_per_ps": self.hops.rate,

@@ -296,6 +296,8 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
     }
     _show_runs(runs, columns, as_json=as_json)
     for _, result in () if as_json else runs:
+        if evidence := result.get("bulk_evidence"):
+            _console.print(evidence, markup=False)
         if evidence := result["evidence"]:
             _console.print(f"{result['failure']}: {evidence}", markup=False)
         if reason := result["diffusivity_windowed_reason"]:
@@ -398,7 +400,7 @@ def show_evaluation(run: tuple[RunDirectory, Mapping[str, Any]], *, as_json: boo
             name, *(_shown(value * factor if factor and value else value) for value, factor in values)
         )
     _console.print(table)
-    if result["element_offsets_eV"] is not None:
+    if result["energy_shifted_mae_eV_per_atom"] is not None:
         _console.print(
             "shifted: without the energies of the elements that fit the differences best", markup=False
         )
