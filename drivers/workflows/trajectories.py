@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hopkin.analysis.trajectory import Trajectory
 
 _FROM_DENSITY = "density"
-_TRAJECTORY = "trajectory*.dump*"
+_TRAJECTORIES = ("trajectory.dump.gz", "trajectory.dump")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,13 @@ def find_trajectories(
     for k, group in enumerate(groups):
         asked = _read(group[0] / "run.json")
         own = asked.get("specification", {})
-        files = tuple(sorted(group[0].glob(_TRAJECTORY))) if group[0].is_dir() else group
+        files = group
+        if group[0].is_dir():
+            files = tuple(file for name in _TRAJECTORIES if (file := group[0] / name).is_file())[:1]
         if not files:
-            raise SpecificationError(f"{group[0]} holds no {_TRAJECTORY}: it is no run of molecular dynamics")
+            raise SpecificationError(
+                f"{group[0]} holds no {' or '.join(_TRAJECTORIES)}: it is no run of molecular dynamics"
+            )
         runs.append(
             TrajectoryRun(
                 name=names[k],

@@ -99,6 +99,11 @@ def test_models_are_not_mixed_and_failed_runs_are_named(run: Run, runs: list[Pat
     assert "no Arrhenius fit over runs of more than one model: None, another" in said.err
 
 
+def test_what_a_killed_rewriting_left_is_no_trajectory(run: Run, runs: list[Path]) -> None:
+    (runs[0] / "trajectory.dump.part").write_bytes(b"torn")
+    assert json.loads(run("analyze", runs[0], "--json").out)["time_ps"] == pytest.approx(40.0)
+
+
 def test_one_run_directory_needs_no_options(run: Run, runs: list[Path], tmp_path: Path) -> None:
     said = run("analyze", runs[0], "--json", "--density", "--out", tmp_path / "tables")
     numbers = json.loads(said.out)
@@ -129,7 +134,7 @@ def test_hops_between_the_sites_of_a_structure(run: Run, runs: list[Path], tmp_p
         (["{0}", "--ion", "Na"], "no Na in the trajectory; it holds Li, S"),
         (["{0}", "--vibrations", "--out", "x"], "frame 0 has no velocities: dump vx vy vz as well"),
         (["{0}/trajectory.dump"], "the file counts steps but not time: pass timestep_fs"),
-        (["{0}/.."], "holds no trajectory*.dump*: it is no run of molecular dynamics"),
+        (["{0}/.."], "holds no trajectory.dump.gz or trajectory.dump: it is no run of molecular dynamics"),
     ],
 )
 def test_what_cannot_be_analysed_is_refused_with_one_sentence(
