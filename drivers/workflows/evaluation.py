@@ -13,7 +13,13 @@ import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
-from hopkin.analysis.labels import Difference, element_energies, errors_of, force_errors_by_element
+from hopkin.analysis.labels import (
+    Difference,
+    element_energies,
+    errors_of,
+    force_errors_by_element,
+    tells_elements_apart,
+)
 from hopkin.drivers.errors import ModelError, StructureError
 from hopkin.drivers.models import Model, fetch
 from hopkin.drivers.parity import own_results
@@ -133,7 +139,7 @@ def evaluate(path: Path, model: Model, root: Path, *, group: str | None = None, 
                 name: errors_of([d for d in differences if d.group == name], offsets) for name in groups
             },
             "elements": force_errors_by_element(differences),
-            "element_offsets_eV": offsets,
+            "element_offsets_eV": offsets if tells_elements_apart(differences) else None,
             "errors": failed,
             "failure": None,
         }
