@@ -11,8 +11,6 @@ ions move with the framework, whose drift is removed: they carry no current. Mur
 7, 177 (1982), doi:10.1016/0167-2738(82)90050-9.
 """
 
-from hopkin.analysis.errors import AnalysisError
-
 BOLTZMANN_EV_PER_K = 8.617333262e-5
 E_PER_A2_TO_S_PER_CM = 1.602176634e-19 * 1.0e24  # e [C] and A^-3 [cm^-3]
 CHARGES = {
@@ -30,19 +28,7 @@ CHARGES = {
     "Al": 3,
 }
 CHARGES |= {"F": -1, "Cl": -1, "Br": -1, "I": -1, "O": -2, "S": -2}
-
-
-def ionic_charge(ion: str) -> int:
-    """Formal charge of an ion [e].
-
-    Raises
-    ------
-    AnalysisError
-        If it is not known.
-    """
-    if ion not in CHARGES:
-        raise AnalysisError(f"the charge of {ion} ions is not known; known are {', '.join(CHARGES)}")
-    return CHARGES[ion]
+"""Formal charges of ions [e]; there are no conductivities of others, such as Fe, of more than one."""
 
 
 def conductivity(diffusivity: float, *, n_ions: int, charge: int, volume: float, temperature: float) -> float:

@@ -49,15 +49,27 @@ class Difference:
 def element_energies(differences: Sequence[Difference]) -> dict[str, float] | None:
     """Energy of each element [eV] that the model has more than the labels; None where the labels cannot tell.
 
-    They cannot where there are no more structures than elements: nothing of the error would be left.
+    They cannot where there are no more structures than elements: nothing of the error would be left. Where
+    :func:`tells_elements_apart` is not true they fit the structures, but none means anything alone.
     """
-    elements = sorted({symbol for d in differences for symbol in d.species.tolist()})
+    elements, fractions = _compositions(differences)
     if len(differences) <= len(elements):
         return None
-    fractions = np.array([[np.mean(d.species == element) for element in elements] for d in differences])
     per_atom = np.array([d.energy / len(d.species) for d in differences])
     energies = np.linalg.lstsq(fractions, per_atom)[0]
     return dict(zip(elements, energies.tolist(), strict=True))
+
+
+def tells_elements_apart(differences: Sequence[Difference]) -> bool:
+    """Whether the compositions determine an energy of each element, as those of one compound do not."""
+    elements, fractions = _compositions(differences)
+    return bool(np.linalg.matrix_rank(fractions) == len(elements))
+
+
+def _compositions(differences: Sequence[Difference]) -> tuple[list[str], FloatArray]:
+    """Return the elements, and (n_structures, n_elements) their fractions of the atoms."""
+    elements = sorted({symbol for d in differences for symbol in d.species.tolist()})
+    return elements, np.array([[np.mean(d.species == element) for element in elements] for d in differences])
 
 
 def errors_of(

@@ -126,22 +126,18 @@ def windowed_msd_tensor(positions: FloatArray) -> FloatArray:
     return frozen(tensor)
 
 
-def collective_msd_tensor(positions: FloatArray) -> FloatArray:
-    """Tensor of :func:`windowed_msd_tensor` of the sum of all displacements, per atom.
+def collective_positions(positions: FloatArray) -> FloatArray:
+    """(n_frames, 1, 3) sum of all positions over the root of their number [A].
 
-    Where the atoms move independently of one another it equals that of the atoms.
+    Its MSD is that of the sum of all displacements, per atom; where the atoms move independently of one
+    another it equals that of the atoms.
 
     Parameters
     ----------
     positions
         (n_frames, n_atoms, 3) unwrapped positions at equal time intervals [A].
-
-    Returns
-    -------
-    NDArray
-        (n_frames, 3, 3) tensors [A^2].
     """
-    return windowed_msd_tensor(positions.sum(axis=1, keepdims=True) / np.sqrt(positions.shape[1]))
+    return np.asarray(positions.sum(axis=1, keepdims=True) / np.sqrt(positions.shape[1]))
 
 
 def _batches(n_atoms: int) -> list[slice]:

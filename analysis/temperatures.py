@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hopkin.analysis.arrhenius import LEAST_DIFFERENCE_K, Point, Prediction, fit_arrhenius
-from hopkin.analysis.conductivity import conductivity, ionic_charge
+from hopkin.analysis.conductivity import CHARGES, conductivity
 from hopkin.analysis.errors import AnalysisError
 
 ROOM_TEMPERATURE_K = 300.0
@@ -21,29 +21,30 @@ def arrhenius_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Two fits: `paper`, unweighted, of the diffusivities of the paper protocol; `weighted`, of those by
     blocks with their errors, or, where a run is too short for blocks, of the windowed ones with the
-    error by the number of hops. What is extrapolated to 300 K says so.
+    error by the number of hops. Runs that failed are in neither. What is extrapolated to 300 K says so.
 
     Parameters
     ----------
     results
         One per run: fields of result.json with `temperature_K`, `ion`, `volume_A3`, and those of
-        :meth:`TransportResult.as_dict`.
+        :meth:`TransportResult.as_dict`; where known, `run`, its name, `model`, `model_sha256`, `failure`.
 
     Returns
     -------
     dict
-        `runs`, one row each; `paper` and `weighted`, the fits: all fields None but the `reason` where
-        one is impossible.
+        `runs`, one row each; `failed`, the failures of those left out, by name; `paper` and `weighted`,
+        the fits: all fields None but the `reason` where one is impossible.
 
     Raises
     ------
     AnalysisError
-        If a run has no temperature, all have the same, or they are of different ions or materials.
+        If a run has no temperature, all have the same, or they are of different ions, materials
+        or models.
     """
     temperatures: list[Any] = [result.get("temperature_K") for result in results]
     if None in temperatures:
         raise AnalysisError(f"run {temperatures.index(None) + 1} of {len(results)} has no temperature")
-    for name in ("ion", "material"):
+    for name in ("ion", "material", "model", "model_sha256"):
         if len(found := {str(result.get(name)) for result in results}) > 1:
             raise AnalysisError(
                 f"no Arrhenius fit over runs of more than one {name}: {', '.join(sorted(found))}"
@@ -53,12 +54,12 @@ def arrhenius_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             f"no Arrhenius fit: all {len(results)} runs are at {temperatures[0]:g} K; two different "
             "temperatures are needed"
         )
+    sound = [result for result in results if not result.get("failure")]
     paper = [
         Point(temperature=result["temperature_K"], diffusivity=result["diffusivity_cm2_per_s"])
-        for result in results
+        for result in sound
         if result["diffusivity_cm2_per_s"] is not None
     ]
-    rows = [_row(result) for result in results]
     weighted = [
         Point(
             temperature=row["temperature_K"],
@@ -66,26 +67,33 @@ def arrhenius_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             standard_error=row["diffusivity_std"],
             degrees_of_freedom=row["n_blocks"] - 1.0 if row["n_blocks"] else float("inf"),
         )
-        for row in rows
+        for row in map(_row, sound)
         if row["diffusivity_cm2_per_s"] is not None
     ]
-    return {"runs": rows, "paper": _fit(paper, results), "weighted": _fit(weighted, results)}
+    return {
+        "runs": [_row(result) for result in results],
+        "failed": {str(result.get("run")): result["failure"] for result in results if result.get("failure")},
+        "paper": _fit(paper, sound),
+        "weighted": _fit(weighted, sound),
+    }
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     """Pick the diffusivity of a run that its data support best."""
     by_blocks = result["diffusivity_block_cm2_per_s"] is not None
     source = "block" if by_blocks else "windowed"
-    value = result[f"diffusivity_{source}_cm2_per_s"]
+    reason = result["diffusivity_tracer_reason"]
+    value = None if reason else result[f"diffusivity_{source}_cm2_per_s"]
     return {
+        "run": result.get("run"),
         "temperature_K": result["temperature_K"],
         "diffusivity_paper_cm2_per_s": result["diffusivity_cm2_per_s"],
         "diffusivity_cm2_per_s": value,
-        "diffusivity_std": result["diffusivity_block_std"] if by_blocks else result["diffusivity_std"],
+        "diffusivity_std": None if reason else result[f"diffusivity{'_block' * by_blocks}_std"],
         "diffusivity_interval_95": result["diffusivity_block_interval_95"],
         "n_blocks": result["n_blocks"] if by_blocks else None,
         "source": None if value is None else {"block": "blocks", "windowed": "hop count"}[source],
-        "reason": result["diffusivity_windowed_reason"] if value is None else None,
+        "reason": reason,
     }
 
 
@@ -111,13 +119,15 @@ def _fit(points: Sequence[Point], results: Sequence[Mapping[str, Any]]) -> dict[
     }
 
 
-def _conductivity(room: Prediction, results: Sequence[Mapping[str, Any]]) -> float:
-    """Nernst-Einstein conductivity [S/cm], at the mean density of the runs."""
+def _conductivity(room: Prediction, results: Sequence[Mapping[str, Any]]) -> float | None:
+    """Nernst-Einstein conductivity [S/cm], at the mean density of the runs; None of unknown charges."""
+    if (ion := results[0]["ion"]) not in CHARGES:
+        return None
     densities = [result["n_ions"] / result["volume_A3"] for result in results]
     return conductivity(
         room.diffusivity,
         n_ions=1,
-        charge=ionic_charge(results[0]["ion"]),
+        charge=CHARGES[ion],
         volume=len(densities) / sum(densities),
         temperature=room.temperature,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hopkin.analysis.arrays import FloatArray, frozen
-from hopkin.analysis.conductivity import conductivity, ionic_charge
+from hopkin.analysis.conductivity import CHARGES, conductivity
 from hopkin.analysis.density import SPACING_A, ion_density
 from hopkin.analysis.diffusion import (
     HOP_LENGTH_A,
@@ -20,7 +20,7 @@ from hopkin.analysis.diffusion import (
     log_log_slope,
 )
 from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.msd import collective_msd_tensor, drift, single_origin_msd, windowed_msd_tensor
+from hopkin.analysis.msd import collective_positions, drift, single_origin_msd, windowed_msd_tensor
 from hopkin.analysis.rdf import RadialDistribution, radial_distribution
 from hopkin.analysis.results import write_table
 from hopkin.analysis.sites import HopStatistics, hop_statistics
@@ -32,6 +32,23 @@ RDF_LEAST_FRAMES = 50  # a run too short for that many at this interval is sampl
 RDF_FRACTION = 0.4  # 30 to 50 ps of the 50 ps run of the protocol
 HOP_INTERVAL_PS = 0.05  # of the frames in which hops are looked for
 DIRECTIONS = ("xx", "yy", "zz")
+LEAST_SLOPE = 0.7  # of ln MSD against ln t, below which a fit without blocks is no diffusivity
+HOP_FIELDS = ("n_site_hops", "site_hops_per_ion_per_ps", "jump_diffusivity_cm2_per_s", "correlation_factor")
+ESTIMATES = ("block", "kinisi", "collective")
+TRANSPORT_FIELDS = (
+    *("n_ions", "time_ps", "volume_A3", "msd_A2_final", "diffusivity_cm2_per_s", "paper_fit_window_ps"),
+    *("paper_fit_rule", "diffusivity_windowed_cm2_per_s", "diffusivity_windowed_reason"),
+    *("windowed_fit_window_ps", "diffusivity_std", "diffusivity_tensor_cm2_per_s", "n_blocks"),
+    *(
+        f"diffusivity_{name}_{of}"
+        for name in ESTIMATES
+        for of in ("cm2_per_s", "std", "interval_95", "reason")
+    ),
+    *("diffusivity_tracer_reason", "conductivity_nernst_einstein_S_per_cm", "haven_ratio"),
+    *("conductivity_collective_S_per_cm", "conductivity_collective_reason", "n_hops", *HOP_FIELDS),
+    *("log_log_slope", "framework_msd_A2"),
+)
+"""Names of what :meth:`TransportResult.as_dict` returns."""
 NOT_ASKED = Estimate(reason="not asked for")
 
 
@@ -48,7 +65,8 @@ class TransportResult:
     volume
         Mean volume of the cell [A^3].
     temperature
-        Temperature [K], None where it is not known: there are no conductivities then.
+        Temperature [K], None where it is not known: there are no conductivities then, nor of ions whose
+        charge is not known.
     times
         (n_frames,) times, or lags, from 0 [ps].
     msd_single_origin
@@ -121,9 +139,11 @@ class TransportResult:
             "n_blocks": self.block.n_blocks,
             **_estimate_fields("kinisi", self.posterior),
             **_estimate_fields("collective", self.collective),
-            "haven_ratio": _ratio(self.block.diffusivity, self.collective.diffusivity),
+            "diffusivity_tracer_reason": self._tracer_reason,
             "conductivity_nernst_einstein_S_per_cm": self._conductivity(self._tracer_diffusivity),
-            "conductivity_collective_S_per_cm": self._conductivity(self.collective.diffusivity),
+            "haven_ratio": _ratio(self.block.diffusivity, self._collective_diffusivity),
+            "conductivity_collective_S_per_cm": self._conductivity(self._collective_diffusivity),
+            "conductivity_collective_reason": self._collective_reason,
             "n_hops": self.windowed.n_hops,
             **self._hop_fields(),
             "log_log_slope": self.log_log_slope,
@@ -133,30 +153,53 @@ class TransportResult:
     @property
     def _tracer_diffusivity(self) -> float | None:
         """By blocks, or, where a run is too short for them, by the rule of He, Zhu and Mo [cm^2/s]."""
+        if self._tracer_reason:
+            return None
         by_blocks = self.block.diffusivity
         return self.windowed.diffusivity if by_blocks is None else by_blocks
 
+    @property
+    def _tracer_reason(self) -> str | None:
+        """Why there is neither: an MSD that bends, as that of caged ions, passes the gate of the rule."""
+        if self.block.diffusivity is not None:
+            return None
+        if (
+            self.windowed.reason is None
+            and self.log_log_slope is not None
+            and self.log_log_slope < LEAST_SLOPE
+        ):
+            return (
+                f"ln MSD grows as {self.log_log_slope:.2f} ln t, not 1, and the run is too short for blocks: "
+                f"no diffusivity below {LEAST_SLOPE}"
+            )
+        return self.windowed.reason
+
+    @property
+    def _collective_diffusivity(self) -> float | None:
+        return None if self._collective_reason else self.collective.diffusivity
+
+    @property
+    def _collective_reason(self) -> str | None:
+        """Why nothing follows from the collective diffusivity: there is none, or it may be zero."""
+        if self.collective.interval is None or self.collective.interval[0] > 0:
+            return self.collective.reason
+        low, high = self.collective.interval
+        return f"the 95 % interval of the collective diffusivity holds zero: {low:.2g} to {high:.2g} cm^2/s"
+
     def _conductivity(self, diffusivity: float | None) -> float | None:
-        if diffusivity is None or self.temperature is None:
+        if diffusivity is None or self.temperature is None or self.ion not in CHARGES:
             return None
         return conductivity(
             diffusivity,
             n_ions=self.n_ions,
-            charge=ionic_charge(self.ion),
+            charge=CHARGES[self.ion],
             volume=self.volume,
             temperature=self.temperature,
         )
 
     def _hop_fields(self) -> dict[str, Any]:
         if self.hops is None:
-            return dict.fromkeys(
-                (
-                    "n_site_hops",
-                    "site_hops_per_ion_per_ps",
-                    "jump_diffusivity_cm2_per_s",
-                    "correlation_factor",
-                )
-            )
+            return dict.fromkeys(HOP_FIELDS)
         return {
             "n_site_hops": self.hops.n_hops,
             "site_hops_per_ion_per_ps": self.hops.rate,
@@ -217,7 +260,7 @@ def analyze(
     windowed = frozen(np.maximum(np.einsum("tii->t", tensor), 0.0))
     of_species[ion] = windowed
     fit = fit_windowed(times, windowed, ions.shape[1], hop_length=hop_length)
-    together = ions.sum(axis=1, keepdims=True) / np.sqrt(ions.shape[1])
+    together = collective_positions(ions)
     blocks = choose_blocks(windowed, hop_length=hop_length)
     return TransportResult(
         ion=ion,
@@ -228,7 +271,7 @@ def analyze(
         msd_single_origin=frozen(single),
         msd_windowed=windowed,
         msd_tensor=tensor,
-        msd_collective=frozen(np.einsum("tii->t", collective_msd_tensor(ions))),
+        msd_collective=frozen(np.einsum("tii->t", windowed_msd_tensor(together))),
         msd_of_species=of_species,
         framework_msd=frozen(framework / max(1, int((~is_ion).sum()))),
         paper=fit_paper_protocol(times, single),

@@ -93,7 +93,7 @@ def choose_blocks(msd: FloatArray, *, hop_length: float = HOP_LENGTH_A) -> Block
     if msd[first] < gate or last == 0:
         return f"the MSD does not reach {2 * gate:.3g} A^2"
     last = max(last, first + MIN_FIT_POINTS - 1)
-    n = min(MOST_BLOCKS, (len(msd) - 1) // (2 * last))
+    n = min(MOST_BLOCKS, len(msd) // (2 * last + 1))  # so that half a block holds the lag `last`
     if n < LEAST_BLOCKS:
         return (
             f"the MSD takes {last} frames to reach {msd[last]:.3g} A^2: the {len(msd)} frames of the run "

@@ -296,6 +296,8 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
     }
     _show_runs(runs, columns, as_json=as_json)
     for _, result in () if as_json else runs:
+        if evidence := result.get("bulk_evidence"):
+            _console.print(evidence, markup=False)
         if evidence := result["evidence"]:
             _console.print(f"{result['failure']}: {evidence}", markup=False)
         if reason := result["diffusivity_windowed_reason"]:
@@ -355,6 +357,8 @@ def show_arrhenius(
             f"{row['temperature_K']:g}", *(_shown(row[name], 2) for name in numbers), escape(source)
         )
     _console.print(table)
+    for name, failure in arrhenius["failed"].items():
+        _console.print(f"left out, {failure}: {name}", markup=False, soft_wrap=True)
     for name, fit in ((name, arrhenius[name]) for name in ("paper", "weighted")):
         if fit["reason"]:
             _console.print(f"{name}: {fit['reason']}", markup=False)
@@ -362,10 +366,11 @@ def show_arrhenius(
         error = fit["activation_energy_interval_95"]
         interval = f" (95 %: {error[0]:.3f} to {error[1]:.3f})" if error else ""
         how = ", extrapolated" if fit["extrapolated"] else ""
+        sigma = fit["conductivity_300K_S_per_cm"]
+        conducts = "" if sigma is None else f", Nernst-Einstein {1000 * sigma:.3g} mS/cm"
         _console.print(
             f"{name}: Ea {fit['activation_energy_eV']:.3f} eV{interval}; at 300 K{how}:"
-            f" D {fit['diffusivity_300K_cm2_per_s']:.2e} cm^2/s, "
-            f"Nernst-Einstein {1000 * fit['conductivity_300K_S_per_cm']:.3g} mS/cm",
+            f" D {fit['diffusivity_300K_cm2_per_s']:.2e} cm^2/s{conducts}",
             markup=False,
         )
         if fit["excluded_temperatures_K"]:
@@ -395,7 +400,7 @@ def show_evaluation(run: tuple[RunDirectory, Mapping[str, Any]], *, as_json: boo
             name, *(_shown(value * factor if factor and value else value) for value, factor in values)
         )
     _console.print(table)
-    if result["element_offsets_eV"] is not None:
+    if result["energy_shifted_mae_eV_per_atom"] is not None:
         _console.print(
             "shifted: without the energies of the elements that fit the differences best", markup=False
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hopkin.drivers.errors import HopkinError, ModelError
+from hopkin.drivers.errors import HopkinError, MachineError, ModelError
 
 _TAIL_LINES = 3
 
@@ -30,6 +30,8 @@ def call(python: Path, task: str, **arguments: Any) -> Any:
     ------
     ModelError
         when the task fails; the message is its error's
+    MachineError
+        when the interpreter ends without an answer: killed, out of memory, or its environment is broken
     """
     with tempfile.TemporaryDirectory(prefix="hopkin-worker-") as scratch:
         asked, said = Path(scratch) / "asked.json", Path(scratch) / "said.json"
@@ -47,7 +49,7 @@ def call(python: Path, task: str, **arguments: Any) -> Any:
         raise ModelError(answer["error"])
     if "result" not in answer:
         tail = " ".join(ended.stderr.splitlines()[-_TAIL_LINES:])
-        raise ModelError(f"its Python ended with exit code {ended.returncode}: {tail}")
+        raise MachineError(f"the model's Python ended with exit code {ended.returncode}: {tail}")
     return answer["result"]
 
 

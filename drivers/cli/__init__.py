@@ -42,6 +42,7 @@ def _options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+    logging.getLogger("hopkin").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections import ChainMap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +43,10 @@ _THERMO_PER_FRAME = 2
 _SITE_RADIUS_A = 1.5  # half a hop: an ion that stays within it has not left its site
 _LEAST_TIME_FROZEN_PS = 10.0  # before that, an ion that has not hopped says nothing
 
-# Fields of a result whose trajectory diverged, or was given up.
-_NO_TRAJECTORY = (
+# Fields of a result, beside those of its transport, that are None where the run diverged or was given up.
+_OF_A_WHOLE_RUN = (
     *("resumed_at_step", "ns_per_day", "temperature_mean_K", "energy_drift_eV_per_atom_per_ps"),
     *("pressure_mean_bar", "volume_mean_A3"),
-    *("n_ions", "time_ps", "msd_A2_final", "diffusivity_cm2_per_s", "diffusivity_windowed_cm2_per_s"),
-    *("diffusivity_windowed_reason", "diffusivity_std", "n_hops", "log_log_slope", "framework_msd_A2"),
 )
 
 _logger = logging.getLogger(__name__)
@@ -66,6 +65,8 @@ def run_md(
 
     A torn run goes on from its last restart file, and ends as it would have ended undisturbed.
     """
+    from hopkin.analysis.transport import TRANSPORT_FIELDS
+
     require_ion(structure.atoms, specification.ion)
     schedule = _schedule(specification)
     repeats = _repeats(structure.atoms, specification)
@@ -84,7 +85,9 @@ def run_md(
     }
 
     def work(directory: Path) -> dict[str, Any]:
-        start = supercell(_relaxed(structure.atoms, model, specification, directory, say=say), repeats)
+        relaxed, relaxation = _relaxed(structure.atoms, model, specification, directory, say=say)
+        facts.update(relaxation)
+        start = supercell(relaxed, repeats)
         result = facts | _simulate(structure, start, model, specification, schedule, directory, say=say)
         say("analysing the trajectory")
         result |= _outcome(directory, start, specification)
@@ -105,7 +108,7 @@ def run_md(
             "source": structure.source,
             "structure": fingerprint(structure.atoms),
         },
-        diverged=facts | dict.fromkeys(_NO_TRAJECTORY),
+        diverged=ChainMap(facts, dict.fromkeys(_OF_A_WHOLE_RUN + TRANSPORT_FIELDS)),  # facts grow by `work`
         verify=verify,
         say=say,
     )
@@ -146,13 +149,14 @@ def _repeats(atoms: Atoms, specification: MDSpecification) -> Repeats:
 
 def _relaxed(
     atoms: Atoms, model: Model, specification: MDSpecification, directory: Path, *, say: Say
-) -> Atoms:
+) -> tuple[Atoms, dict[str, Any]]:
+    """Return the crystal to start from, and what its result says of the relaxation."""
     if not specification.relax:
-        return atoms
+        return atoms, {}
     relaxed = relax_bulk(atoms, model, directory, specification, say=say)
     if relaxed.evidence:
         _logger.warning("%s: %s", directory, relaxed.evidence)
-    return relaxed.atoms
+    return relaxed.atoms, {**relaxed.facts, "bulk_evidence": relaxed.evidence}
 
 
 def _simulate(

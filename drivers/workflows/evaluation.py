@@ -13,7 +13,13 @@ import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
-from hopkin.analysis.labels import Difference, element_energies, errors_of, force_errors_by_element
+from hopkin.analysis.labels import (
+    Difference,
+    element_energies,
+    errors_of,
+    force_errors_by_element,
+    tells_elements_apart,
+)
 from hopkin.drivers.errors import ModelError, StructureError
 from hopkin.drivers.models import Model, fetch
 from hopkin.drivers.parity import own_results
@@ -133,7 +139,7 @@ def evaluate(path: Path, model: Model, root: Path, *, group: str | None = None, 
                 name: errors_of([d for d in differences if d.group == name], offsets) for name in groups
             },
             "elements": force_errors_by_element(differences),
-            "element_offsets_eV": offsets,
+            "element_offsets_eV": offsets if tells_elements_apart(differences) else None,
             "errors": failed,
             "failure": None,
         }
@@ -157,14 +163,14 @@ def _answers(
 
 
 def _read(kept: Path) -> dict[int, dict[str, Any]]:
-    """Answers of an earlier run, without the line that was torn when it was killed."""
+    """Answers of an earlier run, without failures, which are tried again, and the line that was torn."""
     whole, newline, _ = kept.read_bytes().rpartition(b"\n") if kept.is_file() else (b"", b"", b"")
     if newline:
         os.truncate(kept, len(whole) + 1)
     else:
         kept.write_bytes(b"")
     lines = [json.loads(line) for line in whole.splitlines()]
-    return {line.pop("structure"): line for line in lines}
+    return {line.pop("structure"): line for line in lines if "error" not in line}
 
 
 def _batches(numbers: Sequence[int], labelled: Sequence[Labelled]) -> Iterator[list[int]]:

@@ -20,7 +20,8 @@ _HOT_FACTOR = 2.0  # thermal fluctuations of even a few atoms stay below it
 _THERMOSTAT_TOLERANCE = 0.1  # of the temperature, beside its statistical error
 _STANDARD_ERRORS = 4.0
 _LEAST_RELAXATION_TIMES = 10.0  # of the thermostat, before it is judged
-_LEAST_ROWS = 10
+_KEPT_RELAXATION_TIMES = 20.0  # over which the temperature is averaged while it runs
+_LEAST_ROWS = 20
 _KEPT_RESTARTS = 3
 _STATE_HEADER_LINES, _N_ATOMS_LINE = 9, 3
 
@@ -45,14 +46,14 @@ class Monitor:
             start.positions, start.cell.array, start.get_chemical_symbols(), specification.ion
         )
         self._read_bytes = 0
-        self._rows: deque[tuple[float, float]] = deque(maxlen=2 * _LEAST_ROWS)  # time [ps], temperature [K]
+        self._rows: deque[tuple[float, float]] = deque()  # the last: time [ps], temperature [K]
         self._first: tuple[int, float] | None = None  # step, and when it was done
         self._looked_at = -1
 
     def __call__(self) -> None:
         """Say how far the run is; stop it where it is hopeless."""
         if rows := self._new_rows():
-            self._rows.extend((row[1], row[2]) for row in rows)
+            self._keep(rows)
             self._say_progress(int(rows[-1][0]))
             self._check_temperature()
             with suppress(FileNotFoundError):  # LAMMPS keeps the last two
@@ -70,6 +71,15 @@ class Monitor:
         self._read_bytes += len(whole + newline)
         return [row for line in whole.decode(errors="replace").splitlines() if (row := thermo_row(line))]
 
+    def _keep(self, rows: list[list[float]]) -> None:
+        """Add rows, each step once (a piece of the run begins where the last ended); drop those too old."""
+        for _, time_ps, temperature, *_ in rows:
+            if not self._rows or time_ps > self._rows[-1][0]:
+                self._rows.append((time_ps, temperature))
+        kept_ps = _KEPT_RELAXATION_TIMES * self._specification.thermostat_damping_fs / 1000
+        while len(self._rows) > _LEAST_ROWS and self._rows[-1][0] - self._rows[1][0] >= kept_ps:
+            self._rows.popleft()
+
     def _say_progress(self, step: int) -> None:
         now = time.monotonic()
         first_step, began = self._first = self._first or (step, now)
@@ -86,7 +96,7 @@ class Monitor:
 
     def _check_temperature(self) -> None:
         times, temperatures = np.array(self._rows).T
-        if len(times) == self._rows.maxlen:
+        if len(times) >= _LEAST_ROWS:
             found = judge_temperature(
                 temperatures,
                 self._specification,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hopkin.analysis.trajectory import Trajectory
 
 _FROM_DENSITY = "density"
-_TRAJECTORY = "trajectory*.dump*"
+_TRAJECTORIES = ("trajectory.dump.gz", "trajectory.dump")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,9 @@ class TrajectoryRun:
     timestep_fs: float | None
     frame_interval_fs: float | None
     material: str | None = None
+    model: str | None = None
+    model_sha256: str | None = None
+    failure: str | None = None
 
 
 def find_trajectories(
@@ -51,12 +54,14 @@ def find_trajectories(
 ) -> list[TrajectoryRun]:
     """Tell runs apart: every run directory is one, and so is every file where each has a temperature.
 
-    A run directory says its ion, temperature and time step in run.json; what is passed goes before.
+    A run directory says its ion, temperature and time step in run.json; what is passed goes before. Names
+    that coincide get that of the folder before them.
 
     Raises
     ------
     SpecificationError
-        If files and directories are mixed, or temperatures do not match the runs.
+        If files and directories are mixed, temperatures do not match the runs, or one is given
+        twice.
     """
     directories = [path for path in paths if path.is_dir()]
     if directories and len(directories) < len(paths):
@@ -67,29 +72,41 @@ def find_trajectories(
         raise SpecificationError(
             f"{len(temperatures)} temperatures for {len(groups)} run(s): pass one -T for each, or none"
         )
+    places = [group[0].resolve() for group in groups]
+    names = [place.name for place in places]
+    if len(set(names)) < len(names):
+        names = [f"{place.parent.name}-{place.name}" for place in places]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise SpecificationError(f"two runs are named {twice}: give each once, or rename a folder")
     runs = []
     for k, group in enumerate(groups):
-        asked = _asked(group[0]) if group[0].is_dir() else {}
+        asked = _read(group[0] / "run.json")
         own = asked.get("specification", {})
-        files = tuple(sorted(group[0].glob(_TRAJECTORY))) if group[0].is_dir() else group
+        files = group
+        if group[0].is_dir():
+            files = tuple(file for name in _TRAJECTORIES if (file := group[0] / name).is_file())[:1]
         if not files:
-            raise SpecificationError(f"{group[0]} holds no {_TRAJECTORY}: it is no run of molecular dynamics")
+            raise SpecificationError(
+                f"{group[0]} holds no {' or '.join(_TRAJECTORIES)}: it is no run of molecular dynamics"
+            )
         runs.append(
             TrajectoryRun(
-                name=group[0].resolve().name,
+                name=names[k],
                 files=files,
                 ion=ion or own.get("ion"),
                 temperature_K=temperatures[k] if temperatures else own.get("temperature_K"),
                 timestep_fs=timestep_fs if timestep_fs or frame_interval_fs else own.get("timestep_fs"),
                 frame_interval_fs=frame_interval_fs,
                 material=asked.get("material"),
+                model=own.get("model"),
+                model_sha256=asked.get("model_sha256"),
+                failure=_read(group[0] / "result.json").get("failure"),
             )
         )
     return runs
 
 
-def _asked(directory: Path) -> dict[str, Any]:
-    file = directory / "run.json"
+def _read(file: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     return content
 
@@ -121,7 +138,16 @@ def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> di
                 _write_density(trajectory, ion, folder)
             if options.vibrations:
                 _write_vibrations(trajectory, folder)
-    return {"material": run.material, "ion": ion, "temperature_K": run.temperature_K, **result.as_dict()}
+    return {
+        "run": run.name,
+        "material": run.material,
+        "model": run.model,
+        "model_sha256": run.model_sha256,
+        "ion": ion,
+        "temperature_K": run.temperature_K,
+        **result.as_dict(),
+        "failure": run.failure,
+    }
 
 
 def _sites(source: str, trajectory: "Trajectory", ion: str) -> "FloatArray":

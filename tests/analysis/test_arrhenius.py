@@ -133,7 +133,7 @@ def result(temperature: float, **other: Any) -> dict[str, Any]:
         "diffusivity_cm2_per_s": 2.0 * value, "diffusivity_block_cm2_per_s": value,
         "diffusivity_block_std": 0.1 * value, "diffusivity_block_interval_95": [0.7 * value, 1.3 * value],
         "n_blocks": 6, "diffusivity_windowed_cm2_per_s": 1.1 * value, "diffusivity_std": 0.2 * value,
-        "diffusivity_windowed_reason": None, **other,
+        "diffusivity_tracer_reason": None, **other,
     }  # fmt: skip
 
 
@@ -161,12 +161,38 @@ def test_a_protocol_that_cannot_be_fitted_says_why() -> None:
     assert table["weighted"]["activation_energy_eV"] == pytest.approx(ENERGY)
 
 
+def test_failed_runs_are_left_out_by_name() -> None:
+    """A melt at the highest temperature, ten times too fast, would raise the energy."""
+    melt = result(1500.0, run="li-1500K", failure="melted") | {
+        name: 10 * diffusivity(1500.0)
+        for name in ("diffusivity_cm2_per_s", "diffusivity_block_cm2_per_s", "diffusivity_block_std")
+    }
+    table = arrhenius_table([result(800.0), result(1200.0), melt])
+    assert table["failed"] == {"li-1500K": "melted"}
+    for fit in (table["paper"], table["weighted"]):
+        assert fit["activation_energy_eV"] == pytest.approx(ENERGY)
+        assert fit["temperatures_K"] == [800.0, 1200.0]
+
+
+def test_a_diffusivity_that_is_withheld_is_no_point() -> None:
+    caged = result(500.0, **NO_BLOCKS, diffusivity_tracer_reason="ln MSD grows as 0.37 ln t")
+    table = arrhenius_table([caged, result(800.0), result(1200.0)])
+    assert table["weighted"]["temperatures_K"] == [800.0, 1200.0]
+    assert table["runs"][0]["diffusivity_cm2_per_s"] is None
+    assert table["runs"][0]["reason"] == "ln MSD grows as 0.37 ln t"
+
+
 @pytest.mark.parametrize(
     ("results", "message"),
     [
         ([result(800.0), result(800.4)], "all 2 runs are at 800 K; two different temperatures are needed"),
         ([result(800.0), result(900.0, ion="Na")], "over runs of more than one ion: Li, Na"),
         ([result(800.0), result(900.0, material="X")], "over runs of more than one material: Li6PS5Cl, X"),
+        ([result(800.0, model="a"), result(900.0, model="b")], "over runs of more than one model: a, b"),
+        (
+            [result(800.0, model_sha256="0a"), result(900.0, model_sha256="1b")],
+            "over runs of more than one model_sha256: 0a, 1b",
+        ),
         ([result(800.0), result(900.0) | {"temperature_K": None}], "run 2 of 2 has no temperature"),
     ],
 )

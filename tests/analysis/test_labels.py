@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from ase import units
 
-from hopkin.analysis.labels import Difference, element_energies, errors_of, force_errors_by_element
+from hopkin.analysis.labels import (
+    Difference,
+    element_energies,
+    errors_of,
+    force_errors_by_element,
+    tells_elements_apart,
+)
 
 OFFSETS = {"Li": -0.7, "O": 1.3, "P": 0.2}
 ELEMENTS = tuple(OFFSETS)
@@ -46,6 +52,20 @@ def test_too_few_structures_for_their_elements() -> None:
     made = differences(3, noise=1)
     assert element_energies(made) is None
     assert errors_of(made, None)["energy_shifted_mae_eV_per_atom"] is None
+
+
+def test_one_composition_does_not_tell_its_elements_apart() -> None:
+    """One number is found for the compound, however it is shared out."""
+    species = np.array(["Li", "Li", "O"])
+    made = [
+        Difference(
+            group="all", species=np.tile(species, n), energy=0.9 * n, forces=np.zeros((3 * n, 3)), stress=None
+        )
+        for n in range(1, 6)
+    ]
+    assert not tells_elements_apart(made)
+    assert tells_elements_apart(differences(20, noise=0))
+    assert errors_of(made, element_energies(made))["energy_shifted_mae_eV_per_atom"] == pytest.approx(0)
 
 
 def test_no_stress_no_error_of_the_stress() -> None:

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.frames import unwrap
 from hopkin.analysis.msd import (
-    collective_msd_tensor,
+    collective_positions,
     drift,
     single_origin_msd,
     windowed_msd,
@@ -81,12 +81,15 @@ def test_the_tensor_holds_all_products_of_displacements(random_walk: Walk) -> No
 def test_ions_that_move_as_one_have_n_times_the_collective_msd(random_walk: Walk) -> None:
     one = random_walk(9, n_frames=40, n_atoms=1, diffusivity=0.3, interval=0.1)
     together = frozen(np.repeat(one, 5, axis=1))
-    assert_allclose(collective_msd_tensor(together), 5.0 * windowed_msd_tensor(together), **EXACT)
+    assert_allclose(
+        windowed_msd_tensor(collective_positions(together)), 5.0 * windowed_msd_tensor(together), **EXACT
+    )
 
 
 def test_ions_that_exchange_places_carry_no_current(random_walk: Walk) -> None:
     one = random_walk(10, n_frames=40, n_atoms=1, diffusivity=0.3, interval=0.1)
-    assert_allclose(collective_msd_tensor(frozen(np.concatenate([one, -one], axis=1))), 0.0, atol=1e-12)
+    opposite = frozen(np.concatenate([one, -one], axis=1))
+    assert_allclose(collective_positions(opposite), 0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("msd", [single_origin_msd, windowed_msd])

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from hopkin.analysis.arrays import FloatArray, frozen
-from hopkin.analysis.conductivity import conductivity, ionic_charge
+from hopkin.analysis.conductivity import conductivity
 from hopkin.analysis.density import find_sites, ion_density, write_cube
 from hopkin.analysis.errors import AnalysisError
 from hopkin.analysis.sites import hop_statistics, repeat_sites, site_of_ions
@@ -140,6 +140,3 @@ def test_the_nernst_einstein_conductivity_in_si_units() -> None:
     assert conductivity(1e-6, n_ions=20, charge=2, volume=1000.0, temperature=300.0) == pytest.approx(
         4 * found
     )
-    assert ionic_charge("Na") == 1
-    with pytest.raises(AnalysisError, match="the charge of Xe ions is not known; known are Li, Na"):
-        ionic_charge("Xe")

@@ -12,7 +12,7 @@ from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.msd import windowed_msd
 from hopkin.analysis.results import read_table
 from hopkin.analysis.trajectory import Trajectory, atomic_masses, read_trajectory
-from hopkin.analysis.transport import TransportResult, analyze, write_tables
+from hopkin.analysis.transport import TRANSPORT_FIELDS, TransportResult, analyze, write_tables
 
 DESIGN_FIELDS = {
     "n_ions", "time_ps", "msd_A2_final", "diffusivity_cm2_per_s", "diffusivity_windowed_cm2_per_s",
@@ -57,7 +57,8 @@ def test_the_drift_of_the_crystal_is_no_diffusion(result: TransportResult) -> No
 
 
 def test_the_names_of_the_design_are_all_there(result: TransportResult) -> None:
-    assert set(result.as_dict()) > DESIGN_FIELDS
+    assert set(TRANSPORT_FIELDS) > DESIGN_FIELDS
+    assert sorted(result.as_dict()) == sorted(TRANSPORT_FIELDS)
 
 
 def test_the_diffusivity_by_blocks_holds_the_truth(result: TransportResult) -> None:
@@ -96,6 +97,21 @@ def test_pairs_of_ions_have_a_haven_ratio_of_one_half(random_walk: Callable[...,
     error = np.std(ratios, ddof=1) / np.sqrt(len(ratios))
     assert error < 0.1
     assert np.mean(ratios) == pytest.approx(0.5, abs=3 * error)
+
+
+def test_nothing_follows_from_a_collective_diffusivity_that_may_be_zero(
+    random_walk: Callable[..., FloatArray],
+) -> None:
+    """Ions of which every other one goes the opposite way: they diffuse, and carry no current."""
+    half = random_walk(50, n_frames=2001, n_atoms=10, diffusivity=0.3, interval=0.1)
+    jitter = np.random.default_rng(51).normal(scale=0.1, size=(2001, 20, 3))
+    opposite = np.concatenate([half, -half], axis=1) + jitter
+    numbers = analyze(moving(opposite), "Li", temperature_K=600.0, r_max=4.0).as_dict()
+    assert numbers["conductivity_nernst_einstein_S_per_cm"] > 0
+    assert numbers["diffusivity_collective_interval_95"][0] < 0
+    assert numbers["haven_ratio"] is None
+    assert numbers["conductivity_collective_S_per_cm"] is None
+    assert "interval of the collective diffusivity holds zero" in numbers["conductivity_collective_reason"]
 
 
 def test_the_tensor_tells_a_channel_from_the_bulk(random_walk: Callable[..., FloatArray]) -> None:
@@ -177,6 +193,24 @@ def test_an_ion_that_is_not_there_is_refused(crystal: Trajectory) -> None:
         analyze(crystal, "Na")
 
 
+def test_ions_of_unknown_charge_have_no_conductivity_but_all_else(
+    random_walk: Callable[..., FloatArray],
+) -> None:
+    ions = random_walk(49, n_frames=501, n_atoms=30, diffusivity=0.3, interval=0.1)
+    known = moving(ions)
+    other = Trajectory(
+        times_ps=known.times_ps,
+        positions=known.positions,
+        cells=known.cells,
+        species=np.where(known.species == "Li", "Fe", known.species),
+    )
+    numbers = analyze(other, "Fe", temperature_K=600.0, r_max=4.0).as_dict()
+    same = analyze(known, "Li", temperature_K=600.0, r_max=4.0).as_dict()
+    assert numbers["conductivity_nernst_einstein_S_per_cm"] is None
+    assert same["conductivity_nernst_einstein_S_per_cm"] > 0
+    assert numbers["diffusivity_windowed_cm2_per_s"] == same["diffusivity_windowed_cm2_per_s"]
+
+
 def test_species_must_be_elements() -> None:
     with pytest.raises(TrajectoryError, match="not chemical symbols: Vac"):
         atomic_masses(["Li", "Vac"])
@@ -212,9 +246,12 @@ def test_lgps_at_600_kelvin_diffuses_as_published(lgps: Trajectory) -> None:
 def test_argyrodite_at_500_kelvin(shared_data: Path) -> None:
     """Li6PS5Cl with S and Cl exchanged: the ions pass the gate, the framework stays."""
     files = sorted((shared_data / "aimd" / "Li6PS5Cl_500K_100p").glob("run*_XDATCAR.gz"))
-    numbers = analyze(read_trajectory(files, frame_interval_fs=100.0), "Li").as_dict()
+    trajectory = read_trajectory(files, frame_interval_fs=100.0)
+    numbers = analyze(trajectory, "Li", temperature_K=500.0).as_dict()
     assert numbers["time_ps"] == pytest.approx(69.9)
     assert numbers["n_ions"] == 192
     assert 1e-6 < numbers["diffusivity_windowed_cm2_per_s"] < 1e-5
     assert 0.0 < numbers["diffusivity_std"] < numbers["diffusivity_windowed_cm2_per_s"]
     assert numbers["framework_msd_A2"] < 1.0
+    assert numbers["conductivity_nernst_einstein_S_per_cm"] is None  # the ions stay in their cages
+    assert numbers["diffusivity_tracer_reason"].startswith("ln MSD grows as 0.46 ln t, not 1")

@@ -74,6 +74,18 @@ def test_a_run_too_short_for_blocks_says_so(slope: float, reason: str) -> None:
         raise ValueError(estimate.reason)
 
 
+@pytest.mark.parametrize("n_frames", [63, 101, 181, 200])
+def test_the_window_of_a_block_holds_the_growth_it_is_chosen_for(n_frames: int) -> None:
+    """By half a block the MSD has passed a^2/2 = 4.5 A^2 and grown by as much."""
+    msd = np.arange(n_frames, dtype=np.float64)
+    blocks = choose_blocks(msd)
+    assert isinstance(blocks, Blocks)
+    fitted = msd[: blocks.n_frames][blocks.window]
+    assert fitted[0] >= 4.5
+    assert fitted[-1] - fitted[0] >= 4.5
+    assert blocks.n * blocks.n_frames <= n_frames
+
+
 def test_the_posterior_of_kinisi_is_the_generalised_least_squares_line(random_walk: Walk) -> None:
     """An oracle without sampling: for independent walkers, the covariance of an MSD is known.
 

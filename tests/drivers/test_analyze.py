@@ -75,6 +75,35 @@ def test_files_with_a_temperature_each_are_runs_of_their_own(run: Run, tmp_path:
     assert json.loads(said.out)["weighted"]["activation_energy_eV"] == pytest.approx(ENERGY, abs=0.15)
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(run: Run, tmp_path: Path) -> None:
+    files = []
+    for t in (800, 1100):
+        (tmp_path / f"{t}K").mkdir()
+        files.append(write_traj(tmp_path / f"{t}K" / "md.traj", float(t), seed=t))
+    words = ("-T", 800, "-T", 1100, "--frame-interval-fs", 100, "--out", tmp_path / "tables")
+    assert run("analyze", *files, *words).code == 0
+    assert {folder.name for folder in (tmp_path / "tables").iterdir()} == {"800K-md.traj", "1100K-md.traj"}
+
+
+def test_models_are_not_mixed_and_failed_runs_are_named(run: Run, runs: list[Path]) -> None:
+    (runs[2] / "result.json").write_text(json.dumps({"failure": "melted"}))
+    said = run("analyze", *runs, "--json")
+    assert json.loads(said.out)["failed"] == {"run-1200K": "melted"}
+    assert json.loads(said.out)["weighted"]["temperatures_K"] == [700.0, 900.0]
+    assert "left out, melted: run-1200K" in run("analyze", *runs).out
+    asked = json.loads((runs[1] / "run.json").read_text())
+    asked["specification"]["model"] = "another"
+    (runs[1] / "run.json").write_text(json.dumps(asked))
+    said = run("analyze", *runs)
+    assert said.code == 2
+    assert "no Arrhenius fit over runs of more than one model: None, another" in said.err
+
+
+def test_what_a_killed_rewriting_left_is_no_trajectory(run: Run, runs: list[Path]) -> None:
+    (runs[0] / "trajectory.dump.part").write_bytes(b"torn")
+    assert json.loads(run("analyze", runs[0], "--json").out)["time_ps"] == pytest.approx(40.0)
+
+
 def test_one_run_directory_needs_no_options(run: Run, runs: list[Path], tmp_path: Path) -> None:
     said = run("analyze", runs[0], "--json", "--density", "--out", tmp_path / "tables")
     numbers = json.loads(said.out)
@@ -97,20 +126,21 @@ def test_hops_between_the_sites_of_a_structure(run: Run, runs: list[Path], tmp_p
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["{0}", "{0}"], "all 2 runs are at 700 K; two different temperatures are needed"),
+        (["{0}", "{0}"], "two runs are named"),
+        (["{0}", "{1}", "-T", "7e2", "-T", "7e2"], "all 2 runs are at 700 K; two different temperatures are"),
         (["{0}", "{0}/trajectory.dump"], "run directories and files together: pass the one or the other"),
         (["{0}", "-T", "700", "-T", "800"], "2 temperatures for 1 run(s): pass one -T for each, or none"),
         (["{0}", "--density"], "--density and --vibrations write files: say where with --out"),
         (["{0}", "--ion", "Na"], "no Na in the trajectory; it holds Li, S"),
         (["{0}", "--vibrations", "--out", "x"], "frame 0 has no velocities: dump vx vy vz as well"),
         (["{0}/trajectory.dump"], "the file counts steps but not time: pass timestep_fs"),
-        (["{0}/.."], "holds no trajectory*.dump*: it is no run of molecular dynamics"),
+        (["{0}/.."], "holds no trajectory.dump.gz or trajectory.dump: it is no run of molecular dynamics"),
     ],
 )
 def test_what_cannot_be_analysed_is_refused_with_one_sentence(
     run: Run, runs: list[Path], words: list[str], sentence: str
 ) -> None:
-    said = run("analyze", *(word.format(runs[0]) for word in words))
+    said = run("analyze", *(word.format(*runs) for word in words))
     assert said.code == 2
     assert said.out == ""
     assert sentence in said.err

@@ -9,11 +9,17 @@ from typing import Any
 import ase
 import numpy as np
 import pytest
+from ase.build import bulk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers.errors import SpecificationError
+from hopkin.analysis.transport import TRANSPORT_FIELDS
+from hopkin.drivers import terminal
+from hopkin.drivers.errors import DivergenceError, SpecificationError
+from hopkin.drivers.models import find_model
 from hopkin.drivers.specification import MDSpecification, specify
+from hopkin.drivers.structures import Structure
+from hopkin.drivers.workflows import dynamics
 from hopkin.drivers.workflows.continuation import (
     TRAJECTORY,
     last_restart,
@@ -22,6 +28,7 @@ from hopkin.drivers.workflows.continuation import (
     whole_frames,
 )
 from hopkin.drivers.workflows.dynamics import _repeats, _schedule
+from hopkin.drivers.workflows.relaxation import Bulk
 
 EVERY = 50
 any_byte = settings(
@@ -201,6 +208,37 @@ def test_a_warning_among_the_rows_is_no_row(tmp_path: Path) -> None:
 
 def test_no_log_no_columns(tmp_path: Path) -> None:
     assert read_thermo(tmp_path) == {}
+
+
+# What a result says
+
+
+def test_a_crystal_that_did_not_relax_is_said_so_of_a_run_that_diverges_too(
+    emt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    atoms = bulk("Cu", cubic=True)
+    atoms.symbols[0] = "Au"
+
+    def relax(*_: object, **__: object) -> Bulk:
+        facts = {"bulk_max_pressure_GPa": 9.0}
+        return Bulk(atoms=atoms, facts=facts, evidence="the crystal did not relax: 9 GPa")
+
+    def diverge(*_: object, **__: object) -> dict[str, Any]:
+        raise DivergenceError("the atoms flew apart")
+
+    monkeypatch.setattr(dynamics, "relax_bulk", relax)
+    monkeypatch.setattr(dynamics, "_simulate", diverge)
+    structure = Structure(atoms=atoms, material="alloy", source="test")
+    specification = MDSpecification(model=emt, temperature_K=300, ion="Au")
+    run, result = dynamics.run_md(
+        structure, find_model(emt), specification, tmp_path / "runs", verify=False, say=lambda _: None
+    )
+    assert result["failure"] == "type_I_divergence"
+    assert result["bulk_evidence"] == "the crystal did not relax: 9 GPa"
+    assert result["bulk_max_pressure_GPa"] == 9.0
+    assert all(result[name] is None for name in TRANSPORT_FIELDS)
+    terminal.show_dynamics([(run, result)], as_json=False)
+    assert "the crystal did not relax: 9 GPa" in capsys.readouterr().out
 
 
 # Schedule

@@ -9,6 +9,7 @@ from ase.build import bulk
 
 from hopkin.drivers.errors import HopelessError
 from hopkin.drivers.specification import MDSpecification
+from hopkin.drivers.workflows.dynamics import _schedule
 from hopkin.drivers.workflows.monitor import Monitor, judge_temperature
 
 N_ATOMS = 64
@@ -70,8 +71,28 @@ def test_a_lost_thermostat_is_stopped_after_the_equilibration(tmp_path: Path, cr
     watch = monitor(tmp_path, crystal)
     write_log(tmp_path, [500.0] * 20)
     watch()
-    write_log(tmp_path, [500.0] * 20, first_ps=2.1)
+    write_log(tmp_path, [500.0] * 25, first_ps=2.1)
     with pytest.raises(HopelessError, match="was 500 K on average") as stopped:
+        watch()
+    assert stopped.value.failure == "thermostat_lost"
+
+
+def test_the_default_schedule_shows_a_lost_thermostat(tmp_path: Path, crystal: ase.Atoms) -> None:
+    """Rows of 50 fs, twice where a piece of the run ends: 2 ps of them after the equilibration suffice."""
+    asked = MDSpecification(model="x", temperature_K=300)
+    schedule = _schedule(asked)
+    every, piece = schedule["thermo_every"], schedule["restart_every"]
+    begin = schedule["equilibration_steps"]
+    watch = Monitor(tmp_path, crystal, asked, n_steps=begin + schedule["n_steps"], say=lambda _: None)
+    steps = [step for step in range(0, begin, every) for _ in range(1 + (step % piece == 0))]
+    with (tmp_path / "log.lammps").open("a") as log:
+        for step in steps:
+            log.write(f"  - [{step}, {0.002 * step:g}, 500.0, -1, ]\n")
+    watch()
+    with (tmp_path / "log.lammps").open("a") as log:
+        for step in range(begin, begin + 1051, every):  # 2.1 ps
+            log.write(f"  - [{step}, {0.002 * step:g}, 500.0, -1, ]\n" * (1 + (step % piece == 0)))
+    with pytest.raises(HopelessError, match="500 K on average over 2 ps") as stopped:
         watch()
     assert stopped.value.failure == "thermostat_lost"
 

@@ -12,7 +12,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from bands import silent
 
-from hopkin.drivers.errors import ModelError, StructureError
+from hopkin.drivers.errors import MachineError, ModelError, StructureError
 from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.workflows import evaluation
 from hopkin.drivers.workflows.evaluation import evaluate, read_labelled
@@ -100,6 +100,27 @@ def test_a_killed_evaluation_goes_on(
     assert result["element_offsets_eV"] == pytest.approx(OFFSETS, abs=1e-6)
     evaluate(file, emt, tmp_path / "runs", say=silent)  # has ended
     assert len(asked) == 5
+
+
+def test_a_worker_that_died_is_no_answer_of_the_model(tmp_path: Path, file: Path) -> None:
+    """Killed the first time, as for its memory: not the model's failure, and the same command goes on."""
+    path, died = tmp_path / "mortal.py", tmp_path / "died"
+    path.write_text(
+        "import os\nfrom pathlib import Path\nfrom ase.calculators.emt import EMT\n\n\ndef make():\n"
+        f"    died = Path({str(died)!r})\n    if not died.exists():\n        died.touch()\n"
+        "        os._exit(9)\n    return EMT()\n"
+    )
+    model = find_model(f"ase:{path}:make").model_copy(update={"elements": ("Au", "Cu")})
+    with pytest.raises(MachineError, match="the model's Python ended with exit code 9"):
+        evaluate(file, model, tmp_path / "runs", say=silent)
+    _, result = evaluate(file, model, tmp_path / "runs", say=silent)
+    assert (result["n_structures"], result["n_failed"]) == (6, 0)
+
+
+def test_a_failure_is_tried_again(tmp_path: Path) -> None:
+    kept = tmp_path / "answers.jsonl"
+    kept.write_text('{"structure": 0, "error": "x"}\n{"structure": 1, "energy": 1.0}\n')
+    assert evaluation._read(kept) == {1: {"energy": 1.0}}
 
 
 def test_labels_that_are_refused(file: Path, emt: Model, tmp_path: Path) -> None:
