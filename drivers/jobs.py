@@ -198,7 +198,7 @@ def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequenc
         yield Job(
             kind="neb",
             material=name,
-            source=str(asked.endpoints or asked.initial or asked.vasp),
+            source=str(asked.endpoints or asked.vasp or f"{asked.initial}, {asked.final}"),
             mechanism="given ends",
             family=asked.family,
             specification=specification,

@@ -165,6 +165,14 @@ def test_pairs_of_files_keep_their_name(tmp_path: Path, kind: str) -> None:
     assert (first.material, last.material) == ("a", "b")
 
 
+def test_pairs_with_one_end_in_common_are_two(tmp_path: Path) -> None:
+    for name, x in (("a", 1.0), ("b", 3.0), ("c", 5.0)):
+        chain([0, 1, 2, 3, 4], x).write(tmp_path / f"{name}.vasp")
+    pairs = "{initial: a.vasp, final: b.vasp}, {initial: a.vasp, final: c.vasp}"
+    assert len(planned(tmp_path, f"{WHOLE}pairs: [{pairs}]")) == 2
+    assert len(planned(tmp_path, f"{WHOLE}pairs: [{pairs}, {pairs}]")) == 2
+
+
 @pytest.mark.parametrize(
     ("info", "sentence"),
     [
