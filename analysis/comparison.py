@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hopkin.analysis.metrics import errors
-from hopkin.analysis.references import Reference, find_reference, read_references
+from hopkin.analysis.references import Reference
 from hopkin.analysis.results import Run, find_runs, read_object
 
 Row = dict[str, Any]
@@ -40,11 +40,10 @@ def collect(results: Path) -> dict[str, list[Row]]:
     """Gather the tables of a results folder: `barriers`, `statistics` of them, `images`, `dynamics`.
 
     A campaign (`campaign.json`) has a row for each of its jobs, those too that ended with an error or have
-    not begun; a folder without one, for each of its runs. Known barriers are those of `references.json`.
+    not begun, and its known barrier; a folder without one, for each of its runs.
     """
-    known = read_references(file) if (file := results / "references.json").is_file() else []
     rows = [_row(job, run) for job, run in _jobs(results)]
-    barriers = [_compared(row, known) for row in rows if row["kind"] in ("barrier", "neb")]
+    barriers = [_compared(row) for row in rows if row["kind"] in ("barrier", "neb")]
     dynamics = [_only(row, DYNAMICS_COLUMNS) for row in rows if row["kind"] == "md"]
     images = [_only(row, IMAGES_COLUMNS) for row in rows if row["kind"] == "images"]
     tables = {
@@ -75,10 +74,10 @@ def _row(job: Mapping[str, Any], run: Run | None) -> Row:
     return {**job, **{name: value for name, value in said.items() if value is not None}}
 
 
-def _compared(row: Row, known: Sequence[Reference]) -> Row:
+def _compared(row: Row) -> Row:
     """Set the known barrier beside the computed one: forward with forward where only that is known."""
-    reference = find_reference(known, row["material"], row.get("hop_index"), row.get("mechanism"))
-    if reference is not None:
+    if row.get("reference"):
+        reference = Reference.model_validate(row["reference"])
         kind, value = reference.known
         row = {
             **row,

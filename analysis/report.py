@@ -120,8 +120,8 @@ class Comparison:
 
 
 def _comparisons(results_root: Path) -> Iterable[Comparison]:
-    """One for each folder at or below a root that holds known barriers."""
-    for file in sorted(results_root.rglob("references.json")):
+    """One for each campaign at or below a root that has known barriers."""
+    for file in sorted(results_root.rglob("campaign.json")):
         tables = collect(file.parent)
         if "statistics" not in tables:
             continue

@@ -45,8 +45,8 @@ def run_campaign(
 ) -> list[Outcome]:
     """Do the jobs, several at a time; what ended before is read.
 
-    `campaign.json` and `references.json` in the folder of the run directories tell at any time what has
-    become of each job, and what is known of it.
+    `campaign.json` in the folder of the run directories tells at any time what has become of each job, and
+    what is known of it.
 
     Returns
     -------
@@ -54,7 +54,6 @@ def run_campaign(
         one for each job
     """
     outcomes: dict[int, Outcome] = {}
-    write_json(root / "references.json", {"references": _references(jobs)})
     write_json(root / "campaign.json", _record(name, jobs, outcomes))
     workers = default_workers(jobs)
     if isinstance(executor, Threads):
@@ -126,13 +125,6 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
     return Outcome(error=type(error).__name__, message=" ".join(str(error).split()))
 
 
-def _references(jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    known = dict.fromkeys(
-        job.reference.model_copy(update={"system": job.material}) for job in jobs if job.reference is not None
-    )
-    return [reference.model_dump(exclude_none=True) for reference in known]
-
-
 def _record(name: str, jobs: Sequence[Job], outcomes: Mapping[int, Outcome]) -> dict[str, Any]:
     """Give the content of `campaign.json`."""
     return {"name": name, "jobs": [_job(job, outcomes.get(number)) for number, job in enumerate(jobs)]}
@@ -147,6 +139,7 @@ def _job(job: Job, outcome: Outcome | None) -> dict[str, Any]:
         "mechanism": job.mechanism,
         "hop_index": job.hop_index,
         "model": job.specification.model,
+        "reference": None if job.reference is None else job.reference.model_dump(exclude_none=True),
         "directory": None if outcome is None or outcome.directory is None else outcome.directory.name,
         "failure": None if outcome is None else outcome.failure,
         "message": None if outcome is None else outcome.message,

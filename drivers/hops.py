@@ -45,7 +45,7 @@ class Hop:
     multiplicity: int
     """Equivalent hops in the cell, there and back counted once."""
     bonds: tuple[Bond, ...]
-    """All equivalent hops, between the sites of the primitive cell, each in one direction."""
+    """All equivalent hops, between the sites of the primitive cell, each in the direction of this one."""
     symmetric: bool
     """Whether an operation of the space group exchanges the ends, so that the energy along the path
     is the same seen from both ends. (Where it is False but both ends are equivalent sites, only
@@ -186,10 +186,13 @@ def _orbits(
         directed = symmetry.equivalent_pairs(pairs[n])
         reverse = {(b, a, -n1, -n2, -n3) for a, b, n1, n2, n3 in directed}
         seen |= directed | reverse
+        reversible = pairs[n] in reverse
         bonds = sorted(
-            pair for pair in directed | reverse if pair < (pair[1], pair[0], -pair[2], -pair[3], -pair[4])
+            pair
+            for pair in directed
+            if not reversible or pair < (pair[1], pair[0], -pair[2], -pair[3], -pair[4])
         )
-        yield _Orbit(n, tuple(bonds), pairs[n] in reverse)
+        yield _Orbit(n, tuple(bonds), reversible)
 
 
 def _dimensions_up_to(lengths: NDArray[np.float64], bonds: Sequence[Sequence[Bond]]) -> list[int]:

@@ -192,13 +192,12 @@ def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequenc
     options = _options(asked, defaults, BandOptions)
     band = None if asked.vasp is None else read_vasp_band(folder / asked.vasp)
     known = _pair_references(asked, folder, band)
-    for (name, found_ion, pair), model in product(_pairs(asked, folder, band), models):
-        ion = asked.ion or defaults.ion or found_ion
+    for (name, ion, pair), model in product(_pairs(asked, defaults, folder, band), models):
         specification = specify(BandSpecification, **options, model=model.name, ion=ion)
         yield Job(
             kind="neb",
             material=name,
-            source=str(asked.endpoints or asked.initial or asked.vasp),
+            source=str(asked.endpoints or asked.vasp or f"{asked.initial}, {asked.final}"),
             mechanism="given ends",
             family=asked.family,
             specification=specification,
@@ -226,36 +225,42 @@ def _refuse(error: StructureError, *_: Any, **__: Any) -> Run:
     raise error
 
 
-def _pairs(asked: Pairs, folder: Path, band: VaspBand | None) -> list[tuple[str, str, Pair | StructureError]]:
+def _pairs(
+    asked: Pairs, defaults: HopOptions, folder: Path, band: VaspBand | None
+) -> list[tuple[str, str, Pair | StructureError]]:
     """Read the pairs that are asked for: name, mobile ion, and both ends or what is wrong with them.
 
     Those of a file with many come smallest first.
     """
+
+    def ion_of(atoms: Atoms, name: str) -> str:
+        told = asked.ion or atoms.info.get("ion") or defaults.ion
+        return told or mobile_ion(atoms.symbols, name)
+
     if asked.initial is not None and asked.final is not None:
         ends = load_pair(str(folder / asked.initial), str(folder / asked.final), name=asked.name)
-        return [(ends[0].material, mobile_ion(ends[0].atoms.symbols, ends[0].material), ends)]
+        return [(ends[0].material, ion_of(ends[0].atoms, ends[0].material), ends)]
     if band is not None and asked.vasp is not None:
         name, first, last = _name(asked), band.images[0], band.images[-1]
-        return [(name, mobile_ion(first.symbols, name), _checked((first, last), name, asked.vasp))]
+        return [(name, ion_of(first, name), _checked((first, last), name, asked.vasp))]
     assert asked.endpoints is not None
     pairs, select = read_pairs(folder / asked.endpoints), asked.select
     unknown = sorted(set(select.names) - set(pairs))
     if unknown:
         raise CampaignError(f"{asked.endpoints} holds no pair {', '.join(unknown)}")
-    ions = {
-        name: ends[0].info.get("ion") or mobile_ion(ends[0].symbols, name) for name, ends in pairs.items()
-    }
     chosen = [
         name
         for name, (initial, _) in pairs.items()
         if (not select.names or name in select.names)
         and len(initial) <= (select.max_atoms or math.inf)
-        and ions[name] == (select.ion or ions[name])
+        and (select.ion is None or (select.ion in initial.symbols and ion_of(initial, name) == select.ion))
     ]
     if not chosen:
         raise CampaignError(f"{asked.endpoints} holds no pair that is selected")
     chosen = sorted(chosen, key=lambda name: len(pairs[name][0]))[: select.limit]
-    return [(name, ions[name], _checked(pairs[name], name, asked.endpoints)) for name in chosen]
+    return [
+        (name, ion_of(pairs[name][0], name), _checked(pairs[name], name, asked.endpoints)) for name in chosen
+    ]
 
 
 def _checked(ends: tuple[Atoms, Atoms], name: str, path: Path) -> Pair | StructureError:

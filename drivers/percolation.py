@@ -5,7 +5,6 @@ Going round a cycle of it ends at an image of the start. All such images are a l
 dimension (Delgado-Friedrichs, O'Keeffe, J. Solid State Chem. 178, 2480 (2005)).
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -20,6 +19,11 @@ Bond = tuple[int, ...]
 
 class Bonded(Protocol):
     """Anything that joins sites, such as a hop with all its equivalents."""
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether symmetry exchanges the ends, which then are at the same energy."""
+        ...
 
     @property
     def bonds(self) -> Sequence[Bond]:
@@ -56,6 +60,10 @@ class Network:
             self._members[a].append(site)
         self._extend(a, self._lattice.pop(b))
 
+    def parts(self) -> list[list[int]]:
+        """Return the sites of each connected part."""
+        return list(self._members.values())
+
     def _find(self, site: int) -> int:
         if site not in self._root:
             self._root[site] = site
@@ -82,35 +90,50 @@ def dimension_of(bonds: Iterable[Bond]) -> int:
 
 
 def percolating_barriers(
-    hops: Sequence[Bonded], barriers: Sequence[float | None]
-) -> Mapping[int, float | None]:
-    """Return the lowest barrier up to which hops have to be crossed to get on in 1, 2, and 3 dimensions.
+    hops: Sequence[Bonded], barriers: Sequence[tuple[float, float] | None]
+) -> tuple[Mapping[int, float | None], float]:
+    """Return how high above the lowest site the saddles are that lead on in 1, 2, and 3 dimensions.
+
+    Energies of the sites, relative to the lowest of those that are joined, are a least-squares fit to the
+    differences between the ends of the hops.
 
     Parameters
     ----------
     hops
-        Distinct hops of one crystal.
+        Distinct hops of one crystal; their bonds lead from the initial to the final site.
     barriers
-        Barrier of each [eV], seen from its lower end; None where there is none, and the hop is not used.
+        Barriers of each [eV], seen from the initial and from the final site; None where there are none, and
+        the hop is not used.
 
     Returns
     -------
     mapping
-        By dimension; None where no barrier is enough.
+        By dimension [eV]; None where no barrier is enough.
+    float
+        Most by which the barriers of a hop disagree with the energies of its sites [eV].
     """
-    known = sorted(
-        (
-            (barrier, n)
-            for n, barrier in enumerate(barriers)
-            if barrier is not None and math.isfinite(barrier)
-        ),
-    )
+    steps = [
+        (bond, pair, 0.0 if hop.symmetric else pair[0] - pair[1])
+        for hop, pair in zip(hops, barriers, strict=True)
+        if pair is not None and np.isfinite(pair).all()
+        for bond in hop.bonds
+    ]
+    if not steps:
+        return {1: None, 2: None, 3: None}, 0.0
+    ends = np.array([bond[:2] for bond, _, _ in steps])
+    over = np.array([pair for _, pair, _ in steps], dtype=float)
+    rise = np.array([rise for _, _, rise in steps])
+    site = np.eye(ends.max() + 1)
+    energies = np.linalg.lstsq(site[ends[:, 1]] - site[ends[:, 0]], rise)[0]
+    whole = Network(bond for bond, _, _ in steps)
+    for part in whole.parts():
+        energies[part] -= energies[part].min()
+    saddles = energies[ends] + over
     network = Network()
     thresholds: dict[int, float | None] = {1: None, 2: None, 3: None}
-    for barrier, n in known:
-        for bond in hops[n].bonds:
-            network.join(bond)
+    for n in np.argsort(saddles.max(axis=1), kind="stable").tolist():
+        network.join(steps[n][0])
         for dimension in range(1, network.dimension + 1):
             if thresholds[dimension] is None:
-                thresholds[dimension] = barrier
-    return thresholds
+                thresholds[dimension] = float(saddles[n].max())
+    return thresholds, float(np.abs(saddles[:, 0] - saddles[:, 1]).max())

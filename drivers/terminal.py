@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _console = Console()
 _progress_console = Console(stderr=True)
 
+# Beyond it, hops are said to disagree about the energies of the sites
+_SITE_ENERGY_TOLERANCE_EV = 0.02
 _LINE_EVERY_S = 10.0
 
 # Columns of the tables of a campaign that fit a terminal, by their headings
@@ -281,6 +283,10 @@ def show_barriers(runs: Runs, network: Mapping[str, Any] | None, *, as_json: boo
     without = ", ".join(map(str, network["hops_without_barrier"]))
     note = f", without hop {without}, which has no barrier: an upper bound" if without else ""
     _console.print(f"percolating barriers [eV]: {', '.join(thresholds)}{note}", markup=False)
+    if (apart := network["site_energy_disagreement_eV"]) > _SITE_ENERGY_TOLERANCE_EV:
+        _console.print(
+            f"the hops disagree by up to {apart:.3f} eV about the energies of the sites", markup=False
+        )
 
 
 def show_dynamics(runs: Runs, *, as_json: bool) -> None:

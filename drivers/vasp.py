@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.io.vasp import write_vasp
 from numpy.typing import NDArray
 
-from hopkin.drivers.errors import StructureError
+from hopkin.drivers.errors import RunError, StructureError
 
 MP_KPOINT_DENSITY = 64
 """Density of the Materials Project's relaxations: k-points per A^-3 of the reciprocal cell."""
@@ -70,7 +70,21 @@ def write_neb(images: Sequence[Atoms], folder: Path, *, kpoint_density: float) -
     -------
     list of int
         index in `images` of each atom of the POSCARs, which are grouped by species
+
+    Raises
+    ------
+    RunError
+        when the folder holds images of a longer band
+    StructureError
+        when there is no potential for an element
     """
+    last = len(images) - 1
+    beyond = sorted(p.name for p in folder.glob("[0-9][0-9]") if p.is_dir() and int(p.name) > last)
+    if beyond:
+        raise RunError(
+            f"{folder} holds {', '.join(beyond)} of a longer band, and this one ends with {last:02d}: give"
+            " another folder, or remove them"
+        )
     symbols = images[0].get_chemical_symbols()
     species = list(dict.fromkeys(symbols))
     order = sorted(range(len(symbols)), key=lambda n: species.index(symbols[n]))
@@ -79,7 +93,6 @@ def write_neb(images: Sequence[Atoms], folder: Path, *, kpoint_density: float) -
         "KPOINTS": kpoints(images[0].cell.array, kpoint_density),
         "POTCAR.spec": "\n".join(_potcar(element) for element in species) + "\n",
     }
-    last = len(images) - 1
     for number, image in enumerate(images):
         place = folder / f"{number:02d}"
         place.mkdir(parents=True, exist_ok=True)

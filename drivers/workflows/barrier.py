@@ -52,20 +52,20 @@ def select_hops(structure: Structure, ion: str, max_length: float, hop: str) -> 
 
 
 def percolation(hops: Sequence[Hop], results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Barriers [eV] up to which hops lead through the crystal in 1, 2 and 3 dimensions, from their results.
+    """Percolating barriers [eV] of a crystal in 1, 2 and 3 dimensions, from the results of its hops.
 
-    A hop counts with its barrier seen from the lower end, and not at all where its run failed.
+    A hop whose run failed does not count.
     """
     known = {
-        result["hop_index"]: max(result["forward_barrier_eV"], result["reverse_barrier_eV"])
+        result["hop_index"]: (result["forward_barrier_eV"], result["reverse_barrier_eV"])
         for result in results
         if result["failure"] is None
     }
     barriers = [known.get(hop.index) for hop in hops]
+    thresholds, disagreement = percolating_barriers(hops, barriers)
     return {
-        "percolating_barriers_eV": {
-            f"{dimension}D": barrier for dimension, barrier in percolating_barriers(hops, barriers).items()
-        },
+        "percolating_barriers_eV": {f"{dimension}D": barrier for dimension, barrier in thresholds.items()},
+        "site_energy_disagreement_eV": disagreement,
         "hops_without_barrier": [
             hop.index for hop, barrier in zip(hops, barriers, strict=True) if barrier is None
         ],

@@ -165,6 +165,39 @@ def test_pairs_of_files_keep_their_name(tmp_path: Path, kind: str) -> None:
     assert (first.material, last.material) == ("a", "b")
 
 
+def test_the_ion_of_a_pair_is_told_by_the_entry_the_file_or_the_defaults(tmp_path: Path) -> None:
+    """In this order; of a pair that is not selected nobody has to tell it."""
+    frames = []
+    for name, ion in (("told", "O"), ("untold", None)):
+        for image, x in (("initial", 1.0), ("final", 3.0)):
+            atoms = chain([0, 1, 2, 3, 4], x)
+            atoms.symbols[4] = "Na"
+            atoms.info |= {"sys_name": name, "image": image} | ({} if ion is None else {"ion": ion})
+            frames.append(atoms)
+    ase.io.write(tmp_path / "pairs.extxyz", frames)
+
+    def ions(entry: str, defaults: str = "{}") -> list[str]:
+        text = f"{WHOLE}defaults: {defaults}\npairs: [{{endpoints: pairs.extxyz{entry}}}]"
+        return [job.specification.ion for job in planned(tmp_path, text)]
+
+    assert ions(", ion: Na", "{ion: Li}") == ["Na", "Na"]
+    assert ions("", "{ion: Li}") == ["O", "Li"]
+    assert ions(", select: {names: [told]}") == ["O"]
+    assert ions(", select: {ion: O}", "{ion: Li}") == ["O"]
+    with pytest.raises(CampaignError, match=r"holds no pair that is selected"):
+        ions(", select: {ion: Mg}")
+    with pytest.raises(CampaignError, match=r"untold holds Li, Na: say which ion moves"):
+        ions("")
+
+
+def test_pairs_with_one_end_in_common_are_two(tmp_path: Path) -> None:
+    for name, x in (("a", 1.0), ("b", 3.0), ("c", 5.0)):
+        chain([0, 1, 2, 3, 4], x).write(tmp_path / f"{name}.vasp")
+    pairs = "{initial: a.vasp, final: b.vasp}, {initial: a.vasp, final: c.vasp}"
+    assert len(planned(tmp_path, f"{WHOLE}pairs: [{pairs}]")) == 2
+    assert len(planned(tmp_path, f"{WHOLE}pairs: [{pairs}, {pairs}]")) == 2
+
+
 @pytest.mark.parametrize(
     ("info", "sentence"),
     [

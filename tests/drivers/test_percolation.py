@@ -1,6 +1,7 @@
 """Laws of percolation: dimensions against a walk over an unfolded lattice, thresholds, invariances."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from hopkin.drivers import terminal
 from hopkin.drivers.hops import find_hops
-from hopkin.drivers.percolation import Bond, dimension_of, percolating_barriers
+from hopkin.drivers.percolation import Bond, Bonded, dimension_of, percolating_barriers
 from hopkin.drivers.rundirectory import RunDirectory
 from hopkin.drivers.structures import load_structure
 from hopkin.drivers.workflows.barrier import percolation
@@ -27,6 +28,14 @@ bonds_strategy = st.lists(
 @dataclass(frozen=True)
 class Bonds:
     bonds: tuple[Bond, ...]
+    symmetric: bool = False
+
+
+def thresholds(hops: Sequence[Bonded], barriers: Sequence[float | None]) -> Mapping[int, float | None]:
+    """Percolating barriers of hops whose ends are at the same energy."""
+    found, apart = percolating_barriers(hops, [None if b is None else (b, b) for b in barriers])
+    assert apart == 0
+    return found
 
 
 def naive_dimension(bonds: list[Bond]) -> int:
@@ -84,10 +93,10 @@ def test_known_networks() -> None:
 
 def test_thresholds_are_the_barriers_at_which_dimensions_open() -> None:
     hops = [Bonds(((0, 0, 1, 0, 0),)), Bonds(((0, 0, 0, 1, 0), (0, 0, 0, 0, 1))), Bonds(((0, 0, 0, 1, 0),))]
-    assert percolating_barriers(hops, [0.3, 0.9, 0.5]) == {1: 0.3, 2: 0.5, 3: 0.9}
-    assert percolating_barriers(hops, [0.3, 0.2, 0.5]) == {1: 0.2, 2: 0.2, 3: 0.3}
-    assert percolating_barriers(hops, [0.3, None, 0.5]) == {1: 0.3, 2: 0.5, 3: None}
-    assert percolating_barriers(hops, [float("nan"), None, None]) == {1: None, 2: None, 3: None}
+    assert thresholds(hops, [0.3, 0.9, 0.5]) == {1: 0.3, 2: 0.5, 3: 0.9}
+    assert thresholds(hops, [0.3, 0.2, 0.5]) == {1: 0.2, 2: 0.2, 3: 0.3}
+    assert thresholds(hops, [0.3, None, 0.5]) == {1: 0.3, 2: 0.5, 3: None}
+    assert thresholds(hops, [float("nan"), None, None]) == {1: None, 2: None, 3: None}
 
 
 @given(bonds=bonds_strategy, seed=st.integers(0, 1000))
@@ -96,7 +105,7 @@ def test_threshold_is_the_lowest_barrier_whose_network_has_the_dimension(
     bonds: list[Bond], seed: int
 ) -> None:
     barriers = np.random.default_rng(seed).integers(1, 5, len(bonds)) / 10.0
-    found = percolating_barriers([Bonds((bond,)) for bond in bonds], barriers.tolist())
+    found = thresholds([Bonds((bond,)) for bond in bonds], barriers.tolist())
     for dimension in (1, 2, 3):
         enough = [
             threshold
@@ -107,13 +116,40 @@ def test_threshold_is_the_lowest_barrier_whose_network_has_the_dimension(
         assert found[dimension] == (enough[0] if enough else None)
 
 
+def test_saddles_count_from_the_lowest_site() -> None:
+    """A at 0, B at 0.3 eV; saddles at 0.4 from A to B and at 0.6 from B to the next B."""
+    hops = [Bonds(((0, 1, 0, 0, 0),)), Bonds(((1, 1, 1, 0, 0),))]
+    found, apart = percolating_barriers(hops, [(0.4, 0.1), (0.3, 0.3)])
+    assert (found[1], found[2], apart) == (pytest.approx(0.6), None, pytest.approx(0))
+    turned = [Bonds(((1, 0, 0, 0, 0),)), hops[1]]
+    assert percolating_barriers(turned, [(0.1, 0.4), (0.3, 0.3)])[0][1] == pytest.approx(0.6)
+    apart_from_it = Bonds(((2, 2, 1, 0, 0),))  # joined to neither: counts from its own site
+    assert percolating_barriers([*hops, apart_from_it], [(0.4, 0.1), (0.3, 0.3), (0.5, 0.5)])[0][1] == 0.5
+
+
+def test_hops_that_disagree_about_the_sites() -> None:
+    """There B is 0.3 eV above A, and by the way back it is 0.2 eV: 0.05 eV is left of each."""
+    hops = [Bonds(((0, 1, 0, 0, 0),)), Bonds(((1, 0, 1, 0, 0),))]
+    assert percolating_barriers(hops, [(0.4, 0.1), (0.2, 0.4)])[1] == pytest.approx(0.05)
+
+
+def test_bonds_lead_where_their_hop_does() -> None:
+    """Between sites of two kinds all equivalent hops begin at the same kind."""
+    hops = find_hops(load_structure("Li10GeP2S12").atoms)
+    mixed = [hop for hop in hops if hop.wyckoff[0] != hop.wyckoff[1]]
+    assert mixed
+    for hop in mixed:
+        starts, ends = ({bond[n] for bond in hop.bonds} for n in (0, 1))
+        assert starts.isdisjoint(ends)
+
+
 @pytest.mark.parametrize("barriers", [(0.3, 1.2), (1.2, 0.3)])
 def test_olivine_needs_the_channel_for_one_dimension_and_never_has_three(
     barriers: tuple[float, float],
 ) -> None:
     hops = find_hops(load_structure("LiFePO4-olivine").atoms)
     assert len(hops) == 2
-    assert percolating_barriers(hops, barriers) == {1: 0.3, 2: 1.2, 3: None}
+    assert thresholds(hops, barriers) == {1: 0.3, 2: 1.2, 3: None}
 
 
 def results_of(barriers: list[tuple[float, float] | None]) -> list[dict[str, Any]]:
@@ -127,10 +163,11 @@ def results_of(barriers: list[tuple[float, float] | None]) -> list[dict[str, Any
     ]
 
 
-def test_results_count_from_the_lower_end_and_failures_are_named() -> None:
+def test_the_higher_of_two_saddles_counts_and_failures_are_named() -> None:
     hops = find_hops(load_structure("LiFePO4-olivine").atoms)
     network = percolation(hops, results_of([(0.3, 0.4), None]))
     assert network["percolating_barriers_eV"] == {"1D": 0.4, "2D": None, "3D": None}
+    assert network["site_energy_disagreement_eV"] == pytest.approx(0.1)  # symmetry makes the ends equal
     assert network["hops_without_barrier"] == [1]
     assert percolation(hops, results_of([(0.3, 0.4)]))["hops_without_barrier"] == [1]  # never ended
 
@@ -146,3 +183,4 @@ def test_barriers_are_shown_with_the_network(capsys: pytest.CaptureFixture[str],
     terminal.show_barriers(runs[:1], percolation(hops, results[:1]), as_json=False)
     out = " ".join(capsys.readouterr().out.split())
     assert "percolating barriers [eV]: 1D 0.400, 2D -, 3D -, without hop 1" in out
+    assert "the hops disagree by up to 0.100 eV about the energies of the sites" in out

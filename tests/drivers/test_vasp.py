@@ -145,6 +145,15 @@ def test_a_run_without_a_band_cannot_be_exported(band: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_images_of_a_longer_band_are_not_left_behind(band: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "07").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"holds 07 of a longer band, and this one ends with 04: give another"):
+        export_vasp(band, tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["07"]
+    (tmp_path / "out" / "07").rmdir()
+    assert export_vasp(band, tmp_path / "out") == export_vasp(band, tmp_path / "out") == 3
+
+
 def test_an_element_without_a_potential(tmp_path: Path) -> None:
     atoms = ase.Atoms("LiPo", positions=[[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True)
     with pytest.raises(StructureError, match=r"no PBE potential for Po"):

@@ -92,6 +92,25 @@ def test_a_job_that_fails_is_kept_and_stops_no_other(wells: tuple[Path, Path]) -
     assert "overlapping atoms" in rows["broken", "TwoWells"]["message"]
 
 
+def test_pairs_of_the_same_name_keep_their_references(tmp_path: Path, private_cache: Path) -> None:
+    """Folders that hold files of the same names, as one has them from other programs."""
+    pairs = []
+    for folder, known in (("hop1", 0.3), ("hop2", 0.5), ("hop3", None)):
+        (tmp_path / folder).mkdir()
+        ends = {"initial": f"{folder}/initial.vasp", "final": f"{folder}/final.vasp"}
+        for n, file in enumerate(ends.values()):
+            lithium_at(0.5 * n).atoms.write(tmp_path / file)
+        pairs.append(ends if known is None else ends | {"reference_eV": known})
+    path = campaign(tmp_path, ["Refusal"], pairs=pairs)
+    run(path, tmp_path / "results", workers=1)
+    rows = table(tmp_path / "results")
+    assert [(row["material"], row["reference_eV"]) for row in rows] == [
+        ("initial", "0.3"),
+        ("initial", "0.5"),
+        ("initial", ""),
+    ]
+
+
 def test_the_table_can_be_made_again_from_the_folder(wells: tuple[Path, Path]) -> None:
     again = collect(wells[1])["barriers"]
     assert [{name: "" if v is None else str(v) for name, v in row.items()} for row in again] == table(
