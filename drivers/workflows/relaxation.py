@@ -125,6 +125,9 @@ def relax(
                 largest_step=largest_step,
             )
             say(f"relaxing {' and '.join(structures)}")
+            for name in structures:  # of a try that diverged, or of a run that was killed
+                for state in (f"{name}.dump", f"{name}.yaml"):
+                    (directory / state).unlink(missing_ok=True)
             try:
                 engine.run_deck(
                     directory,

@@ -11,6 +11,7 @@ from ase.calculators.emt import EMT
 from ase.units import GPa
 from bands import silent
 
+from hopkin.drivers import engine
 from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import BarrierSpecification
 from hopkin.drivers.structures import lammps_orientation
@@ -62,3 +63,29 @@ def test_a_pressure_that_does_not_go_away_is_told(landscape: Callable[[str], Mod
     assert found.evidence is not None
     assert "the largest pressure component 5 GPa (accepted: 0.05 eV/A, 0.1 GPa)" in found.evidence
     assert found.facts["bulk_max_pressure_GPa"] == pytest.approx(5.0, abs=0.01)
+
+
+def test_a_relaxation_killed_in_its_second_try_has_not_ended(
+    landscape: Callable[[str], Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try diverged and left its states; killed in the next, it is run again, and not read."""
+    atoms = ase.Atoms("Cu", positions=[[0.3, 0.2, 0.1]], cell=3 * [3.0], pbc=True)
+    ran: list[str] = []
+
+    def lost_then_killed(directory: Path, deck: str, **_: object) -> float:
+        ran.append(deck)
+        if len(ran) % 2 == 0:
+            raise KeyboardInterrupt
+        atoms_line = "1 1 Cu 0 0 0 nan nan nan"
+        (directory / "bulk.dump").write_text(
+            "ITEM: BOX BOUNDS pp pp pp\n0 3\n0 3\n0 3\n"
+            f"ITEM: ATOMS id type element xu yu zu fx fy fz\n{atoms_line}\n"
+        )
+        (directory / "bulk.yaml").write_text("{energy_eV: nan, pressure_bar: [0, 0, 0, 0, 0, 0]}\n")
+        return 0.0
+
+    monkeypatch.setattr(engine, "run_deck", lost_then_killed)
+    for tries in (2, 4):
+        with pytest.raises(KeyboardInterrupt):
+            relaxed(atoms, landscape("EggBox"), tmp_path)
+        assert len(ran) == tries
