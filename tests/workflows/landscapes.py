@@ -188,6 +188,16 @@ class EggBox(Landscape):
         return energies, -depth * wave * np.sin(wave * atoms.positions)
 
 
+class Blast(EggBox):
+    """The same, forces 1e8 times as large where the time step is 2 fs: it reads the deck that it runs in."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        deck = Path("relax.in")
+        hasty = deck.is_file() and "timestep        0.002\n" in deck.read_text()
+        return energies, 1e8 * forces if hasty else forces
+
+
 class Balloon(EggBox):
     """The same under a pressure of 5 GPa, whatever its volume."""
 
