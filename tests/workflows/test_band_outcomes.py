@@ -44,6 +44,7 @@ def test_barriers_are_those_of_the_landscape(neb: Neb) -> None:
     saddle = max(energies[1:-1])
     assert result["barrier_eV"] == pytest.approx(saddle - (energies[0] + energies[-1]) / 2, abs=1e-12)
     assert result["forward_barrier_eV"] == pytest.approx(saddle - energies[0], abs=1e-12)
+    assert result["climbing_image"] == energies.index(saddle)
     coordinate = result["reaction_coordinate"][energies.index(saddle)]
     assert coordinate == pytest.approx(2 * SADDLE, abs=0.01)
     assert 0.0 < result["max_atom_force_eV_per_A"] <= 0.005
