@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from hopkin.drivers import decks, engine, paths
-from hopkin.drivers.errors import DivergenceError
+from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
 from hopkin.drivers.models import Model
 from hopkin.drivers.profile import Profile, profile
 from hopkin.drivers.specification import BandSpecification
@@ -48,7 +48,7 @@ _AFTER_STALL = (
     Settings(timestep_ps=0.0005, spring_eV_per_A2=5.0),
 )
 
-Outcome = Literal["converged", "another image is highest", "not converged", "diverged"]
+Outcome = Literal["converged", "another image is highest", "not converged", "diverged", "broke down"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,8 @@ def climb(
     highest, the band goes on from where it is. One that diverges starts again by smaller steps; one
     that stalls goes on with another optimiser, then with stiffer springs. One that is converged, but
     whose profile says that it has too few images, goes on with twice as many; where that fails, the
-    one before counts.
+    one before counts, for whatever reason it fails. Where the last attempt left no numbers, an earlier
+    one that has some counts.
 
     Returns the attempt that counts, and all. The files of the one that counts are in `directory`, those
     of the others in `attempt_N` there.
@@ -147,9 +148,20 @@ def climb(
     while True:
         if attempts:
             _set_aside(directory, len(attempts))
-        last = _attempt(images, settings, start, ends, model, specification, directory, say=say)
+        try:
+            last = _attempt(images, settings, start, ends, model, specification, directory, say=say)
+        except (LammpsError, MachineError) as error:  # out of memory or slots, say, which the coarse band had
+            if coarse is None:
+                raise
+            last = Attempt(
+                settings=settings,
+                images=len(images) - 2,
+                start=start,
+                outcome="broke down",
+                evidence=str(error),
+            )
         attempts.append(last)
-        if last.outcome == "diverged":
+        if not last.replicas:
             if coarse is not None or not after_divergence:
                 break
             settings, images, start = after_divergence.pop(0), first, "interpolated"
@@ -169,11 +181,13 @@ def climb(
             else:
                 break
             images, start = last.atoms, f"band {len(attempts)}"
-    if coarse is not None and last.outcome != "converged":
+    counts = len(attempts)
+    if last.outcome != "converged":
+        counts = coarse or max((n for n, a in enumerate(attempts, 1) if a.replicas), default=counts)
+    if counts != len(attempts):
         _set_aside(directory, len(attempts))
-        _bring_back(directory, coarse)
-        last = attempts[coarse - 1]
-    return last, attempts
+        _bring_back(directory, counts)
+    return attempts[counts - 1], attempts
 
 
 def _below_an_end(energies_eV: Sequence[float]) -> str | None:

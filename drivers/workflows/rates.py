@@ -30,7 +30,8 @@ def with_rates(run: Run, model: Model, temperatures_K: Sequence[float], *, say: 
     if result["failure"]:
         return directory, result | {"rates": None, "rates_evidence": f"the band failed: {result['failure']}"}
     band = list(ase.io.iread(directory.path / "path.extxyz"))
-    states = [band[0], band[result["saddle_image"]], band[-1]]
+    # the image that climbed: the highest one, within noise of it, need not be a stationary point
+    states = [band[0], band[result["climbing_image"]], band[-1]]
     moving = rates.region(states, result["ion_index"], RADIUS_A)
     with directory.begun():
         matrices = dynamical_matrices(states, moving, model, directory.path / "rates", say=say)

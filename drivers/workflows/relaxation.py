@@ -25,6 +25,9 @@ BAR_PER_GPA = 1e4
 _STEPS = ((0.002, 0.1), (0.0005, 0.02))
 _CELL_ROUNDS = 40
 
+# No crystal at rest comes near such a force [eV/A]: what has it has exploded.
+_LOST_FORCE_EV_PER_A = 1e6
+
 # A relaxed crystal further than this from its space group has left it [A]: noise is far below.
 _SYMMETRY_LOST_A = 0.05
 
@@ -43,12 +46,15 @@ class Relaxed:
         largest force on an atom
     max_pressure_GPa
         largest component of the pressure tensor, without its sign
+    cell_changes
+        how often its cell was changed
     """
 
     atoms: Atoms
     energy_eV: float
     max_force_eV_per_A: float
     max_pressure_GPa: float
+    cell_changes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +127,14 @@ def relax(
                 pressure_tolerance=pressure_tolerance_GPa * BAR_PER_GPA,
                 max_iterations=max_iterations,
                 cell_rounds=_CELL_ROUNDS,
+                lost_force=_LOST_FORCE_EV_PER_A,
                 timestep_ps=timestep_ps,
                 largest_step=largest_step,
             )
             say(f"relaxing {' and '.join(structures)}")
+            for name in structures:  # of a try that diverged, or of a run that was killed
+                for state in (f"{name}.dump", f"{name}.yaml"):
+                    (directory / state).unlink(missing_ok=True)
             try:
                 engine.run_deck(
                     directory,
@@ -185,8 +195,8 @@ def relax_bulk(
         evidence=(
             None
             if settled
-            else f"the crystal did not relax: after {_CELL_ROUNDS} changes of its cell the largest force is"
-            f" {force:.3g} eV/A and the largest pressure component {pressure:.3g} GPa (accepted:"
+            else f"the crystal did not relax: after {relaxed.cell_changes} changes of its cell the largest"
+            f" force is {force:.3g} eV/A and the largest pressure component {pressure:.3g} GPa (accepted:"
             f" {specification.force_tolerance_eV_per_A:g} eV/A, {specification.pressure_tolerance_GPa:g} GPa)"
         ),
     )
@@ -198,10 +208,10 @@ def read_relaxed(directory: Path, name: str) -> Relaxed:
     Raises
     ------
     DivergenceError
-        when the energy or a force is not a number
+        when the energy or a force is not a number, or a force is beyond all reason
     """
     state = read_state(directory, name)
-    if not (math.isfinite(state.energy_eV) and math.isfinite(state.max_force_eV_per_A)):
+    if not (math.isfinite(state.energy_eV) and state.max_force_eV_per_A <= _LOST_FORCE_EV_PER_A):
         raise DivergenceError(
             f"relaxing {name} ended at an energy of {state.energy_eV:g} eV and a largest force of"
             f" {state.max_force_eV_per_A:g} eV/A"
@@ -219,6 +229,7 @@ def read_state(directory: Path, name: str) -> Relaxed:
         energy_eV=float(state["energy_eV"]),
         max_force_eV_per_A=max_force([atoms]),
         max_pressure_GPa=float(pressure.max() / BAR_PER_GPA),
+        cell_changes=state.get("cell_changes", 0),
     )
 
 

@@ -21,7 +21,7 @@ DUMP_TOLERANCE_A = 1e-12
 
 MODEL = {"elements": ("Li", "Fe", "P", "O"), "pair_style": "e3gnn", "pair_coeff": "/models/sevennet-0.pt"}
 MINIMISER = {"force_tolerance": 0.05, "max_iterations": 500, "timestep_ps": 0.002, "largest_step": 0.1}
-CELL = {"relax_cell": True, "pressure_tolerance": 1000.0, "cell_rounds": 40}
+CELL = {"relax_cell": True, "pressure_tolerance": 1000.0, "cell_rounds": 40, "lost_force": 1e6}
 MD = {
     "title": "LiFePO4 at 800 K with sevennet-0",
     "name": "start",

@@ -114,6 +114,17 @@ class Hasty(TwoWells):
         return energies, forces
 
 
+class Steady(TwoWells):
+    """The same, which a band survives only with a time step of 2 fs: it reads the deck that it runs in."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        deck = Path("neb.in")
+        if deck.is_file() and "timestep        0.002\n" not in deck.read_text():
+            energies[:] = forces[:] = np.nan
+        return energies, forces
+
+
 class Ridge(Landscape):
     """Lithium in five wells along x, `RIDGE_TILT_EV` deeper halfway; harmonic across.
 
@@ -139,6 +150,15 @@ RIDGE_TILT_EV = 0.2
 def ridge(s: Any) -> Any:
     """Energy [eV] of `Ridge` at a fraction of the box, on its axis."""
     return WELL_EV * (1 - np.cos(10 * np.pi * s)) - RIDGE_TILT_EV * (1 - np.cos(2 * np.pi * s)) / 2
+
+
+class ScarceRidge(Ridge):
+    """The same, too large for the accelerator with seven images: it looks at the files beside it."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        if Path("image_8.data").is_file():
+            raise RuntimeError("out of memory on the accelerator")
+        return super().evaluate(atoms)
 
 
 class Crowd(TwoWells):
@@ -186,6 +206,16 @@ class EggBox(Landscape):
         depth = 1.0
         energies = depth * (1 - np.cos(wave * atoms.positions)).sum(axis=1)
         return energies, -depth * wave * np.sin(wave * atoms.positions)
+
+
+class Blast(EggBox):
+    """The same, forces 1e8 times as large where the time step is 2 fs: it reads the deck that it runs in."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        deck = Path("relax.in")
+        hasty = deck.is_file() and "timestep        0.002\n" in deck.read_text()
+        return energies, 1e8 * forces if hasty else forces
 
 
 class Balloon(EggBox):

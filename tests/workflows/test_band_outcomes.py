@@ -44,6 +44,7 @@ def test_barriers_are_those_of_the_landscape(neb: Neb) -> None:
     saddle = max(energies[1:-1])
     assert result["barrier_eV"] == pytest.approx(saddle - (energies[0] + energies[-1]) / 2, abs=1e-12)
     assert result["forward_barrier_eV"] == pytest.approx(saddle - energies[0], abs=1e-12)
+    assert result["climbing_image"] == energies.index(saddle)
     coordinate = result["reaction_coordinate"][energies.index(saddle)]
     assert coordinate == pytest.approx(2 * SADDLE, abs=0.01)
     assert 0.0 < result["max_atom_force_eV_per_A"] <= 0.005
@@ -90,6 +91,17 @@ def test_a_band_with_too_few_images_gets_more(neb: Neb) -> None:
     assert (run.path / "image_8.data").is_file()
 
 
+def test_a_band_whose_refinement_breaks_down_is_kept(neb: Neb) -> None:
+    run, result = neb(lithium_at(0.0), lithium_at(0.4), model="ScarceRidge")
+    assert result["failure"] is None
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["converged", "broke down"]
+    assert "out of memory on the accelerator" in result["attempts"][1]["evidence"]
+    assert result["images"] == 3
+    assert len(result["energies_eV"]) == 5
+    assert "minimum at 0.5" in result["unresolved"]
+    assert not (run.path / "image_8.data").exists()
+
+
 @pytest.mark.slow
 def test_more_images_are_not_forced_on_anyone(neb: Neb) -> None:
     _, result = neb(lithium_at(0.0), lithium_at(0.4), model="Ridge", most_images=3)
@@ -128,6 +140,19 @@ def test_a_band_without_time_is_not_converged(neb: Neb) -> None:
     assert [s["optimiser"] for s in settings] == ["fire", "quickmin", "fire"]
     assert settings[2]["spring_eV_per_A2"] > settings[0]["spring_eV_per_A2"]
     assert [a["start"] for a in result["attempts"]] == ["interpolated", "band 1", "band 2"]
+
+
+def test_a_band_with_numbers_outlives_later_ones_without(neb: Neb) -> None:
+    """Not converged in time by steps of 2 fs; by shorter ones it diverges."""
+    run, result = neb(
+        lithium_at(0.0), lithium_at(0.5), model="Steady", max_iterations=2, force_tolerance_eV_per_A=1e-6
+    )
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["not converged", *3 * ["diverged"]]
+    assert (result["failure"], result["converged"]) == ("not_converged", False)
+    assert result["evidence"].startswith("after 4 attempts, the largest force on an atom is")
+    assert result["forward_barrier_eV"] == pytest.approx(FORWARD_EV, abs=0.1)
+    assert "timestep        0.002\n" in (run.path / "neb.in").read_text()
+    assert (run.path / "attempt_4").is_dir()
 
 
 def test_an_end_without_time_is_not_converged(neb: Neb) -> None:

@@ -70,9 +70,9 @@ def test_a_band_that_failed_has_no_rates(
 def test_a_landscape_without_one_saddle_has_no_rates(
     neb: Callable[..., Outcome], landscape: Callable[[str], Model]
 ) -> None:
-    """An end in a place of the band that is no minimum: what the frequencies of its images say."""
+    """The image that climbed is taken for the saddle, here an end without an imaginary mode."""
     run, result = neb(lithium_at(0.0), lithium_at(0.5), images=4)
-    _, said = with_rates((run, result | {"saddle_image": 5}), landscape("TwoWells"), [300.0], say=silent)
+    _, said = with_rates((run, result | {"climbing_image": 5}), landscape("TwoWells"), [300.0], say=silent)
     assert said["rates"] is None
     assert said["rates_evidence"] == "the saddle has 0 imaginary modes; accepted: one"
 
@@ -89,7 +89,7 @@ def test_attempt_frequency_of_the_vacancy_of_copper(tmp_path: Path) -> None:
     run = run_barrier(structure, hop, model, asked, tmp_path, verify=False, say=silent)
     directory, result = with_rates(run, model, [300.0], say=silent)
     band = list(ase.io.iread(directory.path / "path.extxyz"))
-    states = [band[0], band[result["saddle_image"]]]
+    states = [band[0], band[result["climbing_image"]]]
     moving = region([*states, band[-1]], result["ion_index"], RADIUS_A)
     assert result["rates"]["moving_atoms"] == len(moving) > 12
     theirs = []

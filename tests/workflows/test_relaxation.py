@@ -11,10 +11,11 @@ from ase.calculators.emt import EMT
 from ase.units import GPa
 from bands import silent
 
+from hopkin.drivers import engine
 from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import BarrierSpecification
 from hopkin.drivers.structures import lammps_orientation
-from hopkin.drivers.workflows.relaxation import Bulk, relax_bulk
+from hopkin.drivers.workflows.relaxation import Bulk, read_relaxed, relax_bulk
 
 PRESSURE_TOLERANCE_GPA = 0.1
 COPPER_A = 3.59
@@ -60,5 +61,53 @@ def test_a_pressure_that_does_not_go_away_is_told(landscape: Callable[[str], Mod
     egg = ase.Atoms("Cu", positions=[[0.3, 0.2, 0.1]], cell=3 * [3.0], pbc=True)
     found = relaxed(egg, landscape("Balloon"), tmp_path)
     assert found.evidence is not None
+    assert "after 40 changes of its cell" in found.evidence
     assert "the largest pressure component 5 GPa (accepted: 0.05 eV/A, 0.1 GPa)" in found.evidence
     assert found.facts["bulk_max_pressure_GPa"] == pytest.approx(5.0, abs=0.01)
+
+
+def test_a_relaxation_killed_in_its_second_try_has_not_ended(
+    landscape: Callable[[str], Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try diverged and left its states; killed in the next, it is run again, and not read."""
+    atoms = ase.Atoms("Cu", positions=[[0.3, 0.2, 0.1]], cell=3 * [3.0], pbc=True)
+    ran: list[str] = []
+
+    def lost_then_killed(directory: Path, deck: str, **_: object) -> float:
+        ran.append(deck)
+        if len(ran) % 2 == 0:
+            raise KeyboardInterrupt
+        atoms_line = "1 1 Cu 0 0 0 nan nan nan"
+        (directory / "bulk.dump").write_text(
+            "ITEM: BOX BOUNDS pp pp pp\n0 3\n0 3\n0 3\n"
+            f"ITEM: ATOMS id type element xu yu zu fx fy fz\n{atoms_line}\n"
+        )
+        (directory / "bulk.yaml").write_text("{energy_eV: nan, pressure_bar: [0, 0, 0, 0, 0, 0]}\n")
+        return 0.0
+
+    monkeypatch.setattr(engine, "run_deck", lost_then_killed)
+    for tries in (2, 4):
+        with pytest.raises(KeyboardInterrupt):
+            relaxed(atoms, landscape("EggBox"), tmp_path)
+        assert len(ran) == tries
+
+
+def test_finite_forces_that_explode_are_tried_by_smaller_steps(
+    landscape: Callable[[str], Model], tmp_path: Path
+) -> None:
+    egg = ase.Atoms("Cu", positions=[[0.3, 0.2, 0.1]], cell=3 * [3.0], pbc=True)
+    found = relaxed(egg, landscape("Blast"), tmp_path)
+    assert found.evidence is None
+    assert found.facts["bulk_max_atom_force_eV_per_A"] < 0.05
+    assert "timestep        0.0005" in (tmp_path / "bulk" / "relax.in").read_text()
+
+
+def test_a_crystal_settles_by_the_forces_on_atoms_not_their_components(
+    landscape: Callable[[str], Model], tmp_path: Path
+) -> None:
+    """Components below the tolerance, their norm above it, and too few iterations at once to mend that."""
+    offset = 0.04 / (2 * np.pi / 3.0) ** 2
+    egg = ase.Atoms("Cu", positions=[3 * [offset]], cell=3 * [3.0], pbc=True)
+    found = relaxed(egg, landscape("EggBox"), tmp_path, max_iterations=5, keep_symmetry=False)
+    assert found.evidence is None
+    assert read_relaxed(tmp_path / "bulk", "bulk").cell_changes > 0
