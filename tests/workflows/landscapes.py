@@ -209,13 +209,18 @@ class EggBox(Landscape):
 
 
 class Blast(EggBox):
-    """The same, forces 1e8 times as large where the time step is 2 fs: it reads the deck that it runs in."""
+    """The same in a wind that grows to 2^24 eV/A by time steps of 2 fs: it reads the deck that it runs in."""
+
+    evaluations = 0
 
     def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
         energies, forces = super().evaluate(atoms)
         deck = Path("relax.in")
         hasty = deck.is_file() and "timestep        0.002\n" in deck.read_text()
-        return energies, 1e8 * forces if hasty else forces
+        if hasty:
+            self.evaluations += 1
+            forces[:, 0] += 2.0 ** min(self.evaluations, 24)
+        return energies, forces
 
 
 class Balloon(EggBox):
