@@ -15,6 +15,8 @@ from hopkin.analysis.results import Run, find_runs, read_object
 
 Row = dict[str, Any]
 
+TABLES = ("barriers", "statistics", "images", "dynamics")
+
 BARRIER_COLUMNS = (
     *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
     *("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
@@ -46,13 +48,8 @@ def collect(results: Path) -> dict[str, list[Row]]:
     barriers = [_compared(row) for row in rows if row["kind"] in ("barrier", "neb")]
     dynamics = [_only(row, DYNAMICS_COLUMNS) for row in rows if row["kind"] == "md"]
     images = [_only(row, IMAGES_COLUMNS) for row in rows if row["kind"] == "images"]
-    tables = {
-        "barriers": barriers,
-        "statistics": statistics(barriers),
-        "images": images,
-        "dynamics": dynamics,
-    }
-    return {name: table for name, table in tables.items() if table}
+    tables = zip(TABLES, (barriers, statistics(barriers), images, dynamics), strict=True)
+    return {name: table for name, table in tables if table}
 
 
 def _jobs(results: Path) -> list[tuple[Mapping[str, Any], Run | None]]:
@@ -152,11 +149,16 @@ def _errors(rows: Sequence[Row], seed: int) -> Row:
 
 
 def write_tables(results: Path) -> None:
-    """Write the tables of a results folder there, each as CSV and Parquet."""
+    """Write the tables of a results folder there, as CSV and Parquet; remove those that are empty now."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    for name, rows in collect(results).items():
+    tables = collect(results)
+    for name in TABLES:
+        if name not in tables:
+            for kind in ("csv", "parquet"):
+                (results / f"{name}.{kind}").unlink(missing_ok=True)
+    for name, rows in tables.items():
         with (results / f"{name}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0], lineterminator="\n")
             writer.writeheader()

@@ -1,4 +1,8 @@
-"""Input of VASP for the images of a band: PBE+U as the Materials Project does it."""
+"""Input of VASP for the images of a band.
+
+U, starting moments, potentials and the default density of k-points are the Materials Project's; cutoff and
+tolerances (450 eV, 1e-5 eV, 0.05 eV/A) are those of the published barriers, not its 520 eV.
+"""
 
 import tomllib
 from collections.abc import Mapping, Sequence

@@ -18,7 +18,11 @@ def export_vasp(
         float, typer.Option(min=1.0, help="k-points per A^-3 of the reciprocal cell.")
     ] = 64.0,
 ) -> None:
-    """Write a finished band as a VASP NEB calculation, PBE+U as the Materials Project does it."""
+    """Write a finished band as a VASP NEB calculation with PBE+U.
+
+    U, MAGMOM and the symbols of POTCAR are the Materials Project's; 450 eV, 1e-5 eV and 0.05 eV/A are
+    those of the published barriers (the Materials Project has 520 eV).
+    """
     from hopkin.drivers import export
 
     images = export.export_vasp(run, output, kpoint_density=kpoint_density)

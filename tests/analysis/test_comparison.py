@@ -77,6 +77,20 @@ def test_csv_and_parquet_hold_the_same(results: Path) -> None:
     assert collect(results)["barriers"] == table
 
 
+def test_a_table_that_is_empty_now_goes(results: Path) -> None:
+    write_tables(results)
+    assert (results / "statistics.csv").is_file()
+    campaign = json.loads((results / "campaign.json").read_text())
+    for job in campaign["jobs"]:
+        job.pop("reference", None)
+    (results / "campaign.json").write_text(json.dumps(campaign))
+    write_tables(results)
+    assert {file.name for file in results.iterdir() if file.suffix in (".csv", ".parquet")} == {
+        "barriers.csv",
+        "barriers.parquet",
+    }
+
+
 def test_forward_is_compared_with_forward(results: Path) -> None:
     campaign = json.loads((results / "campaign.json").read_text())
     campaign["jobs"][0]["reference"] = {"system": "a", "forward_barrier_eV": 0.9}
