@@ -21,11 +21,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.mep.neb import NEB
 from ase.optimize import FIRE
 
-from hopkin.drivers import decks
-from hopkin.drivers.models import find_model
-from hopkin.drivers.specification import BarrierSpecification
-from hopkin.drivers.structures import load_structure
-from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+from hopkin.drivers.models import find_model  # all that the environment of a family has of hopkin's needs
 
 HOPS = (
     "LiCoO2-layered:0",
@@ -63,13 +59,13 @@ class Counted(Calculator):
         self.results = {"energy": float(copy.get_potential_energy()), "forces": forces}
 
 
-def band_of_ase(run: Path, name: str, n_images: int, tolerance: float) -> dict[str, Any]:
-    """Run ASE's band between the relaxed ends of a run directory."""
+def band_of_ase(asked: dict[str, Any]) -> dict[str, Any]:
+    """Run ASE's band between two ends."""
     warnings.simplefilter("ignore")
-    model = find_model(name)
+    model, tolerance = find_model(asked["model"]), asked["tolerance"]
     shared = model.module.calculator(model, device="cpu")
-    initial, final = (decks.read_state(run / "ends" / f"{end}.dump") for end in ("initial", "final"))
-    images = [initial, *(initial.copy() for _ in range(n_images)), final]
+    initial, final = (Atoms(**end, pbc=True) for end in asked["ends"])
+    images = [initial, *(initial.copy() for _ in range(asked["images"])), final]
     for image in images:
         image.calc = Counted(shared)
     plain = NEB(images, k=SPRING_EV_PER_A2, method="improvedtangent")
@@ -93,6 +89,11 @@ def band_of_ase(run: Path, name: str, n_images: int, tolerance: float) -> dict[s
 
 def compare(asked: str, model_name: str, tolerance: float, distance: float, out: Path) -> dict[str, Any]:
     """Run a hop by both, unless that has been done."""
+    from hopkin.drivers import decks
+    from hopkin.drivers.specification import BarrierSpecification
+    from hopkin.drivers.structures import load_structure
+    from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+
     record = out / f"{asked.replace(':', '_')}-{model_name}.json"
     if record.is_file():
         return dict(json.loads(record.read_text()))
@@ -111,11 +112,27 @@ def compare(asked: str, model_name: str, tolerance: float, distance: float, out:
     run, ours = run_barrier(structure, selected, model, specification, out, say=lambda _: None)
     theirs: dict[str, Any] = {"converged": False, "barrier_eV": None, "force_evaluations": None}
     if ours["energies_eV"]:
-        answer = out / "ase.json"
-        answer.unlink(missing_ok=True)
-        here = [str(run.path), model_name, str(ours["images"]), str(tolerance), str(answer)]
-        subprocess.run([str(model.interpreter()), __file__, "--ase", *here], check=True)
-        theirs = json.loads(answer.read_text())
+        ends = (decks.read_state(run.path / "ends" / f"{end}.dump") for end in ("initial", "final"))
+        exchange = out / "ase.json"
+        exchange.write_text(
+            json.dumps(
+                {
+                    "model": model_name,
+                    "tolerance": tolerance,
+                    "images": ours["images"],
+                    "ends": [
+                        {
+                            "numbers": end.numbers.tolist(),
+                            "positions": end.positions.tolist(),
+                            "cell": end.cell.array.tolist(),
+                        }
+                        for end in ends
+                    ],
+                }
+            )
+        )
+        subprocess.run([str(model.interpreter()), __file__, "--ase", str(exchange)], check=True)
+        theirs = json.loads(exchange.read_text())
     found = {"asked": asked, "model": model_name, "tolerance": tolerance, "hopkin": ours, "ase": theirs}
     record.write_text(json.dumps(found))
     return found
@@ -145,8 +162,8 @@ def row(found: dict[str, Any]) -> str:
 def main() -> None:
     """Compare, and write the table."""
     if sys.argv[1:2] == ["--ase"]:
-        run, name, n_images, tolerance, answer = sys.argv[2:]
-        Path(answer).write_text(json.dumps(band_of_ase(Path(run), name, int(n_images), float(tolerance))))
+        exchange = Path(sys.argv[2])
+        exchange.write_text(json.dumps(band_of_ase(json.loads(exchange.read_text()))))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("hops", nargs="*", default=HOPS, help="MATERIAL:HOP[:divacancy]")
@@ -168,7 +185,8 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(
         "# Climbing-image bands of hopkin and of ASE\n\n"
-        f"`python benchmarks/neb_against_ase.py {' '.join(sys.argv[1:])}`\n\n"
+        f"`python benchmarks/neb_against_ase.py --model {asked.model} --tolerance {asked.tolerance:g}"
+        f" --image-distance {asked.image_distance:g} {' '.join(asked.hops)}`\n\n"
         "Same relaxed ends, same number of images, improved tangent, springs of 1 eV/A^2, largest force"
         f" {asked.tolerance:g} eV/A. Evaluations: of the images, in all attempts, without the ends.\n\n"
         f"| {columns} |\n|{'---|' * 10}\n" + "\n".join(rows) + "\n"
