@@ -52,6 +52,8 @@ class EnergyProfile:
         Barrier [eV], None where there is none to state.
     failed
         True for a run that did not pass its checks: drawn dashed.
+    curve
+        (n_points,) coordinates and energies [eV] of the spline through the images; None where there is none.
     """
 
     label: str
@@ -59,6 +61,7 @@ class EnergyProfile:
     energies: FloatArray
     barrier: float | None
     failed: bool = False
+    curve: tuple[FloatArray, FloatArray] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,7 +109,7 @@ class ParityPoints:
 def plot_energy_profiles(profiles: Sequence[EnergyProfile], *, coordinate_label: str) -> Figure:
     """Draw the energy along a path, one curve per model, each barrier of each in the legend.
 
-    The images are joined by straight lines: between them nothing was computed.
+    The images are joined by the spline through their energies and slopes, or, without one, by straight lines.
     """
     with mpl.rc_context(STYLE):
         figure, axes = _figure(6.4, 3.6)
@@ -116,10 +119,12 @@ def plot_energy_profiles(profiles: Sequence[EnergyProfile], *, coordinate_label:
             saddle = int(np.nanargmax(relative))
             barrier = "no barrier" if profile.barrier is None else f"{profile.barrier:.3f} eV"
             style = _style(index)
+            x, y = profile.curve or (profile.coordinate, profile.energies)
             axes.plot(
-                profile.coordinate,
-                relative,
+                x,
+                y - y[0],
                 markersize=4.5,
+                markevery=[int(np.argmin(np.abs(x - image))) for image in profile.coordinate],
                 linewidth=1.4,
                 linestyle="--" if profile.failed else "-",
                 label=f"{profile.label}: {barrier}{', failed' if profile.failed else ''}",

@@ -161,7 +161,7 @@ def _energy_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
             usable = energies.size > 1 and bool(np.isfinite(energies).all())
             (drawn if usable and run.get("failure") != NOT_DRAWN else left_out).append(run)
         scaled = all(len(run.get("reaction_coordinate") or []) == _images(run) for run in drawn)
-        caption = "Lines join the images; dashed: failed runs."
+        caption = "Lines: splines through energies and slopes of the images; dashed: failed runs."
         if left_out:
             names = ", ".join(
                 f"{run.get('model') or run.name} ({run.get('failure') or 'no energies'})" for run in left_out
@@ -183,12 +183,14 @@ def _images(run: Run) -> int:
 
 def _profile(run: Run, label: str, *, scaled: bool) -> EnergyProfile:
     coordinate = run.get("reaction_coordinate") if scaled else range(_images(run))
+    points, spline = run.get("spline_coordinate_A"), run.get("spline_energies_eV")
     return EnergyProfile(
         label=label,
         coordinate=np.array(coordinate, dtype=np.float64),
         energies=np.array(run.get("energies_eV"), dtype=np.float64),
         barrier=run.get("barrier_eV"),
         failed=run.state == "failed",
+        curve=(np.array(points) / points[-1], np.array(spline)) if scaled and points and spline else None,
     )
 
 

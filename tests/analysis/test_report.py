@@ -221,6 +221,17 @@ def test_a_profile_starts_at_zero_and_names_its_barrier() -> None:
     assert [text.get_text() for text in axes.texts] == ["0.300 eV"]
 
 
+def test_a_profile_is_drawn_along_its_spline_with_a_mark_at_each_image() -> None:
+    x = np.linspace(0.0, 1.0, 11)
+    spline = np.sin(np.pi * x)
+    images = EnergyProfile(
+        label="m", coordinate=x[::5], energies=spline[::5] - 7.0, barrier=1.0, curve=(x, spline)
+    )
+    line = plot_energy_profiles([images], coordinate_label="image").axes[0].lines[1]
+    assert line.get_ydata() == pytest.approx(spline)
+    assert line.get_markevery() == [0, 5, 10]
+
+
 def test_long_curves_are_thinned_for_drawing_only() -> None:
     times = np.linspace(0.0, 50.0, 25_001)
     curve = MsdCurve(label="m", times=times, single_origin=times, windowed=times)
