@@ -69,7 +69,12 @@ def attempt_frequency(minimum_THz: ArrayLike, saddle_THz: ArrayLike) -> float:
             f"an end has {count} imaginary modes, the lowest at {minimum.min():.2f} THz: no minimum"
         )
     if np.sum(saddle <= 0.0) != 1:
-        raise RateError(f"the saddle has {int(np.sum(saddle <= 0.0))} imaginary modes; accepted: one")
+        hint = (
+            ""
+            if np.any(saddle <= 0.0)
+            else ": it lies in a minimum halfway, beside which more images find one"
+        )
+        raise RateError(f"the saddle has {int(np.sum(saddle <= 0.0))} imaginary modes; accepted: one{hint}")
     return float(np.exp(np.log(minimum).sum() - np.log(saddle[saddle > 0.0]).sum()))
 
 

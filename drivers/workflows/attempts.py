@@ -141,7 +141,7 @@ def climb(
     for stale in directory.glob("attempt_*"):  # of a run that was killed
         shutil.rmtree(stale)
     after_divergence, after_stall = list(_AFTER_DIVERGENCE), list(_AFTER_STALL)
-    first = paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
+    first = paths.skewed(paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images))
     settings, images, start, climbs = Settings(), first, "interpolated", 1
     attempts: list[Attempt] = []
     coarse: int | None = None

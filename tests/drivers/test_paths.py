@@ -24,6 +24,7 @@ from hopkin.drivers.paths import (
     path_length,
     reaction_coordinate,
     refined,
+    skewed,
 )
 from hopkin.drivers.structures import load_structure
 from hopkin.drivers.vacancies import vacancy_endpoints
@@ -135,6 +136,13 @@ def test_an_atom_that_jumps_over_another_is_found() -> None:
     )
     after.positions[0, 1] = 8.0
     assert collision([before, before, after]) is None
+
+
+def test_a_skewed_path_is_the_same_path(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    """On the straight line, between the same ends, each image a tenth of a step further."""
+    images = skewed(interpolate(*ends, 4, method="linear"))
+    assert reaction_coordinate(images) == pytest.approx(np.array([0.0, 1.1, 2.1, 3.1, 4.1, 5.0]) / 5.0)
+    assert path_length(images) == pytest.approx(path_length(ends))
 
 
 def test_a_refined_path_has_the_old_images_and_their_middles(ends: tuple[ase.Atoms, ase.Atoms]) -> None:

@@ -1,6 +1,7 @@
 """Laws of harmonic transition-state theory."""
 
 import math
+from pathlib import Path
 
 import ase
 import numpy as np
@@ -35,15 +36,14 @@ def test_two_atoms_on_one_spring() -> None:
     assert moving == pytest.approx(frequencies([[stiffness / reduced]])[0])
 
 
-def test_frequencies_are_those_of_ase() -> None:
+def test_frequencies_are_those_of_ase(tmp_path: Path) -> None:
     """A hessian of effective medium theory, by ASE's own finite differences."""
     crystal = bulk("Cu", cubic=True) * (2, 1, 1)
     crystal.symbols[0] = "Au"
     crystal.calc = EMT()
-    vibrations = Vibrations(crystal, indices=[0, 3, 5], name="vibrations-of-ase", delta=0.01)
+    vibrations = Vibrations(crystal, indices=[0, 3, 5], name=str(tmp_path / "ase"), delta=0.01)
     vibrations.run()
     data = vibrations.get_vibrations()
-    vibrations.clean()
     masses = np.repeat(crystal.get_masses()[[0, 3, 5]], 3)
     found = frequencies(data.get_hessian_2d() / np.sqrt(np.outer(masses, masses)))
     theirs = data.get_energies().real / units._hplanck * units._e * 1e-12
