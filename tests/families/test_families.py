@@ -20,7 +20,7 @@ from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 pytestmark = pytest.mark.slow
 
 WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
-CRYSTALS = ("LiFePO4-olivine", "Li10GeP2S12", "Li7P3S11", "LiTiS2-layered")
+CRYSTALS = ("LiFePO4-olivine", "Li10GeP2S12", "Li7P3S11", "LiTiS2-layered", "LiTiO2-layered")
 REACHABLE = (
     *("sevennet-0", "sevennet-l3i5", "sevennet-mf-0", "chgnet-0.3.0", "mace-mp-0-small", "orb-d3-xs-v2"),
     *("mattersim-v1.0.0-5m", "mattersim-v1.0.0-1m", "m3gnet-mp-2021.2.8-direct", "grace-small-lfp"),
