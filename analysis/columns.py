@@ -156,6 +156,45 @@ CASE_COLUMNS = (
     _field("functional", "functional", numeric=False),
     _field("source", "source", numeric=False),
 )
+DYNAMICS_COMPARISON_NOTE = (
+    "MSD at the end of the shorter of two runs. D by the published protocol, compared as it is, negative "
+    "ones too; materials whose known MSD at 800 K stays below 5 Å² are immobile, and left out of D and Ea. "
+    "log10: mean of the absolute differences of logarithms, of positive numbers. RDF: integral of the "
+    "absolute difference, quartiles over all pairs. Converged: runs that ended without a failure; all: every "
+    "run that has numbers."
+)
+DYNAMICS_STATISTICS_COLUMNS = (
+    _field("model", "model", numeric=False),
+    _field("over", "over", numeric=False),
+    _field("n_cases", "cases"),
+    _field("n", "with number"),
+    _field("log10_msd_mae", "log10 MSD", form=".2f"),
+    _field("diffusivity_mae_cm2_per_s", "D, MAE", "cm²/s", ".1e"),
+    _field("log10_diffusivity_mae", "log10 D", form=".2f"),
+    _interval("activation_energy_mae_eV", "Ea, MAE", "eV"),
+    _field("activation_energy_r2", "Ea, R²", form=".2f"),
+    _field("rdf_mae_lower_A", "RDF, lower", "Å", ".2f"),
+    _field("rdf_mae_median_A", "median", "Å", ".2f"),
+    _field("rdf_mae_upper_A", "upper", "Å", ".2f"),
+    _field("immobile", "immobile", numeric=False),
+    _field("negative", "negative D", numeric=False),
+    _field("without_energy", "without Ea", numeric=False),
+    _field("failures", "failures", numeric=False),
+)
+DYNAMICS_CASE_COLUMNS = (
+    _field("material", "material", numeric=False),
+    _field("temperature_K", "T", "K", ".0f"),
+    _field("model", "model", numeric=False),
+    _field("seed", "seed"),
+    _field("common_msd_A2", "MSD", "Å²", ".2f"),
+    _field("reference_common_msd_A2", "known", "Å²", ".2f"),
+    _field("diffusivity_cm2_per_s", "D, paper", "cm²/s", ".2e"),
+    _field("reference_diffusivity_cm2_per_s", "known", "cm²/s", ".2e"),
+    _field("rdf_mae_A", "RDF", "Å", ".2f"),
+    _field("failure", "failure", numeric=False),
+    _field("functional", "functional", numeric=False),
+    _field("source", "source", numeric=False),
+)
 IMAGES_NOTE = (
     "A model at the images of a DFT band, nothing relaxed; at the saddle of DFT. Energies above the mean of "
     "the ends. Force across: largest on an atom, without the part along the path; DFT has little left of it."

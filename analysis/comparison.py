@@ -1,4 +1,4 @@
-"""Results of a campaign beside what is known: one row for each hop and model."""
+"""Results of a campaign beside what is known: one row for each hop, or run of dynamics, and model."""
 
 import csv
 import math
@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from hopkin.analysis.dynamics_tables import dynamics_tables
 from hopkin.analysis.metrics import errors
 from hopkin.analysis.references import Reference
-from hopkin.analysis.results import Run, find_runs, read_object
+from hopkin.analysis.results import Row, Run, find_runs, read_object
 
-Row = dict[str, Any]
-
-TABLES = ("barriers", "statistics", "images", "dynamics")
+TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics", "rdf_differences")
 
 BARRIER_COLUMNS = (
     *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
@@ -23,13 +22,6 @@ BARRIER_COLUMNS = (
     *("max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
     *("reference_eV", "reference_kind", "error_eV", "functional", "source", "directory", "message"),
 )
-DYNAMICS_COLUMNS = (
-    *("material", "ion", "model", "temperature_K", "temperature_mean_K", "seed", "ensemble", "timestep_fs"),
-    *("time_ps", "n_ions", "msd_A2_final", "framework_msd_A2", "diffusivity_cm2_per_s"),
-    *("diffusivity_windowed_cm2_per_s", "diffusivity_std", "n_hops", "log_log_slope", "failure"),
-    *("ns_per_day", "wall_s", "verified", "directory", "message"),
-)
-
 IMAGES_COLUMNS = (
     *("material", "ion", "family", "model", "n_atoms", "images", "saddle_image", "saddle_energy_eV"),
     *("saddle_reference_energy_eV", "saddle_energy_error_eV", "saddle_force_mae_eV_per_A"),
@@ -41,15 +33,16 @@ IMAGES_COLUMNS = (
 def collect(results: Path) -> dict[str, list[Row]]:
     """Gather the tables of a results folder: `barriers`, `statistics` of them, `images`, `dynamics`.
 
+    Where dynamics are known, too: `dynamics_statistics`, and `rdf_differences` pair by pair.
+
     A campaign (`campaign.json`) has a row for each of its jobs, those too that ended with an error or have
     not begun, and its known barrier; a folder without one, for each of its runs.
     """
     rows = [_row(job, run) for job, run in _jobs(results)]
     barriers = [_compared(row) for row in rows if row["kind"] in ("barrier", "neb")]
-    dynamics = [_only(row, DYNAMICS_COLUMNS) for row in rows if row["kind"] == "md"]
     images = [_only(row, IMAGES_COLUMNS) for row in rows if row["kind"] == "images"]
-    tables = zip(TABLES, (barriers, statistics(barriers), images, dynamics), strict=True)
-    return {name: table for name, table in tables if table}
+    tables = (barriers, statistics(barriers), images, *dynamics_tables(rows))
+    return {name: table for name, table in zip(TABLES, tables, strict=True) if table}
 
 
 def _jobs(results: Path) -> list[tuple[Mapping[str, Any], Run | None]]:
@@ -67,7 +60,13 @@ def _row(job: Mapping[str, Any], run: Run | None) -> Row:
     """Join a job and its run; what the run says counts where both do, but for the family."""
     if run is None:
         return dict(job)
-    said = {**run.asked, **run.result, "kind": run.kind, "directory": run.directory.name}
+    said = {
+        **run.asked,
+        **run.result,
+        "kind": run.kind,
+        "directory": run.directory.name,
+        "path": run.directory,
+    }
     return {**job, **{name: value for name, value in said.items() if value is not None}}
 
 

@@ -4,22 +4,27 @@ After Guo, Gui, Wang, "Are Universal Potentials Ready for Alkali-Ion Battery Kin
 logarithmic scale, diffusivity, activation energy, and the integrated difference of radial distribution
 functions. Where the reference hardly moves there is no diffusivity to compare: such materials are left out
 of that, and of the activation energies, by name. Negative diffusivities are compared as they are, and listed.
+The MSD of runs of different length is compared at the end of the shorter one.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.arrhenius import Point, fit_arrhenius
-from hopkin.analysis.errors import AnalysisError
+from hopkin.analysis.errors import AnalysisError, ResultsError
 from hopkin.analysis.metrics import Errors, errors, log10_mae
 from hopkin.analysis.rdf import mae_rdf, wasserstein_distance
+from hopkin.analysis.references import SAME_TEMPERATURE_K
+from hopkin.analysis.results import read_table
 
 IMMOBILE_MSD_A2 = 5.0
 IMMOBILE_TEMPERATURE_K = 800.0
-SAME_TEMPERATURE_K = 1.0
+SAME_TIME = 0.01  # of the time itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +38,11 @@ class Dynamics:
     temperature
         Temperature [K].
     msd
-        MSD of the ions at the end of the run [A^2].
+        MSD of the ions at the end of the run [A^2]; None where it is not known.
+    time
+        Length of the run [ps]; None: that of whatever it is compared with.
+    curve
+        (2, n) times [ps] and MSD from the first frame [A^2]; None where only its end is known.
     diffusivity
         Diffusivity by the protocol of the comparison [cm^2/s]; None where there is none.
     r
@@ -44,10 +53,49 @@ class Dynamics:
 
     material: str
     temperature: float
-    msd: float
+    msd: float | None
+    time: float | None = None
+    curve: FloatArray | None = None
     diffusivity: float | None = None
     r: FloatArray | None = None
     rdf: Mapping[str, FloatArray] | None = None
+
+    def msd_at(self, time: float | None) -> float | None:
+        """MSD at a time [A^2]; None where it is not known. The time None is the end of the run."""
+        if time is None or self.time is None or abs(time - self.time) <= SAME_TIME * self.time:
+            return self.msd
+        if self.curve is None or time > self.time:
+            return None
+        return float(np.interp(time, *self.curve))
+
+
+def read_dynamics(result: Mapping[str, Any], directory: Path) -> Dynamics:
+    """Take what a run says from the fields of its result, and from its tables where they are there."""
+    curve = r = rdf = None
+    try:
+        table = read_table(directory / "msd.csv")
+        curve = np.array([table["time_ps"], table["msd_single_origin_A2"]])
+        rdf = read_table(directory / "rdf.csv")
+        r = rdf.pop("r_A")
+    except (ResultsError, KeyError):
+        r = rdf = None
+    return Dynamics(
+        material=result["material"],
+        temperature=result["temperature_K"],
+        msd=result.get("msd_A2_final"),
+        time=result.get("time_ps"),
+        curve=curve,
+        diffusivity=result.get("diffusivity_cm2_per_s"),
+        r=r,
+        rdf=rdf,
+    )
+
+
+def common_msd(known: Dynamics, run: Dynamics) -> tuple[float, float] | None:
+    """MSD of both at the end of the shorter one [A^2]; None where one has none there, or has not moved."""
+    time = min((d.time for d in (known, run) if d.time is not None), default=None)
+    first, second = known.msd_at(time), run.msd_at(time)
+    return (first, second) if first and second else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +116,7 @@ class DynamicsComparison:
     Attributes
     ----------
     log10_msd_mae
-        Mean of |log10 MSD - log10 MSD_ref| over all runs.
+        Mean of |log10 MSD - log10 MSD_ref| over all runs; None where no MSD can be compared.
     diffusivity
         Errors of the diffusivities of mobile materials [cm^2/s]; None where none can be compared.
     log10_diffusivity_mae
@@ -91,7 +139,7 @@ class DynamicsComparison:
         Mobile materials without two positive diffusivities in both: no activation energy.
     """
 
-    log10_msd_mae: float
+    log10_msd_mae: float | None
     diffusivity: Errors | None
     log10_diffusivity_mae: float | None
     activation_energy: Errors | None
@@ -123,7 +171,7 @@ def compare_dynamics(
     AnalysisError
         If no run has a reference.
     """
-    pairs = [(known, run) for run in computed if (known := _reference_of(run, reference)) is not None]
+    pairs = [(known, run) for run in computed if (known := reference_of(run, reference)) is not None]
     if not pairs:
         raise AnalysisError(
             f"none of the {len(computed)} runs has a reference of the same material and temperature; there "
@@ -137,9 +185,10 @@ def compare_dynamics(
     ]
     positive = [(first, second) for _, _, first, second in mobile if first > 0 and second > 0]
     energies, without_energy = _energies([known for known, *_ in mobile], [run for _, run, *_ in mobile])
-    differences = tuple(difference for known, run in pairs for difference in _rdf_differences(known, run))
+    msds = [both for pair in pairs if (both := common_msd(*pair))]
+    differences = tuple(difference for known, run in pairs for difference in rdf_differences(known, run))
     return DynamicsComparison(
-        log10_msd_mae=log10_mae([known.msd for known, _ in pairs], [run.msd for _, run in pairs]),
+        log10_msd_mae=log10_mae(*zip(*msds, strict=True)) if msds else None,
         diffusivity=errors([m[2] for m in mobile], [m[3] for m in mobile], seed=seed) if mobile else None,
         log10_diffusivity_mae=log10_mae(*zip(*positive, strict=True)) if positive else None,
         activation_energy=errors(*zip(*energies, strict=True), seed=seed) if energies else None,
@@ -149,7 +198,7 @@ def compare_dynamics(
         else None,
         n_runs=len(pairs),
         unmatched=tuple(
-            (run.material, run.temperature) for run in computed if _reference_of(run, reference) is None
+            (run.material, run.temperature) for run in computed if reference_of(run, reference) is None
         ),
         immobile=tuple(sorted(immobile)),
         negative=tuple(
@@ -161,7 +210,8 @@ def compare_dynamics(
     )
 
 
-def _reference_of(run: Dynamics, reference: Sequence[Dynamics]) -> Dynamics | None:
+def reference_of(run: Dynamics, reference: Sequence[Dynamics]) -> Dynamics | None:
+    """Find the reference of a run; None where there is none."""
     return next(
         (
             known
@@ -174,7 +224,8 @@ def _reference_of(run: Dynamics, reference: Sequence[Dynamics]) -> Dynamics | No
 
 
 def _is_immobile(run: Dynamics) -> bool:
-    return abs(run.temperature - IMMOBILE_TEMPERATURE_K) < SAME_TEMPERATURE_K and run.msd < IMMOBILE_MSD_A2
+    at_rule = abs(run.temperature - IMMOBILE_TEMPERATURE_K) < SAME_TEMPERATURE_K
+    return at_rule and run.msd is not None and run.msd < IMMOBILE_MSD_A2
 
 
 def _energies(
@@ -203,7 +254,8 @@ def _energy(runs: Sequence[Dynamics], material: str) -> float | None:
         return None
 
 
-def _rdf_differences(known: Dynamics, run: Dynamics) -> list[RdfDifference]:
+def rdf_differences(known: Dynamics, run: Dynamics) -> list[RdfDifference]:
+    """Differences of the radial distribution functions that both have."""
     if known.rdf is None or run.rdf is None or known.r is None or run.r is None:
         return []
     differences = []

@@ -146,12 +146,20 @@ def plot_energy_profiles(profiles: Sequence[EnergyProfile], *, coordinate_label:
         return figure
 
 
-def plot_parity(points: Sequence[ParityPoints], *, quantity: str) -> Figure:
-    """Draw computed against known numbers, one colour per model; open where the run failed."""
+def plot_parity(points: Sequence[ParityPoints], *, quantity: str, logarithmic: bool = False) -> Figure:
+    """Draw computed against known numbers, one colour per model; open where the run failed.
+
+    On a logarithmic scale, all of them have to be positive.
+    """
     with mpl.rc_context(STYLE):
         figure, axes = _figure(6.0, 3.8)
         every = np.concatenate([np.concatenate([p.reference, p.computed]) for p in points] or [np.zeros(0)])
-        ends = (min(0.0, every.min()), every.max()) if len(every) else (0.0, 1.0)
+        ends = (
+            (every.min() if logarithmic else min(0.0, every.min()), every.max()) if len(every) else (0.0, 1.0)
+        )
+        if logarithmic:
+            axes.set_xscale("log")
+            axes.set_yscale("log")
         axes.plot(ends, ends, color="0.6", linewidth=0.9, linestyle="--", zorder=0)
         for index, series in enumerate(points):
             style = _style(index)
@@ -171,6 +179,27 @@ def plot_parity(points: Sequence[ParityPoints], *, quantity: str) -> Figure:
         axes.set_xlabel(f"known {quantity}")
         axes.set_ylabel(f"computed {quantity}")
         _legend(axes, len(points))
+        return figure
+
+
+def plot_distributions(values: Mapping[str, FloatArray], *, quantity: str) -> Figure:
+    """Draw how numbers are spread, a box with quartiles and all points for each model."""
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(6.0, 1.2 + 0.45 * len(values))
+        axes.boxplot(
+            list(values.values()),
+            orientation="horizontal",
+            tick_labels=list(values),
+            showfliers=False,
+            widths=0.55,
+            medianprops={"color": "0.2", "linewidth": 1.4},
+        )
+        for index, series in enumerate(values.values()):
+            style = _style(index)
+            axes.scatter(series, np.full(len(series), index + 1), s=14, alpha=0.6, linewidths=0, **style)
+        axes.invert_yaxis()
+        axes.set_xlim(left=0.0)
+        axes.set_xlabel(quantity)
         return figure
 
 

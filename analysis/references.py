@@ -1,13 +1,13 @@
-"""Known barriers to compare with: one table, from CSV, JSON or YAML."""
+"""Known barriers and dynamics to compare with: tables, from CSV, JSON or YAML."""
 
 import csv
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hopkin.analysis.errors import ReferencesError
 
@@ -20,6 +20,15 @@ ALIASES: Mapping[str, str] = {
     "doi": "source",
     "hop_index": "hop",
 }
+DYNAMICS_ALIASES: Mapping[str, str] = {
+    "system": "material",
+    "xc": "functional",
+    "doi": "source",
+    "msd_A2_final": "msd_A2",
+}
+SAME_TEMPERATURE_K = 1.0
+
+_Kind = TypeVar("_Kind", bound=BaseModel)
 
 
 class Reference(BaseModel):
@@ -59,6 +68,37 @@ class Reference(BaseModel):
         return next((name, value) for name in fields if (value := getattr(self, name)) is not None)
 
 
+class DynamicsReference(BaseModel):
+    """Known dynamics of one material at one temperature: numbers, a trajectory that gives them, or both."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
+
+    material: str = Field(description="name of the material, as its runs have it")
+    temperature_K: float = Field(gt=0, description="[K]")
+    ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the trajectory")
+    msd_A2: float | None = Field(default=None, ge=0, description="MSD of the ions at time_ps [A^2]")
+    time_ps: float | None = Field(default=None, gt=0, description="length of the run; None: as the compared")
+    diffusivity_cm2_per_s: float | None = Field(default=None, description="[cm^2/s]")
+    trajectory: tuple[Path, ...] = Field(
+        default=(), description="files that continue one another; in a CSV, blanks are between them"
+    )
+    timestep_fs: float | None = Field(default=None, gt=0, description="of files that count steps [fs]")
+    frame_interval_fs: float | None = Field(default=None, gt=0, description="of files without times [fs]")
+    functional: str = Field(default="", description="how it was computed")
+    source: str = Field(default="", description="DOI or publication")
+
+    @field_validator("trajectory", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return value.split() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "DynamicsReference":
+        if not self.trajectory and self.msd_A2 is None and self.diffusivity_cm2_per_s is None:
+            raise ValueError("it says nothing: give msd_A2, diffusivity_cm2_per_s or a trajectory")
+        return self
+
+
 def read_references(
     path: Path, columns: Mapping[str, str] | None = None, *, source: str = ""
 ) -> list[Reference]:
@@ -80,13 +120,40 @@ def read_references(
     ReferencesError
         when it cannot be read, or a row is no reference
     """
-    taken = {**ALIASES, **{name: name for name in Reference.model_fields}}
-    taken |= {column: field for field, column in (columns or {}).items()}
+    return _read(path, Reference, {**ALIASES, **_turned(columns)}, source)
+
+
+def read_dynamics_references(path: Path) -> list[DynamicsReference]:
+    """Read a table of known dynamics, CSV, JSON or YAML as that of barriers; its paths are relative to it.
+
+    Raises
+    ------
+    ReferencesError
+        when it cannot be read, a row is no reference, or a material has two at one temperature
+    """
+    references = [
+        reference.model_copy(
+            update={"trajectory": tuple(path.parent / file for file in reference.trajectory)}
+        )
+        for reference in _read(path, DynamicsReference, DYNAMICS_ALIASES, "")
+    ]
+    for number, reference in enumerate(references):
+        find_dynamics_reference(references[: number + 1], reference.material, reference.temperature_K)
+    return references
+
+
+def _turned(columns: Mapping[str, str] | None) -> dict[str, str]:
+    return {column: field for field, column in (columns or {}).items()}
+
+
+def _read(path: Path, kind: type[_Kind], taken: Mapping[str, str], source: str) -> list[_Kind]:
+    """Read the rows of a table as references; `taken` has the field of each column with a name of its own."""
+    taken = {**{name: name for name in kind.model_fields}, **taken}
     references = []
     for number, row in enumerate(_rows(path), start=1):
         fields = {taken[key]: value for key, value in row.items() if key in taken and value not in ("", None)}
         try:
-            references.append(Reference(**{"source": source, **fields}))
+            references.append(kind(**{"source": source, **fields}))
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(map(str, problem["loc"]))
@@ -138,3 +205,24 @@ def find_reference(
             " or keep one"
         )
     return found.pop() if found else None
+
+
+def find_dynamics_reference(
+    references: Iterable[DynamicsReference], material: str, temperature_K: float
+) -> DynamicsReference | None:
+    """Find the reference of a material at a temperature; None where there is none.
+
+    Raises
+    ------
+    ReferencesError
+        when there are several
+    """
+    found = [
+        reference
+        for reference in references
+        if reference.material == material
+        and abs(reference.temperature_K - temperature_K) < SAME_TEMPERATURE_K
+    ]
+    if len(found) > 1:
+        raise ReferencesError(f"{len(found)} references for {material} at {temperature_K:g} K: keep one")
+    return found[0] if found else None

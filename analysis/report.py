@@ -1,7 +1,7 @@
 """One self-contained HTML page from a folder of runs."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
@@ -15,23 +15,26 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from hopkin.analysis import columns
-from hopkin.analysis.comparison import Row, collect
+from hopkin.analysis.comparison import collect
 from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.plots import (
     STYLE,
     EnergyProfile,
     MsdCurve,
     ParityPoints,
+    plot_distributions,
     plot_energy_profiles,
     plot_msd,
     plot_parity,
     plot_rdf,
 )
-from hopkin.analysis.results import Run, find_runs, read_table
+from hopkin.analysis.results import Row, Run, find_runs, read_table
 
 MISSING = "–"  # noqa: RUF001 - the dash of a table
 _NO_METADATA: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_KINDS = ("barrier", "neb", "images", "md", "reference")
 _STATES = ("finished", "failed", "unfinished", "unreadable")
+PARITY_CAPTION = "Dashed: equality. Open: runs that failed and have a number all the same."
 NOT_DRAWN = "type_I_divergence"  # energies without meaning, of any size
 
 
@@ -69,7 +72,7 @@ def write_report(results_root: Path, output: Path) -> None:
     barriers.sort(key=lambda run: _order(run, "material", "hop", "model"))
     images = [run for run in complete if run.kind == "images"]
     images.sort(key=lambda run: _order(run, "material", "model"))
-    dynamics = [run for run in complete if run.kind == "md"]
+    dynamics = [run for run in complete if run.kind in ("md", "reference")]
     dynamics.sort(key=lambda run: _order(run, "material", "temperature_K", "model", "seed"))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hopkin.analysis", "."),
@@ -91,14 +94,11 @@ def write_report(results_root: Path, output: Path) -> None:
             (
                 "Other runs",
                 columns.OTHER_COLUMNS,
-                [run for run in complete if run.kind not in ("barrier", "neb", "images", "md")],
+                [run for run in complete if run.kind not in _KINDS],
                 "Runs of a kind that this report has no table for.",
             ),
         ],
         comparisons=list(_comparisons(Path(results_root))),
-        comparison_note=columns.COMPARISON_NOTE,
-        statistics_columns=columns.STATISTICS_COLUMNS,
-        case_columns=columns.CASE_COLUMNS,
         profiles=list(_energy_figures(barriers)),
         transport=list(_transport_figures(dynamics)),
         open_runs=[run for run in runs if run.state in ("unfinished", "unreadable")],
@@ -111,42 +111,94 @@ def write_report(results_root: Path, output: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A results folder with known barriers: statistics, a figure, and its cases, the furthest off first."""
+    """A results folder with known numbers: statistics, figures, and its cases, the furthest off first."""
 
     heading: str
-    statistics: Sequence[Row]
-    figure: Illustration
-    cases: Sequence[Row]
+    note: str
+    statistics: tuple[Sequence[columns.Column], Sequence[Row]]
+    figures: Sequence[Illustration]
+    cases: tuple[Sequence[columns.Column], Sequence[Row]]
 
 
 def _comparisons(results_root: Path) -> Iterable[Comparison]:
-    """One for each campaign at or below a root that has known barriers."""
+    """One for the barriers, one for the dynamics of each campaign at or below a root that knows some."""
     for file in sorted(results_root.rglob("campaign.json")):
-        tables = collect(file.parent)
-        if "statistics" not in tables:
-            continue
-        cases = [row for row in tables["barriers"] if row["reference_eV"] is not None]
-        cases.sort(key=lambda row: -abs(row["error_eV"] or 0.0))
-        yield Comparison(
-            heading=file.parent.resolve().name,
-            statistics=tables["statistics"],
-            figure=Illustration(
+        tables, name = collect(file.parent), file.parent.resolve().name
+        if "statistics" in tables:
+            yield _barriers_compared(name, tables)
+        if "dynamics_statistics" in tables:
+            yield _dynamics_compared(name, tables)
+
+
+def _barriers_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Comparison:
+    cases = [
+        row | {"found": None if row["error_eV"] is None else row["reference_eV"] + row["error_eV"]}
+        for row in tables["barriers"]
+        if row["reference_eV"] is not None
+    ]
+    cases.sort(key=lambda row: -abs(row["error_eV"] or 0.0))
+    points = list(_parity_points(cases, "reference_eV", "found"))
+    return Comparison(
+        heading=f"Against known barriers: {name}",
+        note=columns.COMPARISON_NOTE,
+        statistics=(columns.STATISTICS_COLUMNS, tables["statistics"]),
+        figures=[
+            Illustration(
                 heading="Computed against known barriers",
-                caption="Dashed: equality. Open: runs that failed and have a number all the same.",
-                svg=_svg(plot_parity(list(_parity_points(cases)), quantity="barrier (eV)")),
-            ),
-            cases=cases,
+                caption=PARITY_CAPTION,
+                svg=_svg(plot_parity(points, quantity="barrier (eV)")),
+            )
+        ],
+        cases=(columns.CASE_COLUMNS, cases),
+    )
+
+
+def _dynamics_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Comparison:
+    known = ("reference_common_msd_A2", "reference_diffusivity_cm2_per_s")
+    cases = [row for row in tables["dynamics"] if any(row[field] is not None for field in known)]
+    figures = []
+    for quantity, reference, computed in (
+        ("MSD (Å²)", known[0], "common_msd_A2"),
+        ("D (cm²/s)", known[1], "diffusivity_cm2_per_s"),
+    ):
+        positive = [row for row in cases if (row[reference] or 0.0) > 0 and (row[computed] or 0.0) > 0]
+        points = list(_parity_points(positive, reference, computed))
+        if points:
+            figures.append(
+                Illustration(
+                    heading=f"Computed against known {quantity.split()[0]}",
+                    caption=PARITY_CAPTION,
+                    svg=_svg(plot_parity(points, quantity=quantity, logarithmic=True)),
+                )
+            )
+    spread: dict[str, list[float]] = {}
+    for row in tables.get("rdf_differences", ()):
+        spread.setdefault(row["model"], []).append(row["mae_A"])
+    if spread:
+        arrays = {model: np.array(values) for model, values in spread.items()}
+        figures.append(
+            Illustration(
+                heading="Radial distribution functions",
+                caption="Integral of the absolute difference, of each pair of species; boxes: quartiles.",
+                svg=_svg(plot_distributions(arrays, quantity="difference (Å)")),
+            )
         )
+    return Comparison(
+        heading=f"Against known dynamics: {name}",
+        note=columns.DYNAMICS_COMPARISON_NOTE,
+        statistics=(columns.DYNAMICS_STATISTICS_COLUMNS, tables["dynamics_statistics"]),
+        figures=figures,
+        cases=(columns.DYNAMICS_CASE_COLUMNS, cases),
+    )
 
 
-def _parity_points(cases: Sequence[Row]) -> Iterable[ParityPoints]:
+def _parity_points(cases: Sequence[Row], reference: str, computed: str) -> Iterable[ParityPoints]:
     for model in sorted({row["model"] for row in cases}):
-        drawn = [row for row in cases if row["model"] == model and row["error_eV"] is not None]
-        known = np.array([row["reference_eV"] for row in drawn])
+        drawn = [row for row in cases if row["model"] == model and row[computed] is not None]
         yield ParityPoints(
             label=model,
-            reference=known,
-            computed=known + np.array([row["error_eV"] for row in drawn]),
+            reference=np.array([row[reference] for row in drawn]),
+            computed=np.array([row[computed] for row in drawn]),
             failed=np.array([bool(row["failure"]) for row in drawn]),
         )
 

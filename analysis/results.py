@@ -12,6 +12,9 @@ import numpy as np
 from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import ResultsError
 
+Row = dict[str, Any]
+"""One row of a table, by its columns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:

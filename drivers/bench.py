@@ -139,7 +139,9 @@ def _job(job: Job, outcome: Outcome | None) -> dict[str, Any]:
         "mechanism": job.mechanism,
         "hop_index": job.hop_index,
         "model": job.specification.model,
-        "reference": None if job.reference is None else job.reference.model_dump(exclude_none=True),
+        "reference": None
+        if job.reference is None
+        else job.reference.model_dump(mode="json", exclude_none=True),
         "directory": None if outcome is None or outcome.directory is None else outcome.directory.name,
         "failure": None if outcome is None else outcome.failure,
         "message": None if outcome is None else outcome.message,

@@ -96,6 +96,7 @@ class Dynamics(_Part):
     min_edge_A: float | None = Field(
         default=None, gt=0, description="instead: distance between opposite faces of the supercell [A]"
     )
+    references: Path | None = Field(default=None, description="table of known dynamics")
 
 
 class Campaign(_Part):

@@ -13,7 +13,14 @@ from typing import Any, Literal
 from ase import Atoms
 
 from hopkin.analysis.errors import AnalysisError
-from hopkin.analysis.references import Reference, find_reference, read_references
+from hopkin.analysis.references import (
+    DynamicsReference,
+    Reference,
+    find_dynamics_reference,
+    find_reference,
+    read_dynamics_references,
+    read_references,
+)
 from hopkin.drivers.campaign import BandOptions, Barriers, Campaign, Dynamics, HopOptions, Pairs
 from hopkin.drivers.endpoints import Pair, check_pair, load_pair, read_pairs
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
@@ -33,6 +40,7 @@ from hopkin.drivers.workflows.barrier import run_barrier, run_neb, select_hops
 from hopkin.drivers.workflows.calculation import Run, Say
 from hopkin.drivers.workflows.dynamics import run_md
 from hopkin.drivers.workflows.images import run_images
+from hopkin.drivers.workflows.known_dynamics import run_reference
 
 _logger = logging.getLogger(__name__)
 
@@ -50,10 +58,10 @@ class Job:
     work
         does it, in a folder of run directories: `work(root, verify=..., say=...)`
     reference
-        known barrier, where there is one
+        known barrier or dynamics, where there are
     """
 
-    kind: Literal["barrier", "neb", "images", "md"]
+    kind: Literal["barrier", "neb", "images", "md", "reference"]
     material: str
     source: str
     mechanism: str | None = None
@@ -62,7 +70,7 @@ class Job:
     family: str = ""
     specification: Specification
     work: Callable[..., Run]
-    reference: Reference | None = None
+    reference: Reference | DynamicsReference | None = None
 
     @property
     def title(self) -> str:
@@ -76,6 +84,8 @@ class Job:
             words.append(f"at {self.specification.temperature_K:g} K")
         if self.kind == "images":
             words.append("images of VASP")
+        if self.kind == "reference":
+            words.append("as known")
         return f"{' '.join(words)}, {self.specification.model}"
 
 
@@ -98,7 +108,7 @@ def run_job(job: Job, root: Path, *, verify: bool, say: Say) -> Outcome:
     """Do a job; whatever it ends with is an outcome, so that the others go on."""
     try:
         run, result = job.work(root, verify=verify, say=say)
-    except HopkinError as error:
+    except (HopkinError, AnalysisError) as error:
         return Outcome(error=type(error).__name__, message=str(error))
     except Exception as error:  # a defect: recorded like the rest, and told in full to the log
         _logger.exception("%s", job.title)
@@ -286,12 +296,19 @@ def _pair_references(asked: Pairs, folder: Path, band: VaspBand | None) -> list[
 
 
 def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> Iterator[Job]:
-    of_campaign = {"structures", "temperatures_K", "ion", "seeds", "supercell"}
+    of_campaign = {"structures", "temperatures_K", "ion", "seeds", "supercell", "references"}
     given = asked.model_dump(exclude_none=True, exclude=of_campaign)
     if asked.supercell is not None:
         given["repeats"] = asked.supercell
     seeds = range(1, asked.seeds + 1)
     structures = _structures(asked.structures, folder)
+    known = [] if asked.references is None else read_dynamics_references(folder / asked.references)
+    for structure, kelvin in product(structures, asked.temperatures_K):
+        reference = find_dynamics_reference(known, structure.material, kelvin)
+        if reference is not None and reference.trajectory:
+            yield _reference_job(
+                reference, asked.ion or mobile_ion(structure.atoms.symbols, structure.material)
+            )
     for structure, kelvin, seed, model in product(structures, asked.temperatures_K, seeds, models):
         ion = asked.ion or mobile_ion(structure.atoms.symbols, structure.material)
         specification = specify(
@@ -303,7 +320,25 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
             source=structure.source,
             specification=specification,
             work=partial(run_md, structure, model, specification),
+            reference=find_dynamics_reference(known, structure.material, kelvin),
         )
+
+
+def _reference_job(reference: DynamicsReference, ion: str) -> Job:
+    missing = [str(file) for file in reference.trajectory if not file.exists()]
+    if missing:
+        raise CampaignError(f"no such trajectory: {', '.join(missing)}")
+    return Job(
+        kind="reference",
+        material=reference.material,
+        source=", ".join(map(str, reference.trajectory)),
+        specification=MDSpecification(
+            model=reference.functional or "reference",
+            ion=reference.ion or ion,
+            temperature_K=reference.temperature_K,
+        ),
+        work=lambda root, *, verify, say: run_reference(reference, root, say=say),  # noqa: ARG005 - no model
+    )
 
 
 def _structures(names: Sequence[str], folder: Path) -> list[Structure]:

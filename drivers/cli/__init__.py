@@ -48,12 +48,13 @@ def _options(
 @app.command()
 def doctor(json: JsonOption = False) -> None:
     """Try what works on this machine: LAMMPS, MPI, pair styles, accelerator, models."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.doctor import examine
+    from hopkin.drivers.terminal.catalogue import show_checks
+    from hopkin.drivers.terminal.console import progress
 
-    with terminal.progress("trying") as _:
+    with progress("trying") as _:
         checks = examine()
-    terminal.show_checks(checks, as_json=json)
+    show_checks(checks, as_json=json)
     if any(check.works is False for check in checks):
         raise typer.Exit(1)
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 def materials(json: JsonOption = False) -> None:
     """List the built-in materials and where their structures come from."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.materials import find_material, material_names
+    from hopkin.drivers.terminal.catalogue import show_materials
 
-    terminal.show_materials([find_material(name) for name in material_names()], as_json=json)
+    show_materials([find_material(name) for name in material_names()], as_json=json)
 
 
 def hops(
@@ -57,9 +57,9 @@ def hops(
     json: JsonOption = False,
 ) -> None:
     """List the symmetry-distinct vacancy hops of a crystal, and write their ends on request."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
     from hopkin.drivers.structures import load_structure, mobile_ion
+    from hopkin.drivers.terminal.catalogue import show_hops
     from hopkin.drivers.workflows.barrier import list_hops, write_endpoints
 
     loaded = load_structure(structure)
@@ -77,7 +77,7 @@ def hops(
         for hop in found:
             if not hop.through_ion:
                 write_endpoints(loaded, hop, specification, write, suffix)
-    terminal.show_hops(loaded.material, found, as_json=json)
+    show_hops(loaded.material, found, as_json=json)
 
 
 def barrier(
@@ -99,10 +99,10 @@ def barrier(
     json: JsonOption = False,
 ) -> None:
     """Migration barrier of a vacancy hop: relaxed ends, climbing-image NEB in LAMMPS."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.hops import Hop
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
     from hopkin.drivers.structures import load_structure, mobile_ion
+    from hopkin.drivers.terminal.runs import show_barriers
     from hopkin.drivers.workflows.barrier import percolation, run_barrier, select_hops
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
@@ -129,7 +129,7 @@ def barrier(
         for selected in selected_hops
     )
     network = percolation(selected_hops, [result for _, result in runs]) if hop == "all" else None
-    terminal.show_barriers(runs, network, as_json=json)
+    show_barriers(runs, network, as_json=json)
     raise_together(errors)
 
 
@@ -147,10 +147,11 @@ def neb(
     json: JsonOption = False,
 ) -> None:
     """Climbing-image NEB between two given ends, which are relaxed first."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.endpoints import load_pair
     from hopkin.drivers.specification import BandSpecification, specify
     from hopkin.drivers.structures import mobile_ion
+    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.terminal.runs import show_barriers
     from hopkin.drivers.workflows.barrier import run_neb
 
     found = chosen_model(model, trust)
@@ -161,8 +162,8 @@ def neb(
         ion=ion or mobile_ion(ends[0].atoms.symbols, initial),
         images=images,
     )
-    with terminal.progress(f"{initial} to {final}, {model}") as say:
+    with progress(f"{initial} to {final}, {model}") as say:
         run = run_neb(*ends, found, specification, out, verify=verify, say=say)
         if rates:
             run = add_rates(run, found, temperature, say=say)
-    terminal.show_barriers([run], None, as_json=json)
+    show_barriers([run], None, as_json=json)

@@ -48,20 +48,21 @@ def bench(
 ) -> None:
     """Run a campaign of barriers, pairs and dynamics; one that was stopped goes on where it was."""
     from hopkin.analysis.comparison import collect
-    from hopkin.drivers import terminal
     from hopkin.drivers.bench import run_campaign
     from hopkin.drivers.campaign import load_campaign
     from hopkin.drivers.executors import load_executor
     from hopkin.drivers.jobs import plan
+    from hopkin.drivers.terminal.campaigns import show_jobs, show_tables
+    from hopkin.drivers.terminal.console import progress
 
     asked = load_campaign(campaign)
     where = load_executor(executor, workers, asked.workers)
     models = [chosen_model(model, trust) for model in asked.models]
     jobs = plan(asked, campaign.parent, models)
     if dry_run:
-        terminal.show_jobs(jobs, as_json=json)
+        show_jobs(jobs, as_json=json)
         return
     root = out or Path("runs") / asked.name
-    with terminal.progress(asked.name) as say:
+    with progress(asked.name) as say:
         run_campaign(asked.name, jobs, root, where, verify=verify, say=say)
-    terminal.show_tables(collect(root), root, as_json=json)
+    show_tables(collect(root), root, as_json=json)

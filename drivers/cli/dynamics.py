@@ -57,9 +57,9 @@ def md(
     json: JsonOption = False,
 ) -> None:
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.specification import MDSpecification, specify
     from hopkin.drivers.structures import load_structure, mobile_ion
+    from hopkin.drivers.terminal.runs import show_dynamics
     from hopkin.drivers.workflows.dynamics import run_md
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
@@ -93,7 +93,7 @@ def md(
         )
         for specification in specifications
     )
-    terminal.show_dynamics(runs, as_json=json)
+    show_dynamics(runs, as_json=json)
     raise_together(errors)
 
 
@@ -138,8 +138,9 @@ def analyze(
     LAMMPS dump, XDATCAR, vasprun.xml, extxyz, ASE trajectory.
     """
     from hopkin.analysis.temperatures import arrhenius_table
-    from hopkin.drivers import terminal
     from hopkin.drivers.errors import SpecificationError
+    from hopkin.drivers.terminal.console import show_fields
+    from hopkin.drivers.terminal.runs import show_arrhenius
     from hopkin.drivers.workflows.trajectories import Options, analyze_run, find_trajectories
 
     if (density or vibrations) and out is None:
@@ -153,10 +154,10 @@ def analyze(
         frame_interval_fs=frame_interval_fs,
     )
     if len(found) == 1:
-        terminal.show_fields(analyze_run(found[0], options, out), as_json=json)
+        show_fields(analyze_run(found[0], options, out), as_json=json)
         return
     results = [analyze_run(run, options, out and out / run.name) for run in found]
-    terminal.show_arrhenius(results, arrhenius_table(results), as_json=json)
+    show_arrhenius(results, arrhenius_table(results), as_json=json)
 
 
 def evaluate(
@@ -170,10 +171,11 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Errors of a model's energies, forces and stresses against labels; a killed run goes on where it was."""
-    from hopkin.drivers import terminal
+    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.terminal.runs import show_evaluation
     from hopkin.drivers.workflows.evaluation import evaluate as evaluate_labelled
 
     found = chosen_model(model, trust)
-    with terminal.progress(f"{labelled.name}, {model}") as say:
+    with progress(f"{labelled.name}, {model}") as say:
         run = evaluate_labelled(labelled, found, out, group=group, say=say)
-    terminal.show_evaluation(run, as_json=json)
+    show_evaluation(run, as_json=json)

@@ -13,10 +13,10 @@ models_app = typer.Typer(help="The models that hopkin knows.", no_args_is_help=T
 @models_app.command("list")
 def models_list(json: JsonOption = False) -> None:
     """List the models of the registry, and what each still needs here."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.models import registry
+    from hopkin.drivers.terminal.catalogue import show_models
 
-    terminal.show_models(list(registry().values()), as_json=json)
+    show_models(list(registry().values()), as_json=json)
 
 
 @models_app.command("show")
@@ -24,20 +24,20 @@ def models_show(
     name: Annotated[str, typer.Argument(help="Name of a model.")], json: JsonOption = False
 ) -> None:
     """Everything the registry holds of one model."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.models import find_model
+    from hopkin.drivers.terminal.console import show_fields
 
     model = find_model(name)
-    terminal.show_fields(model.describe(), as_json=json)
+    show_fields(model.describe(), as_json=json)
 
 
 @models_app.command("install")
 def models_install(family: Annotated[str, typer.Argument(help="Name of a model family.")]) -> None:
     """Make the environment that evaluates a family, or mend a half-made one; print its Python."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.environments import install
+    from hopkin.drivers.terminal.console import progress
 
-    with terminal.progress(f"installing {family}") as say:
+    with progress(f"installing {family}") as say:
         typer.echo(install(family, say=say))
 
 
@@ -48,10 +48,10 @@ def models_fetch(
     trust: TrustOption = False,
 ) -> None:
     """Download the weights and make the file that LAMMPS reads; print where it is."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.models import fetch, find_model
+    from hopkin.drivers.terminal.console import progress
 
-    with terminal.progress(f"fetching {name}") as say:
+    with progress(f"fetching {name}") as say:
         path = fetch(find_model(name, trusted=trust), file=file, trusted=trust, say=say)
     typer.echo(path or f"{name} needs no file")
 
@@ -64,17 +64,18 @@ def models_verify(
     json: JsonOption = False,
 ) -> None:
     """Compare LAMMPS with the model's own Python calculator on a rattled cell."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.models import fetch
     from hopkin.drivers.parity import verify
     from hopkin.drivers.structures import load_structure
+    from hopkin.drivers.terminal.catalogue import show_parity
+    from hopkin.drivers.terminal.console import progress
 
     model = chosen_model(name, trust)
     atoms = load_structure(structure).atoms
     model.require_elements(atoms.get_chemical_symbols())
-    with terminal.progress(f"verifying {name}") as say:
+    with progress(f"verifying {name}") as say:
         fetch(model, say=say)
         parity = verify(model, atoms)
-    terminal.show_parity(model, parity, as_json=json)
+    show_parity(model, parity, as_json=json)
     if not parity.passed:
         raise typer.Exit(1)

@@ -66,12 +66,12 @@ RepeatsOption = Annotated[
 
 def chosen_model(name: str, trust: bool) -> "Model":
     """Find a model; with --trust, have its weights here and trusted."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.models import fetch, find_model
+    from hopkin.drivers.terminal.console import progress
 
     found = find_model(name, trusted=trust)
     if trust:
-        with terminal.progress(f"fetching {name}") as say:
+        with progress(f"fetching {name}") as say:
             fetch(found, trusted=True, say=say)
     return found
 
@@ -85,12 +85,12 @@ def add_rates(run: "Run", model: "Model", temperatures_K: list[float] | None, *,
 
 def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], list[LammpsError]]":
     """Do jobs, by title, one after the other: where LAMMPS fails in one, the others may do."""
-    from hopkin.drivers import terminal
     from hopkin.drivers.errors import LammpsError
+    from hopkin.drivers.terminal.console import progress
 
     runs, errors = [], []
     for title, job in jobs:
-        with terminal.progress(title) as say:
+        with progress(title) as say:
             try:
                 runs.append(job(say=say))
             except LammpsError as error:

@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,9 @@ _REPORT_EVERY = 5
 _AS_HIGH_EV = 0.001
 
 _MOST_CLIMBS = 3
+
+# A band relaxes: one whose barrier has risen by more than this has run away [eV].
+_RUN_AWAY_EV = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,8 @@ def climb(
     specification: BandSpecification,
     directory: Path,
     *,
+    earlier: Sequence[Attempt] = (),
+    enough: Callable[[Attempt], bool],
     say: Say,
 ) -> tuple[Attempt, list[Attempt]]:
     """Attempt a band until it has converged with enough images, or the ladder ends.
@@ -133,17 +138,19 @@ def climb(
     that stalls goes on with another optimiser, then with stiffer springs. One that is converged, but
     whose profile says that it has too few images, goes on with twice as many; where that fails, the
     one before counts, for whatever reason it fails. Where the last attempt left no numbers, an earlier
-    one that has some counts.
+    one that has some counts. An attempt of which the caller has `enough` is the last.
 
-    Returns the attempt that counts, and all. The files of the one that counts are in `directory`, those
-    of the others in `attempt_N` there.
+    Returns the attempt that counts, and all, after the `earlier` ones, which were between other ends. The
+    files of the one that counts are in `directory`, those of the others in `attempt_N` there.
     """
-    for stale in directory.glob("attempt_*"):  # of a run that was killed
-        shutil.rmtree(stale)
+    if not earlier:
+        for stale in directory.glob("attempt_*"):  # of a run that was killed
+            shutil.rmtree(stale)
     after_divergence, after_stall = list(_AFTER_DIVERGENCE), list(_AFTER_STALL)
     first = paths.skewed(paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images))
-    settings, images, start, climbs = Settings(), first, "interpolated", 1
-    attempts: list[Attempt] = []
+    begin = "interpolated between ends relaxed anew" if earlier else "interpolated"
+    settings, images, start, climbs = Settings(), first, begin, 1
+    attempts = [*earlier]
     coarse: int | None = None
     while True:
         if attempts:
@@ -161,10 +168,12 @@ def climb(
                 evidence=str(error),
             )
         attempts.append(last)
+        if last.replicas and enough(last):
+            return last, attempts
         if not last.replicas:
             if coarse is not None or not after_divergence:
                 break
-            settings, images, start = after_divergence.pop(0), first, "interpolated"
+            settings, images, start = after_divergence.pop(0), first, begin
         elif last.outcome == "converged":
             images = paths.refined(last.atoms)
             if coarse is not None or len(images) - 2 > specification.most_images:
@@ -183,7 +192,8 @@ def climb(
             images, start = last.atoms, f"band {len(attempts)}"
     counts = len(attempts)
     if last.outcome != "converged":
-        counts = coarse or max((n for n, a in enumerate(attempts, 1) if a.replicas), default=counts)
+        ours = [n for n, a in enumerate(attempts, 1) if a.replicas and n > len(earlier)]
+        counts = coarse or max(ours, default=counts)
     if counts != len(attempts):
         _set_aside(directory, len(attempts))
         _bring_back(directory, counts)
@@ -320,7 +330,8 @@ class BandLog:
     climbing_image
         image that climbs, counted from the initial end, which is 0; None where there is none yet
     lost
-        which image first had an energy that is no number, and when, in one sentence; None where none had
+        how the band was lost, in one sentence: which image first had an energy that is no number, and when,
+        or how far its barrier has risen; None where it was not
     """
 
     steps: int
@@ -346,9 +357,14 @@ def read_band_log(directory: Path) -> BandLog:
 
 
 def _lost(rows: Sequence[Sequence[float]]) -> str | None:
-    """Find the first energy that is no number: columns 10, 12, ... after the coordinate of their replica."""
+    """Say where a band was lost: energies are columns 10, 12, ... after the coordinate of their replica."""
     for row in rows:
         lost = np.flatnonzero(~np.isfinite(row[10::2]))
         if len(lost):
             return f"at step {int(row[0])} the energy of image {lost[0]} is no number"
+    first, last = rows[0][6], rows[-1][6]
+    if last > first + _RUN_AWAY_EV:
+        return (
+            f"the band ran away: its barrier was {first:.3f} eV, and {last:.3f} eV at step {int(rows[-1][0])}"
+        )
     return None

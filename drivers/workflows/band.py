@@ -1,5 +1,6 @@
 """A band: relaxed ends, an interpolated path, a climbing-image NEB in LAMMPS, and what it says."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,11 @@ from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.workflows.attempts import Attempt, climb
 from hopkin.drivers.workflows.calculation import Say, is_converged
 from hopkin.drivers.workflows.relaxation import Relaxed, relax
+
+_MOST_ENDS = 3
+"""How often ends are relaxed."""
+_LOWER_EV = 0.05
+"""An image in the site of an end, this far below it, shows that the end is no ground state [eV]."""
 
 # Fields of a result without a band.
 NO_BAND: Final[dict[str, Any]] = {
@@ -57,31 +63,66 @@ def relaxed_band(
     *,
     say: Say,
 ) -> dict[str, Any]:
-    """Relax both ends, and run the band between them; `ion` is the index of the atom that hops."""
+    """Relax both ends, and run the band between them; `ion` is the index of the atom that hops.
+
+    Where the band finds lower energies in the site of an end, such as a Jahn-Teller distortion that the
+    symmetry of the crystal had kept the end from, it starts again between ends relaxed from there.
+    """
     ion %= len(ends[0])
-    initial, final = relax(
-        dict(zip(("initial", "final"), ends, strict=True)),
-        model,
-        directory / "ends",
-        relax_cell=False,
-        force_tolerance=specification.force_tolerance_eV_per_A,
-        max_iterations=specification.max_iterations,
-        say=say,
-    )
-    relaxed = initial.atoms, final.atoms
-    # Another ion that leaves its site, into the vacancy say, is as bad as the one that hops.
-    ions = ends[0].numbers == ends[0].numbers[ion]
-    drift = max(
-        float(np.linalg.norm(paths.displacements(before, after)[ions], axis=1).max())
-        for before, after in zip(ends, relaxed, strict=True)
-    )
-    facts = {"n_atoms": len(ends[0]), "ion_index": ion, "end_drift_A": drift}
-    if evidence := strayed(ends, relaxed, ion):
-        return {**facts, **NO_BAND, "failure": "endpoint_drift", "evidence": evidence}
-    return facts | (
-        _unrelaxed(initial, final, specification)
-        or _band((initial, final), model, specification, directory, say=say)
-    )
+    built, starts, attempts = ends, ends, list[Attempt]()
+    while True:
+        initial, final = relax(
+            dict(zip(("initial", "final"), starts, strict=True)),
+            model,
+            directory / "ends",
+            relax_cell=False,
+            force_tolerance=specification.force_tolerance_eV_per_A,
+            max_iterations=specification.max_iterations,
+            say=say,
+        )
+        relaxed = initial.atoms, final.atoms
+        # Another ion that leaves its site, into the vacancy say, is as bad as the one that hops.
+        ions = built[0].numbers == built[0].numbers[ion]
+        drift = max(
+            float(np.linalg.norm(paths.displacements(before, after)[ions], axis=1).max())
+            for before, after in zip(built, relaxed, strict=True)
+        )
+        facts = {"n_atoms": len(built[0]), "ion_index": ion, "end_drift_A": drift}
+        if evidence := strayed(built, relaxed, ion):
+            return {**facts, **_no_band(attempts), "failure": "endpoint_drift", "evidence": evidence}
+        if unrelaxed := _unrelaxed(initial, final, specification):
+            return {**facts, **_no_band(attempts), **unrelaxed}
+        rounds = len(list(directory.glob("ends_*"))) + 1
+
+        def lower(band: Attempt) -> tuple[Atoms, Atoms] | None:
+            return _lower_ends(built, band, ion) if rounds < _MOST_ENDS else None  # noqa: B023
+
+        last, attempts = climb(
+            (initial, final),
+            model,
+            specification,
+            directory,
+            earlier=attempts,
+            enough=lambda band: lower(band) is not None,
+            say=say,
+        )
+        if not last.replicas or (found := lower(last)) is None:
+            return facts | _band(last, attempts, directory)
+        starts = found
+        (directory / "ends").rename(directory / f"ends_{rounds}")
+
+
+def _lower_ends(built: tuple[Atoms, Atoms], band: Attempt, ion: int) -> tuple[Atoms, Atoms] | None:
+    """Images of a band that are in the sites of its ends, and lower: better ends; None: there are none."""
+    energies, images = np.array(band.energies), band.atoms
+    saddle = 1 + int(np.argmax(energies[1:-1]))
+    first, last = int(np.argmin(energies[:saddle])), saddle + 1 + int(np.argmin(energies[saddle + 1 :]))
+    if strayed(built, (images[first], images[-1]), ion):
+        first = 0
+    if strayed(built, (images[0], images[last]), ion):
+        last = -1
+    gain = max(energies[0] - energies[first], energies[-1] - energies[last])
+    return (images[first], images[last]) if gain > _LOWER_EV else None
 
 
 def _unrelaxed(initial: Relaxed, final: Relaxed, specification: BandSpecification) -> dict[str, Any] | None:
@@ -90,7 +131,6 @@ def _unrelaxed(initial: Relaxed, final: Relaxed, specification: BandSpecificatio
     if is_converged(worst.max_force_eV_per_A, specification):
         return None
     return {
-        **NO_BAND,
         "max_atom_force_eV_per_A": worst.max_force_eV_per_A,
         "failure": "not_converged",
         "evidence": f"the {which} end did not relax: after {2 * specification.max_iterations} iterations"
@@ -99,20 +139,19 @@ def _unrelaxed(initial: Relaxed, final: Relaxed, specification: BandSpecificatio
     }
 
 
-def _band(
-    ends: tuple[Relaxed, Relaxed],
-    model: Model,
-    specification: BandSpecification,
-    directory: Path,
-    *,
-    say: Say,
-) -> dict[str, Any]:
-    """Attempt the band between relaxed ends; the part of the result that comes from it."""
-    last, attempts = climb(ends, model, specification, directory, say=say)
-    facts = NO_BAND | {
+def _no_band(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Fields of a result without a band, but for the attempts at one."""
+    if not attempts:
+        return NO_BAND
+    return NO_BAND | {
         "attempts": [attempt.record() for attempt in attempts],
         "force_evaluations": sum(attempt.evaluations for attempt in attempts),
     }
+
+
+def _band(last: Attempt, attempts: Sequence[Attempt], directory: Path) -> dict[str, Any]:
+    """Part of the result that comes from the band."""
+    facts = _no_band(attempts)
     if not last.replicas:
         return {**facts, "failure": "type_I_divergence", "evidence": last.evidence}
     _write_path(directory / "path.extxyz", last)

@@ -11,7 +11,12 @@ from parsl.executors import HighThroughputExecutor
 from parsl.providers import LocalProvider, PBSProProvider, SlurmProvider
 
 from hopkin.analysis.errors import ReferencesError
-from hopkin.analysis.references import find_reference, read_references
+from hopkin.analysis.references import (
+    DynamicsReference,
+    find_reference,
+    read_dynamics_references,
+    read_references,
+)
 from hopkin.drivers.campaign import load_campaign
 from hopkin.drivers.endpoints import load_pair, match_order, read_pairs
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
@@ -82,6 +87,46 @@ def test_dynamics_are_every_temperature_and_seed(tmp_path: Path) -> None:
     jobs = planned(tmp_path, text)
     asked = [(j.specification.temperature_K, j.specification.seed, j.specification.time_ps) for j in jobs]  # type: ignore[union-attr]
     assert asked == [(800, 1, 5), (800, 2, 5), (1200, 1, 5), (1200, 2, 5)]
+
+
+def test_known_dynamics_and_the_trajectory_that_they_come_from(tmp_path: Path) -> None:
+    frames = []
+    for step in range(12):
+        atoms = ase.Atoms("LiS", positions=[[1.0 + 0.5 * step, 0, 0], [3.0, 3, 3]], cell=3 * [6.0], pbc=True)
+        frames.append(atoms)
+    (tmp_path / "known").mkdir()
+    ase.io.write(tmp_path / "known" / "aimd.extxyz", frames)
+    (tmp_path / "known" / "table.csv").write_text(
+        "material,temperature_K,trajectory,frame_interval_fs,msd_A2,xc\n"
+        "Li6PS5Cl,600,aimd.extxyz,100,,PBE\nLi6PS5Cl,800,,,7.5,PBE\nLi10GeP2S12,800,none.extxyz,100,,\n"
+    )
+    text = WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [600.2, 800, 900], references: %s}]"
+    aimd, *runs = planned(tmp_path, text % "known/table.csv")
+    assert (aimd.kind, aimd.title) == ("reference", "Li6PS5Cl at 600 K as known, PBE")
+    known = [run.reference for run in runs]
+    assert [isinstance(k, DynamicsReference) and k.msd_A2 for k in known] == [None, 7.5, False]
+    directory, result = aimd.work(tmp_path / "runs", verify=True, say=lambda _: None)
+    assert result["msd_A2_final"] == pytest.approx(5.5**2)
+    assert result["time_ps"] == pytest.approx(1.1)
+    assert (result["model"], result["temperature_K"], result["ion"]) == ("PBE", 600.0, "Li")
+    assert (directory.path / "rdf.csv").is_file()
+    assert aimd.work(tmp_path / "runs", verify=True, say=lambda _: None)[1] == result
+    with pytest.raises(CampaignError, match=r"dynamics.0: no such trajectory: .*known/none.extxyz"):
+        planned(tmp_path, (text % "known/table.csv").replace("Li6PS5Cl", "Li10GeP2S12"))
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("Li6PS5Cl,800,", r"row 1 of .* it says nothing: give msd_A2, diffusivity_cm2_per_s or a trajectory"),
+        ("Li6PS5Cl,-5,3", r"row 1 of .*temperature_K: Input should be greater than 0"),
+        ("Li6PS5Cl,800,3\nLi6PS5Cl,800.5,4", r"2 references for Li6PS5Cl at 800.5 K: keep one"),
+    ],
+)
+def test_dynamics_that_are_no_reference(tmp_path: Path, row: str, sentence: str) -> None:
+    (tmp_path / "known.csv").write_text(f"material,temperature_K,msd_A2\n{row}\n")
+    with pytest.raises(ReferencesError, match=sentence):
+        read_dynamics_references(tmp_path / "known.csv")
 
 
 def test_the_ion_has_to_be_told_where_two_could_move(tmp_path: Path) -> None:

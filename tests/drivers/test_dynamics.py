@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hopkin.analysis.transport import TRANSPORT_FIELDS
-from hopkin.drivers import terminal
 from hopkin.drivers.errors import DivergenceError, SpecificationError
 from hopkin.drivers.models import find_model
 from hopkin.drivers.specification import MDSpecification, specify
 from hopkin.drivers.structures import Structure
+from hopkin.drivers.terminal.runs import show_dynamics
 from hopkin.drivers.workflows import dynamics
 from hopkin.drivers.workflows.continuation import (
     TRAJECTORY,
@@ -237,7 +237,7 @@ def test_a_crystal_that_did_not_relax_is_said_so_of_a_run_that_diverges_too(
     assert result["bulk_evidence"] == "the crystal did not relax: 9 GPa"
     assert result["bulk_max_pressure_GPa"] == 9.0
     assert all(result[name] is None for name in TRANSPORT_FIELDS)
-    terminal.show_dynamics([(run, result)], as_json=False)
+    show_dynamics([(run, result)], as_json=False)
     assert "the crystal did not relax: 9 GPa" in capsys.readouterr().out
 
 

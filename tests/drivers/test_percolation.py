@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers import terminal
 from hopkin.drivers.hops import find_hops
 from hopkin.drivers.percolation import Bond, Bonded, dimension_of, percolating_barriers
 from hopkin.drivers.rundirectory import RunDirectory
 from hopkin.drivers.structures import load_structure
+from hopkin.drivers.terminal.runs import show_barriers
 from hopkin.drivers.workflows.barrier import percolation
 
 REACH = 3  # cells of the unfolded lattice to each side
@@ -176,11 +176,11 @@ def test_barriers_are_shown_with_the_network(capsys: pytest.CaptureFixture[str],
     hops = find_hops(load_structure("LiFePO4-olivine").atoms)
     results = results_of([(0.3, 0.4), (0.9, 0.9)])
     runs = [(RunDirectory(tmp_path / str(n), {}), result) for n, result in enumerate(results)]
-    terminal.show_barriers(runs, percolation(hops, results), as_json=True)
+    show_barriers(runs, percolation(hops, results), as_json=True)
     shown = json.loads(capsys.readouterr().out)
     assert shown["percolating_barriers_eV"] == {"1D": 0.4, "2D": 0.9, "3D": None}
     assert [run["hop_index"] for run in shown["runs"]] == [0, 1]
-    terminal.show_barriers(runs[:1], percolation(hops, results[:1]), as_json=False)
+    show_barriers(runs[:1], percolation(hops, results[:1]), as_json=False)
     out = " ".join(capsys.readouterr().out.split())
     assert "percolating barriers [eV]: 1D 0.400, 2D -, 3D -, without hop 1" in out
     assert "the hops disagree by up to 0.100 eV about the energies of the sites" in out

@@ -68,6 +68,43 @@ FORWARD_EV = float(
 """Its barrier seen from the first well."""
 
 
+class Pockets(TwoWells):
+    """The same with a shallow pocket on a hump amid each well: B (1 + 2 u^2) exp(-u^2) at u = x/w from it."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        ions, length = atoms.symbols == "Li", atoms.cell[0, 0]
+        x = atoms.positions[ions, 0]
+        u = (x - length / 2 * np.round(2 * x / length)) / POCKET_WIDTH_A
+        energies[ions] += pocket(u)
+        forces[ions, 0] -= POCKET_EV * np.exp(-(u**2)) * 2 * u * (1 - 2 * u**2) / POCKET_WIDTH_A
+        return energies, forces
+
+
+POCKET_EV = 0.6
+POCKET_WIDTH_A = 0.25
+
+
+def pocket(u: Any) -> Any:
+    """Energy [eV] of a pocket of `Pockets`, by the distance from its middle in its widths."""
+    return POCKET_EV * np.exp(-(u**2)) * (1 + 2 * u**2)
+
+
+class Swells(TwoWells):
+    """The same, but that a band whose time step is 2 fs finds its energies to grow with every step."""
+
+    evaluations = 0
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        deck = Path("neb.in")
+        if deck.is_file() and "timestep        0.002\n" in deck.read_text():
+            self.evaluations += 1
+            energies *= 1 + 0.5 * self.evaluations
+            forces *= 1 + 0.5 * self.evaluations
+        return energies, forces
+
+
 class Abyss(TwoWells):
     """The same with no number on the way from one well to the other."""
 

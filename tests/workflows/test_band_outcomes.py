@@ -15,10 +15,12 @@ from landscapes import (
     CROWD_EV,
     FORWARD_EV,
     HELIUM_SPRING_EV_PER_A2,
+    POCKET_WIDTH_A,
     SADDLE,
     SPRING_EV_PER_A2,
     TILT_EV,
     WELL_EV,
+    pocket,
     ridge,
 )
 from scipy.optimize import minimize, minimize_scalar
@@ -174,6 +176,25 @@ def test_a_saddle_below_an_end_is_unphysical(neb: Neb) -> None:
     assert "eV below the initial end" in result["evidence"]
 
 
+def test_ends_that_are_no_ground_states_are_relaxed_anew(neb: Neb) -> None:
+    """Symmetry holds both ends in pockets, 0.4 eV above what the band finds beside them."""
+    run, result = neb(lithium_at(0.0), lithium_at(0.5), model="Pockets", images=5)
+
+    def energy(s: float) -> float:
+        x = BOX_A * (s - np.round(2 * s) / 2)
+        well = WELL_EV * (1 - np.cos(4 * np.pi * s)) + TILT_EV * (1 - np.cos(2 * np.pi * s)) / 2
+        return float(well + pocket(x / POCKET_WIDTH_A))
+
+    bottom = minimize_scalar(energy, bounds=(0.05, 0.1), method="bounded").fun
+    assert result["failure"] is None
+    assert result["forward_barrier_eV"] == pytest.approx(energy(SADDLE) - bottom, abs=BARRIER_TOLERANCE_EV)
+    assert result["end_drift_A"] == pytest.approx(0.57, abs=0.03)
+    starts = [attempt["start"] for attempt in result["attempts"]]
+    assert starts == ["interpolated", "interpolated between ends relaxed anew"]
+    assert (run.path / "ends_1" / "initial.dump").is_file()
+    assert (run.path / "attempt_1" / "neb.in").is_file()
+
+
 def test_an_end_that_leaves_its_site(neb: Neb) -> None:
     """The final end lies on the near side of the barrier, and rolls back to the initial one."""
     _, result = neb(lithium_at(0.0), lithium_at(0.2))
@@ -214,6 +235,14 @@ def test_a_band_that_diverges_once_is_tried_by_smaller_steps(neb: Neb) -> None:
 
 
 ON_THE_WAY = (BOX_A / 4, BOX_A / 2, BOX_A / 2)
+
+
+def test_a_band_that_runs_away_is_stopped_and_tried_by_smaller_steps(neb: Neb) -> None:
+    _, result = neb(lithium_at(0.0), lithium_at(0.5), model="Swells")
+    assert result["failure"] is None
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["diverged", "converged"]
+    assert "the band ran away: its barrier was" in result["attempts"][0]["evidence"]
+    assert result["forward_barrier_eV"] == pytest.approx(FORWARD_EV, abs=BARRIER_TOLERANCE_EV)
 
 
 def test_a_path_through_another_atom_is_unphysical(neb: Neb) -> None:

@@ -1,0 +1,196 @@
+"""Tables of a campaign that `hopkin bench` has run, for benchmarks/results.
+
+    python benchmarks/campaign_table.py benchmarks/campaigns/NAME.yaml [--out runs/NAME]
+
+writes benchmarks/results/NAME.md. What stands there below "## Notes" is written by hand, and kept.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hopkin.analysis.comparison import collect
+from hopkin.analysis.results import Row, find_runs
+from hopkin.analysis.temperatures import arrhenius_table
+from hopkin.drivers.campaign import load_campaign
+
+RESULTS = Path(__file__).parent / "results"
+NOTES = "## Notes\n"
+BARRIERS = {  # column: its title, digits
+    "material": ("material", None),
+    "model": ("model", None),
+    "mechanism": ("mechanism", None),
+    "hop_index": ("hop", 0),
+    "path_length_A": ("length [A]", 3),
+    "n_atoms": ("atoms", 0),
+    "image_distance_A": ("vacancy to its image [A]", 2),
+    "barrier_eV": ("barrier [eV]", 3),
+    "spline_barrier_eV": ("by the spline", 3),
+    "forward_barrier_eV": ("forward", 3),
+    "reverse_barrier_eV": ("reverse", 3),
+    "reference_eV": ("known [eV]", 3),
+    "error_eV": ("error [eV]", 3),
+    "max_atom_force_eV_per_A": ("largest force [eV/A]", 3),
+    "images": ("images", 0),
+    "attempts": ("attempts", 0),
+    "force_evaluations": ("evaluations", 0),
+    "minutes": ("minutes", 1),
+    "failure": ("failure", None),
+}
+STATISTICS = {
+    "model": ("model", None),
+    "family": ("family", None),
+    "over": ("over", None),
+    "n_cases": ("cases", 0),
+    "n": ("counted", 0),
+    "mae_eV": ("MAE [eV]", 3),
+    "mae_eV_low": ("low", 3),
+    "mae_eV_high": ("high", 3),
+    "median_ae_eV": ("median", 3),
+    "rmse_eV": ("RMSE", 3),
+    "bias_eV": ("bias", 3),
+    "max_ae_eV": ("largest", 3),
+    "r2": ("R2", 2),
+    "slope": ("slope", 2),
+    "failures": ("failures", None),
+}
+DYNAMICS = {
+    "material": ("material", None),
+    "model": ("model", None),
+    "temperature_K": ("T [K]", 0),
+    "temperature_mean_K": ("mean T [K]", 0),
+    "n_atoms": ("atoms", 0),
+    "n_ions": ("ions", 0),
+    "bulk_max_atom_force_eV_per_A": ("relaxed to [eV/A]", 3),
+    "time_ps": ("time [ps]", 1),
+    "msd_A2_final": ("MSD at the end [A^2]", 2),
+    "framework_msd_A2": ("of the framework", 2),
+    "minutes": ("minutes", 1),
+    "failure": ("failure", None),
+}
+DIFFUSIVITIES = {
+    "material": ("material", None),
+    "model": ("model", None),
+    "temperature_K": ("T [K]", 0),
+    "paper": ("D, paper protocol [cm^2/s]", None),
+    "best": ("D [cm^2/s]", None),
+    "error": ("+-", None),
+    "n_hops": ("hops", 1),
+    "source": ("error from", None),
+    "reason": ("why none", None),
+}
+FITS = {
+    "material": ("material", None),
+    "model": ("model", None),
+    "fit": ("fit", None),
+    "activation_energy_eV": ("Ea [eV]", 3),
+    "interval": ("95 %", None),
+    "room": ("D at 300 K, extrapolated [cm^2/s]", None),
+    "reason": ("why none", None),
+}
+
+
+def table(rows: Sequence[Row], columns: dict[str, tuple[str, int | None]]) -> str:
+    """Give rows as Markdown, without the columns that are empty."""
+    cells: dict[str, list[Any]] = {}
+    for name, (title, digits) in columns.items():
+        values = [row.get(name) for row in rows]
+        if any(value not in (None, "") for value in values):
+            cells[title] = [
+                "" if value is None else value if digits is None else f"{value:.{digits}f}"
+                for value in values
+            ]
+    return str(pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True)) + "\n"
+
+
+def with_results(rows: Sequence[Row], results: Path) -> list[Row]:
+    """Join rows of a table and the results of their runs."""
+    runs = {run.directory.name: run.result for run in find_runs(results)}
+    joined = []
+    for row in rows:
+        result = runs.get(row["directory"], {})
+        more = {"attempts": len(result["attempts"])} if result.get("attempts") else {}
+        if row["wall_s"] is not None:
+            more["minutes"] = row["wall_s"] / 60
+        joined.append({**result, **row, "attempts": None} | more)
+    return joined
+
+
+def in_short(rows: Sequence[Row]) -> str:
+    """Say how many ended how, of each model."""
+    frame = pd.DataFrame(
+        {"model": row["model"], "how": row["failure"] or ("converged" if row["directory"] else "not run")}
+        for row in rows
+    )
+    counted = pd.crosstab(frame["model"], frame["how"]).reset_index()
+    return str(counted.to_markdown(index=False)) + "\n"
+
+
+def arrhenius(rows: Sequence[Row]) -> str:
+    """Fit the runs of each material and model, where they are at several temperatures."""
+    diffusivities: list[Row] = []
+    fits: list[Row] = []
+    for material, model in dict.fromkeys((row["material"], row["model"]) for row in rows):
+        named = {"material": material, "model": model}
+        runs = [row for row in rows if named.items() <= row.items() and row.get("volume_A3")]
+        if len({row["temperature_K"] for row in runs}) < 2:
+            continue
+        found = arrhenius_table(runs)
+        for run, row in zip(found["runs"], runs, strict=True):
+            shown = {
+                "paper": run["diffusivity_paper_cm2_per_s"],
+                "best": run["diffusivity_cm2_per_s"],
+                "error": run["diffusivity_std"],
+            }
+            diffusivities.append(
+                {**named, **run, "n_hops": row["n_hops"]}
+                | {name: None if value is None else f"{value:.2e}" for name, value in shown.items()}
+            )
+        for name in ("paper", "weighted"):
+            fit, interval = found[name], found[name]["activation_energy_interval_95"]
+            room = fit["diffusivity_300K_cm2_per_s"]
+            fits.append(
+                {
+                    **named,
+                    **fit,
+                    "fit": name,
+                    "interval": interval and f"{interval[0]:.3f} to {interval[1]:.3f}",
+                    "room": room and f"{room:.1e}",
+                }
+            )
+    return f"\n{table(diffusivities, DIFFUSIVITIES)}\n{table(fits, FITS)}" if fits else ""
+
+
+def main() -> None:
+    """Write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("campaign", type=Path)
+    parser.add_argument("--out", type=Path, help="where its runs are")
+    asked = parser.parse_args()
+    campaign = load_campaign(asked.campaign)
+    results = asked.out or Path("runs") / campaign.name
+    tables = collect(results)
+    parts = [f"# {campaign.name.replace('_', ' ').capitalize()}\n\n`hopkin bench {asked.campaign}`,"]
+    parts[0] += f" then `python benchmarks/campaign_table.py {asked.campaign}`.\n"
+    if rows := tables.get("barriers"):
+        parts += [in_short(rows), table(with_results(rows, results), BARRIERS)]
+    if statistics := tables.get("statistics"):
+        parts.append(table(statistics, STATISTICS))
+    if rows := tables.get("dynamics"):
+        joined = with_results(rows, results)
+        parts += [in_short(rows), table(joined, DYNAMICS), *filter(None, [arrhenius(joined)])]
+    messages = [row for rows in tables.values() for row in rows if row.get("message")]
+    parts += [f"- {row['material']}, {row['model']}: {row['message']}\n" for row in messages]
+    target = RESULTS / f"{campaign.name}.md"
+    notes = target.read_text().partition(NOTES)[2] if target.is_file() else ""
+    if notes:
+        parts.append(f"{NOTES}{notes}")
+    target.write_text("\n".join(parts))
+    print(target.read_text())
+
+
+if __name__ == "__main__":
+    main()

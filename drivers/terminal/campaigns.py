@@ -1,0 +1,115 @@
+"""Campaigns: what they would do, and the tables of what they did."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from hopkin.analysis.references import Reference
+from hopkin.drivers.jobs import Job
+from hopkin.drivers.terminal.console import console, print_json, shown, table_of
+
+# Columns of the tables of a campaign that fit a terminal, by their headings
+_SHOWN: Mapping[str, Mapping[str, str]] = {
+    "barriers": {
+        "material": "material",
+        "mechanism": "mechanism",
+        "hop": "hop_index",
+        "model": "model",
+        "barrier [eV]": "barrier_eV",
+        "forward": "forward_barrier_eV",
+        "known": "reference_eV",
+        "error": "error_eV",
+        "failure": "failure",
+    },
+    "statistics": {
+        "model": "model",
+        "family": "family",
+        "over": "over",
+        "cases": "n_cases",
+        "n": "n",
+        "MAE [eV]": "mae_eV",
+        "from": "mae_eV_low",
+        "to": "mae_eV_high",
+        "median": "median_ae_eV",
+        "bias": "bias_eV",
+        "R2": "r2",
+        "slope": "slope",
+        "failures": "failures",
+    },
+    "images": {
+        "material": "material",
+        "model": "model",
+        "saddle [eV]": "saddle_energy_eV",
+        "DFT": "saddle_reference_energy_eV",
+        "across [eV/A]": "saddle_normal_force_mae_eV_per_A",
+        "stress [GPa]": "saddle_stress_mae_GPa",
+        "failure": "failure",
+    },
+    "dynamics": {
+        "material": "material",
+        "model": "model",
+        "T [K]": "temperature_K",
+        "D [cm^2/s]": "diffusivity_cm2_per_s",
+        "known": "reference_diffusivity_cm2_per_s",
+        "MSD [A^2]": "common_msd_A2",
+        "known MSD": "reference_common_msd_A2",
+        "RDF [A]": "rdf_mae_A",
+        "hops": "n_hops",
+        "failure": "failure",
+    },
+    "dynamics_statistics": {
+        "model": "model",
+        "over": "over",
+        "cases": "n_cases",
+        "n": "n",
+        "log10 MSD": "log10_msd_mae",
+        "D [cm^2/s]": "diffusivity_mae_cm2_per_s",
+        "log10 D": "log10_diffusivity_mae",
+        "Ea [eV]": "activation_energy_mae_eV",
+        "RDF [A]": "rdf_mae_median_A",
+        "immobile": "immobile",
+        "negative D": "negative",
+        "failures": "failures",
+    },
+}
+
+
+def show_jobs(jobs: Sequence[Job], *, as_json: bool) -> None:
+    """Show what a campaign would do."""
+    if as_json:
+        print_json(
+            [
+                {"title": job.title, "kind": job.kind, **job.specification.model_dump(mode="json")}
+                for job in jobs
+            ]
+        )
+        return
+    table = table_of("job", "kind", "length [A]", "known [eV]")
+    for job in jobs:
+        known = job.reference.known[1] if isinstance(job.reference, Reference) else None
+        length = shown(job.path_length_A, 2)
+        table.add_row(escape(job.title), job.kind, length, shown(known))
+    console.print(table)
+    console.print(f"{len(jobs)} jobs")
+
+
+def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *, as_json: bool) -> None:
+    """Show the tables of a campaign, without the columns that are empty, and where they are."""
+    if as_json:
+        print_json(tables)
+        return
+    for name, rows in ((name, rows) for name, rows in tables.items() if name in _SHOWN):
+        columns = {h: c for h, c in _SHOWN[name].items() if any(row[c] is not None for row in rows)}
+        table = table_of(*columns)
+        for column in table.columns:
+            column.overflow = "fold"
+        for row in rows:
+            table.add_row(*(escape(shown(row[column])) for column in columns.values()))
+        console.print(table)
+    for row in (row for rows in tables.values() for row in rows if row.get("message")):
+        title = f"{row['material']}, {row['model']}"
+        console.print(f"{title}: {row['message']}", markup=False, highlight=False, soft_wrap=True)
+    for name in tables:
+        console.print(str(root / f"{name}.csv"), markup=False, highlight=False, soft_wrap=True)
