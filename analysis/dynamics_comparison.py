@@ -8,6 +8,7 @@ The MSD of runs of different length is compared at the end of the shorter one.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,13 +73,12 @@ class Dynamics:
 def read_dynamics(result: Mapping[str, Any], directory: Path) -> Dynamics:
     """Take what a run says from the fields of its result, and from its tables where they are there."""
     curve = r = rdf = None
-    try:
+    with suppress(ResultsError, KeyError):
         table = read_table(directory / "msd.csv")
         curve = np.array([table["time_ps"], table["msd_single_origin_A2"]])
+    with suppress(ResultsError):
         rdf = read_table(directory / "rdf.csv")
         r = rdf.pop("r_A")
-    except (ResultsError, KeyError):
-        r = rdf = None
     return Dynamics(
         material=result["material"],
         temperature=result["temperature_K"],
@@ -115,12 +115,12 @@ class DynamicsComparison:
 
     Attributes
     ----------
-    log10_msd_mae
-        Mean of |log10 MSD - log10 MSD_ref| over all runs; None where no MSD can be compared.
+    log10_msd_mae, n_msd
+        Mean of |log10 MSD - log10 MSD_ref|, and over how many runs; None where no MSD can be compared.
     diffusivity
         Errors of the diffusivities of mobile materials [cm^2/s]; None where none can be compared.
-    log10_diffusivity_mae
-        Of those that are positive in both; None where none is.
+    log10_diffusivity_mae, n_positive
+        Of those that are positive in both, and how many are; None where none is.
     activation_energy
         Errors of the activation energies of mobile materials [eV]; None where none can be compared.
     rdf
@@ -136,12 +136,15 @@ class DynamicsComparison:
     negative
         Materials and temperatures of runs with a negative diffusivity, of reference or potential.
     without_energy
-        Mobile materials without two positive diffusivities in both: no activation energy.
+        Mobile materials without two temperatures at which both diffusivities are positive: they have no
+        activation energy, which is fitted over the same temperatures in both.
     """
 
     log10_msd_mae: float | None
+    n_msd: int
     diffusivity: Errors | None
     log10_diffusivity_mae: float | None
+    n_positive: int
     activation_energy: Errors | None
     rdf: tuple[RdfDifference, ...]
     rdf_quartiles: FloatArray | None
@@ -184,13 +187,15 @@ def compare_dynamics(
         if known.material not in immobile and known.diffusivity is not None and run.diffusivity is not None
     ]
     positive = [(first, second) for _, _, first, second in mobile if first > 0 and second > 0]
-    energies, without_energy = _energies([known for known, *_ in mobile], [run for _, run, *_ in mobile])
+    energies, without_energy = _energies(mobile)
     msds = [both for pair in pairs if (both := common_msd(*pair))]
     differences = tuple(difference for known, run in pairs for difference in rdf_differences(known, run))
     return DynamicsComparison(
         log10_msd_mae=log10_mae(*zip(*msds, strict=True)) if msds else None,
+        n_msd=len(msds),
         diffusivity=errors([m[2] for m in mobile], [m[3] for m in mobile], seed=seed) if mobile else None,
         log10_diffusivity_mae=log10_mae(*zip(*positive, strict=True)) if positive else None,
+        n_positive=len(positive),
         activation_energy=errors(*zip(*energies, strict=True), seed=seed) if energies else None,
         rdf=differences,
         rdf_quartiles=frozen(np.quantile([d.mae for d in differences], [0.25, 0.5, 0.75]))
@@ -229,29 +234,25 @@ def _is_immobile(run: Dynamics) -> bool:
 
 
 def _energies(
-    known: Sequence[Dynamics], runs: Sequence[Dynamics]
+    mobile: Sequence[tuple[Dynamics, Dynamics, float, float]],
 ) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
     """Activation energies [eV] of reference and potential by material, and the materials without."""
     energies, without = [], []
-    for material in sorted({run.material for run in runs}):
-        both = (_energy(known, material), _energy(runs, material))
-        if both[0] is None or both[1] is None:
+    for material in sorted({run.material for _, run, *_ in mobile}):
+        points = [
+            (
+                Point(temperature=known.temperature, diffusivity=first),
+                Point(temperature=known.temperature, diffusivity=second),
+            )
+            for known, run, first, second in mobile
+            if run.material == material and first > 0 and second > 0
+        ]
+        try:
+            first, second = (fit_arrhenius(side).activation_energy for side in zip(*points, strict=True))
+            energies.append((first, second))
+        except (AnalysisError, ValueError):
             without.append(material)
-        else:
-            energies.append((both[0], both[1]))
     return energies, tuple(without)
-
-
-def _energy(runs: Sequence[Dynamics], material: str) -> float | None:
-    points = [
-        Point(temperature=run.temperature, diffusivity=run.diffusivity)
-        for run in runs
-        if run.material == material and run.diffusivity is not None
-    ]
-    try:
-        return fit_arrhenius(points).activation_energy
-    except AnalysisError:
-        return None
 
 
 def rdf_differences(known: Dynamics, run: Dynamics) -> list[RdfDifference]:

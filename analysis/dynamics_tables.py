@@ -41,9 +41,11 @@ def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row
     known = list(_known(rows))
     ended = [row for row in rows if row["kind"] == "md"]
     runs = [read_dynamics(row, row["path"]) if row.get("n_ions") else None for row in ended]
+    # a reference whose trajectory cannot be analysed has a row of its own, which says why
+    lost = [row for row in rows if row["kind"] == KNOWN and row.get("failure")]
     table, differences = [], []
     for row, run in zip(ended, runs, strict=True):
-        reference = None if run is None else reference_of(run, known)
+        reference = reference_of(run, known) if run is not None and row.get("reference") else None
         compared: Row = {}
         if run is not None and reference is not None:
             first, second = common_msd(reference, run) or (None, None)
@@ -63,11 +65,12 @@ def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row
         stated = row.get("reference") or {}
         named = {name: stated.get(name) for name in ("functional", "source")}
         table.append({name: {**row, **named, **compared}.get(name) for name in COLUMNS})
-    return table, list(_statistics(ended, runs, known)) if known else [], differences
+    table += [{name: row.get(name) for name in COLUMNS} for row in lost]
+    return table, list(_statistics(ended, runs, known)), differences
 
 
 def _known(rows: Sequence[Row]) -> Iterator[Dynamics]:
-    """List what is known of each material and temperature: stated numbers go before a trajectory's."""
+    """List what is known of materials at temperatures; a diffusivity that is stated goes first."""
     trajectories = [
         read_dynamics(row, row["path"]) for row in rows if row["kind"] == KNOWN and row.get("n_ions")
     ]
@@ -81,12 +84,10 @@ def _known(rows: Sequence[Row]) -> Iterator[Dynamics]:
             diffusivity=reference.diffusivity_cm2_per_s,
         )
         if (trajectory := reference_of(known, trajectories)) is not None:
-            if known.msd is None:
-                known = replace(known, msd=trajectory.msd, time=trajectory.time, curve=trajectory.curve)
-            if known.diffusivity is None:
-                known = replace(known, diffusivity=trajectory.diffusivity)
-            known = replace(known, r=trajectory.r, rdf=trajectory.rdf)
-        yield known
+            stated_one = known.diffusivity
+            known = trajectory if stated_one is None else replace(trajectory, diffusivity=stated_one)
+        if known.msd is not None or known.diffusivity is not None:
+            yield known
 
 
 def _statistics(
@@ -94,10 +95,14 @@ def _statistics(
 ) -> Iterator[Row]:
     """Of each model, over the runs that ended without a failure, and over all that have numbers."""
     for model in dict.fromkeys(row["model"] for row in rows if row.get("reference")):
-        ours = [pair for pair in zip(rows, runs, strict=True) if pair[0]["model"] == model]
+        ours = [
+            (row, run)
+            for row, run in zip(rows, runs, strict=True)
+            if row["model"] == model and row.get("reference")
+        ]
         failures = Counter(row["failure"] for row, _ in ours if row.get("failure"))
         cases = {
-            "n_cases": sum(bool(row.get("reference")) for row, _ in ours),
+            "n_cases": len(ours),
             "failures": ", ".join(f"{n} {failure}" for failure, n in sorted(failures.items())),
         }
         for over in ("converged", "all"):
@@ -112,10 +117,13 @@ def _fields(found: DynamicsComparison | None) -> Row:
     if found is not None and found.rdf_quartiles is not None:
         quartiles = tuple(found.rdf_quartiles.tolist())
     return {
+        "log10_msd_n": 0 if found is None else found.n_msd,
         "log10_msd_mae": found and found.log10_msd_mae,
+        "log10_diffusivity_n": 0 if found is None else found.n_positive,
         "log10_diffusivity_mae": found and found.log10_diffusivity_mae,
         **_errors("diffusivity", "cm2_per_s", None if found is None else found.diffusivity),
         **_errors("activation_energy", "eV", None if found is None else found.activation_energy),
+        "rdf_n": 0 if found is None else len(found.rdf),
         **dict(zip(("rdf_mae_lower_A", "rdf_mae_median_A", "rdf_mae_upper_A"), quartiles, strict=True)),
         "immobile": found and ", ".join(found.immobile),
         "negative": found and ", ".join(f"{material} at {kelvin:g} K" for material, kelvin in found.negative),

@@ -80,7 +80,7 @@ class DynamicsReference(BaseModel):
     time_ps: float | None = Field(default=None, gt=0, description="length of the run; None: as the compared")
     diffusivity_cm2_per_s: float | None = Field(default=None, description="[cm^2/s]")
     trajectory: tuple[Path, ...] = Field(
-        default=(), description="files that continue one another; in a CSV, blanks are between them"
+        default=(), description="files that continue one another: a list, or a text with blanks between them"
     )
     timestep_fs: float | None = Field(default=None, gt=0, description="of files that count steps [fs]")
     frame_interval_fs: float | None = Field(default=None, gt=0, description="of files without times [fs]")
@@ -93,9 +93,13 @@ class DynamicsReference(BaseModel):
         return value.split() if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _says_something(self) -> "DynamicsReference":
+    def _says_one_thing(self) -> "DynamicsReference":
         if not self.trajectory and self.msd_A2 is None and self.diffusivity_cm2_per_s is None:
             raise ValueError("it says nothing: give msd_A2, diffusivity_cm2_per_s or a trajectory")
+        if self.trajectory and self.msd_A2 is not None:
+            raise ValueError("msd_A2 and a trajectory, which gives it too: leave out one")
+        if self.timestep_fs is not None and self.frame_interval_fs is not None:
+            raise ValueError("timestep_fs and frame_interval_fs exclude one another")
         return self
 
 
@@ -131,12 +135,10 @@ def read_dynamics_references(path: Path) -> list[DynamicsReference]:
     ReferencesError
         when it cannot be read, a row is no reference, or a material has two at one temperature
     """
-    references = [
-        reference.model_copy(
-            update={"trajectory": tuple(path.parent / file for file in reference.trajectory)}
-        )
-        for reference in _read(path, DynamicsReference, DYNAMICS_ALIASES, "")
-    ]
+    references = []
+    for reference in _read(path, DynamicsReference, DYNAMICS_ALIASES, ""):
+        files = tuple((path.parent / file).resolve() for file in reference.trajectory)
+        references.append(reference.model_copy(update={"trajectory": files}))
     for number, reference in enumerate(references):
         find_dynamics_reference(references[: number + 1], reference.material, reference.temperature_K)
     return references

@@ -85,7 +85,7 @@ def write_report(results_root: Path, output: Path) -> None:
     page = environment.get_template("report.html.j2").render(
         results=Path(results_root).resolve().name,
         counts={state: sum(run.state == state for run in runs) for state in _STATES},
-        models=_distinct(complete, "model"),
+        models=_distinct([run for run in complete if run.kind != "reference"], "model"),
         materials=_distinct(complete, "material"),
         tables=[
             ("Migration barriers", columns.BARRIER_COLUMNS, barriers, columns.BARRIER_NOTE),
@@ -156,6 +156,7 @@ def _barriers_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Compar
 def _dynamics_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Comparison:
     known = ("reference_common_msd_A2", "reference_diffusivity_cm2_per_s")
     cases = [row for row in tables["dynamics"] if any(row[field] is not None for field in known)]
+    cases.sort(key=_orders_of_magnitude, reverse=True)
     figures = []
     for quantity, reference, computed in (
         ("MSD (Å²)", known[0], "common_msd_A2"),
@@ -167,7 +168,7 @@ def _dynamics_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Compar
             figures.append(
                 Illustration(
                     heading=f"Computed against known {quantity.split()[0]}",
-                    caption=PARITY_CAPTION,
+                    caption=f"{PARITY_CAPTION} Immobile materials are in it, negative numbers not.",
                     svg=_svg(plot_parity(points, quantity=quantity, logarithmic=True)),
                 )
             )
@@ -179,7 +180,8 @@ def _dynamics_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Compar
         figures.append(
             Illustration(
                 heading="Radial distribution functions",
-                caption="Integral of the absolute difference, of each pair of species; boxes: quartiles.",
+                caption="Integral of the absolute difference, of each pair of species in each run, failed"
+                " ones too; boxes: quartiles.",
                 svg=_svg(plot_distributions(arrays, quantity="difference (Å)")),
             )
         )
@@ -190,6 +192,17 @@ def _dynamics_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Compar
         figures=figures,
         cases=(columns.DYNAMICS_CASE_COLUMNS, cases),
     )
+
+
+def _orders_of_magnitude(row: Row) -> float:
+    """How far a run is off: of its MSD, or else of its diffusivity."""
+    for computed, known in (
+        ("common_msd_A2", "reference_common_msd_A2"),
+        ("diffusivity_cm2_per_s", "reference_diffusivity_cm2_per_s"),
+    ):
+        if (row[computed] or 0.0) > 0 and (row[known] or 0.0) > 0:
+            return abs(float(np.log10(row[computed] / row[known])))
+    return 0.0
 
 
 def _parity_points(cases: Sequence[Row], reference: str, computed: str) -> Iterable[ParityPoints]:

@@ -67,6 +67,9 @@ DYNAMICS = {
     "bulk_max_atom_force_eV_per_A": ("relaxed to [eV/A]", 3),
     "time_ps": ("time [ps]", 1),
     "msd_A2_final": ("MSD at the end [A^2]", 2),
+    "common_msd_A2": ("MSD at the common end", 2),
+    "reference_common_msd_A2": ("known", 2),
+    "rdf_mae_A": ("RDF, mean difference [A]", 2),
     "framework_msd_A2": ("of the framework", 2),
     "minutes": ("minutes", 1),
     "failure": ("failure", None),
@@ -81,6 +84,7 @@ DIFFUSIVITIES = {
     "n_hops": ("hops", 1),
     "source": ("error from", None),
     "reason": ("why none", None),
+    "failure": ("failure", None),
 }
 FITS = {
     "material": ("material", None),
@@ -90,6 +94,24 @@ FITS = {
     "interval": ("95 %", None),
     "room": ("D at 300 K, extrapolated [cm^2/s]", None),
     "reason": ("why none", None),
+}
+
+
+DYNAMICS_STATISTICS = {
+    "model": ("model", None),
+    "over": ("over", None),
+    "n_cases": ("cases", 0),
+    "log10_msd_n": ("with MSD", 0),
+    "log10_msd_mae": ("log10 MSD", 2),
+    "log10_diffusivity_n": ("with D", 0),
+    "log10_diffusivity_mae": ("log10 D", 2),
+    "activation_energy_n": ("with Ea", 0),
+    "activation_energy_mae_eV": ("Ea [eV]", 3),
+    "rdf_n": ("RDFs", 0),
+    "rdf_mae_median_A": ("RDF, median [A]", 2),
+    "immobile": ("immobile", None),
+    "negative": ("negative D", None),
+    "failures": ("failures", None),
 }
 
 
@@ -146,7 +168,7 @@ def arrhenius(rows: Sequence[Row]) -> str:
                 "error": run["diffusivity_std"],
             }
             diffusivities.append(
-                {**named, **run, "n_hops": row["n_hops"]}
+                {**named, **run, "n_hops": row["n_hops"], "failure": row["failure"]}
                 | {name: None if value is None else f"{value:.2e}" for name, value in shown.items()}
             )
         for name in ("paper", "weighted"):
@@ -182,6 +204,8 @@ def main() -> None:
     if rows := tables.get("dynamics"):
         joined = with_results(rows, results)
         parts += [in_short(rows), table(joined, DYNAMICS), *filter(None, [arrhenius(joined)])]
+    if statistics := tables.get("dynamics_statistics"):
+        parts.append(table(statistics, DYNAMICS_STATISTICS))
     messages = [row for rows in tables.values() for row in rows if row.get("message")]
     parts += [f"- {row['material']}, {row['model']}: {row['message']}\n" for row in messages]
     target = RESULTS / f"{campaign.name}.md"

@@ -82,10 +82,10 @@ class Job:
             words.append(str(self.mechanism))
         if isinstance(self.specification, MDSpecification):
             words.append(f"at {self.specification.temperature_K:g} K")
+        if self.kind == "reference" and isinstance(self.reference, DynamicsReference):
+            words.append(f"at {self.reference.temperature_K:g} K as known")
         if self.kind == "images":
             words.append("images of VASP")
-        if self.kind == "reference":
-            words.append("as known")
         return f"{' '.join(words)}, {self.specification.model}"
 
 
@@ -142,6 +142,7 @@ def plan(campaign: Campaign, folder: Path, models: Sequence[Model]) -> list[Job]
     for n, dynamics in enumerate(campaign.dynamics):
         with _within(f"dynamics.{n}"):
             jobs += _dynamics_jobs(dynamics, folder, models)
+            _require_one_reference(jobs)
     return list({(job.specification, job.material, job.source): job for job in jobs}.values())
 
 
@@ -306,9 +307,8 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
     for structure, kelvin in product(structures, asked.temperatures_K):
         reference = find_dynamics_reference(known, structure.material, kelvin)
         if reference is not None and reference.trajectory:
-            yield _reference_job(
-                reference, asked.ion or mobile_ion(structure.atoms.symbols, structure.material)
-            )
+            ion = reference.ion or asked.ion or mobile_ion(structure.atoms.symbols, structure.material)
+            yield _reference_job(reference, ion)
     for structure, kelvin, seed, model in product(structures, asked.temperatures_K, seeds, models):
         ion = asked.ion or mobile_ion(structure.atoms.symbols, structure.material)
         specification = specify(
@@ -324,7 +324,17 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
         )
 
 
+def _require_one_reference(jobs: Sequence[Job]) -> None:
+    """Refuse two references of one material and temperature, even where two entries name them."""
+    known = {
+        job.reference for job in jobs if job.kind == "md" and isinstance(job.reference, DynamicsReference)
+    }
+    for reference in known:
+        find_dynamics_reference(known, reference.material, reference.temperature_K)
+
+
 def _reference_job(reference: DynamicsReference, ion: str) -> Job:
+    reference = reference.model_copy(update={"ion": ion})
     missing = [str(file) for file in reference.trajectory if not file.exists()]
     if missing:
         raise CampaignError(f"no such trajectory: {', '.join(missing)}")
@@ -332,13 +342,15 @@ def _reference_job(reference: DynamicsReference, ion: str) -> Job:
         kind="reference",
         material=reference.material,
         source=", ".join(map(str, reference.trajectory)),
-        specification=MDSpecification(
-            model=reference.functional or "reference",
-            ion=reference.ion or ion,
-            temperature_K=reference.temperature_K,
-        ),
-        work=lambda root, *, verify, say: run_reference(reference, root, say=say),  # noqa: ARG005 - no model
+        specification=Specification(model=reference.functional or "reference", ion=ion),
+        work=partial(_analyse, reference),
+        reference=reference,
     )
+
+
+def _analyse(reference: DynamicsReference, root: Path, *, say: Say, **_: Any) -> Run:
+    """Stand in for the work on a model, where there is none to be verified."""
+    return run_reference(reference, root, say=say)
 
 
 def _structures(names: Sequence[str], folder: Path) -> list[Structure]:

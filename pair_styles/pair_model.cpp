@@ -8,6 +8,7 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
+#include "modify.h"
 #include "neigh_list.h"
 #include "neighbor.h"
 #include "universe.h"
@@ -31,8 +32,10 @@ static constexpr double NO_GRAPH_CUTOFF = 1.0;
 // that was not stopped.
 static constexpr double UNMOVED_IN_BAND = 1e-12;
 
-// Part of the last step that a replica of several sleeps through where it has nothing to compute.
-static constexpr double SLEEP = 0.8;
+// How long a replica of a band that waits for the others sleeps at a time: this part of an
+// evaluation.
+static constexpr double NAP = 0.005;
+static constexpr std::chrono::microseconds LONGEST_NAP{5000};
 
 // The message of the first rank that has one, on every rank: LAMMPS stops all of them with it.
 static std::string first_failure(std::string mine, MPI_Comm world)
@@ -186,12 +189,9 @@ void PairModel::compute(int eflag, int vflag)
   read_configuration();
 
   // A replica that has not moved (a frozen end of a band, `run 0` after a run) is not computed
-  // again. While others compute it sleeps: waiting in MPI would take part of a core from them.
-  const auto start = std::chrono::steady_clock::now();
-  if (unmoved(configuration_, evaluated_, universe->nworlds > 1 ? UNMOVED_IN_BAND : 0.0)) {
-    if (universe->nworlds > 1)
-      std::this_thread::sleep_for(SLEEP * std::min(start - called_, evaluation_time_));
-  } else {
+  // again.
+  if (!unmoved(configuration_, evaluated_, universe->nworlds > 1 ? UNMOVED_IN_BAND : 0.0)) {
+    const auto start = std::chrono::steady_clock::now();
     build_graph();
     std::string failure;
     try {
@@ -207,8 +207,27 @@ void PairModel::compute(int eflag, int vflag)
     evaluated_ = configuration_;
     evaluation_time_ = std::chrono::steady_clock::now() - start;
   }
-  called_ = start;
+  wait_for_band();
   add_to_lammps();
+}
+
+// All replicas of a band take every step of its minimization together. Those that are done sleep
+// until the last one is: a rank that waits in MPI takes part of a core from those that compute.
+void PairModel::wait_for_band() const
+{
+  constexpr int MINIMIZATION = 2;
+  if (universe->nworlds == 1 || update->whichflag != MINIMIZATION ||
+      modify->get_fix_by_style("^neb$").empty())
+    return;
+  const auto nap = std::min<std::chrono::steady_clock::duration>(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(NAP * evaluation_time_),
+      LONGEST_NAP);
+  MPI_Request others;
+  int done = 0;
+  MPI_Ibarrier(universe->uworld, &others);
+  for (MPI_Test(&others, &done, MPI_STATUS_IGNORE); !done;
+       MPI_Test(&others, &done, MPI_STATUS_IGNORE))
+    std::this_thread::sleep_for(nap);
 }
 
 // The atoms of this rank in the order of their IDs, whatever order LAMMPS keeps them in. Where

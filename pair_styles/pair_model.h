@@ -46,6 +46,7 @@ class PairModel : public Pair {
   void build_graph_of_owners();
   void build_graph_with_ghosts();
   template <typename Found> void for_each_neighbor(int i, const Found &found) const;
+  void wait_for_band() const;
   void add_to_lammps();
 
   std::string style_;
@@ -59,7 +60,6 @@ class PairModel : public Pair {
   hopkin::Configuration reached_;      // decomposed: the part of configuration_ the model is given
   hopkin::NeighborGraph graph_;
   hopkin::Evaluation evaluation_;
-  std::chrono::steady_clock::time_point called_;             // when compute() was last called
   std::chrono::steady_clock::duration evaluation_time_{};    // of the last evaluation
   std::vector<int> atoms_;          // LAMMPS index of each atom of configuration_
   std::vector<int> nodes_;          // atom of configuration_ of each atom of the model

@@ -128,7 +128,7 @@ def climb(
     directory: Path,
     *,
     earlier: Sequence[Attempt] = (),
-    enough: Callable[[Attempt], bool],
+    enough: Callable[[Attempt], object] | None,
     say: Say,
 ) -> tuple[Attempt, list[Attempt]]:
     """Attempt a band until it has converged with enough images, or the ladder ends.
@@ -168,7 +168,7 @@ def climb(
                 evidence=str(error),
             )
         attempts.append(last)
-        if last.replicas and enough(last):
+        if last.replicas and enough is not None and enough(last):
             return last, attempts
         if not last.replicas:
             if coarse is not None or not after_divergence:
@@ -362,9 +362,9 @@ def _lost(rows: Sequence[Sequence[float]]) -> str | None:
         lost = np.flatnonzero(~np.isfinite(row[10::2]))
         if len(lost):
             return f"at step {int(row[0])} the energy of image {lost[0]} is no number"
-    first, last = rows[0][6], rows[-1][6]
-    if last > first + _RUN_AWAY_EV:
-        return (
-            f"the band ran away: its barrier was {first:.3f} eV, and {last:.3f} eV at step {int(rows[-1][0])}"
-        )
+    barriers = [row[6] for row in rows]
+    first, highest = barriers[0], max(barriers)
+    if highest > first + _RUN_AWAY_EV:
+        step = int(rows[barriers.index(highest)][0])
+        return f"the band ran away: its barrier was {first:.3f} eV, and {highest:.3f} eV at step {step}"
     return None

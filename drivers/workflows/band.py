@@ -1,6 +1,8 @@
 """A band: relaxed ends, an interpolated path, a climbing-image NEB in LAMMPS, and what it says."""
 
+import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +12,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from hopkin.drivers import paths
+from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model
 from hopkin.drivers.sites import strayed
 from hopkin.drivers.specification import BandSpecification
@@ -21,6 +24,8 @@ _MOST_ENDS = 3
 """How often ends are relaxed."""
 _LOWER_EV = 0.05
 """An image in the site of an end, this far below it, shows that the end is no ground state [eV]."""
+_SAME_SITE_A = 1.0
+"""No atom of such an image is further from where the end was built [A]."""
 
 # Fields of a result without a band.
 NO_BAND: Final[dict[str, Any]] = {
@@ -69,60 +74,95 @@ def relaxed_band(
     symmetry of the crystal had kept the end from, it starts again between ends relaxed from there.
     """
     ion %= len(ends[0])
-    built, starts, attempts = ends, ends, list[Attempt]()
-    while True:
-        initial, final = relax(
-            dict(zip(("initial", "final"), starts, strict=True)),
-            model,
-            directory / "ends",
-            relax_cell=False,
-            force_tolerance=specification.force_tolerance_eV_per_A,
-            max_iterations=specification.max_iterations,
-            say=say,
-        )
-        relaxed = initial.atoms, final.atoms
-        # Another ion that leaves its site, into the vacancy say, is as bad as the one that hops.
-        ions = built[0].numbers == built[0].numbers[ion]
-        drift = max(
-            float(np.linalg.norm(paths.displacements(before, after)[ions], axis=1).max())
-            for before, after in zip(built, relaxed, strict=True)
-        )
-        facts = {"n_atoms": len(built[0]), "ion_index": ion, "end_drift_A": drift}
-        if evidence := strayed(built, relaxed, ion):
-            return {**facts, **_no_band(attempts), "failure": "endpoint_drift", "evidence": evidence}
-        if unrelaxed := _unrelaxed(initial, final, specification):
-            return {**facts, **_no_band(attempts), **unrelaxed}
-        rounds = len(list(directory.glob("ends_*"))) + 1
-
-        def lower(band: Attempt) -> tuple[Atoms, Atoms] | None:
-            return _lower_ends(built, band, ion) if rounds < _MOST_ENDS else None  # noqa: B023
-
+    _first_ends_again(directory)
+    band: dict[str, Any] | None = None
+    starts, attempts = ends, list[Attempt]()
+    lower = partial(_lower_ends, ends, ion=ion)
+    for more in reversed(range(_MOST_ENDS)):
+        try:
+            relaxed = relax(
+                dict(zip(("initial", "final"), starts, strict=True)),
+                model,
+                directory / "ends",
+                relax_cell=False,
+                force_tolerance=specification.force_tolerance_eV_per_A,
+                max_iterations=specification.max_iterations,
+                say=say,
+            )
+            failed = _useless(ends, relaxed, ion, specification)
+        except DivergenceError as error:
+            if band is None:
+                raise
+            failed = {"failure": error.failure, "evidence": str(error)}
+        if failed and band is not None:
+            evidence = (
+                f"lower energies lie in the sites of its ends; relaxed from there: {failed['evidence']}"
+            )
+            return band | {"converged": False, "failure": failed["failure"], "evidence": evidence}
+        facts = {"n_atoms": len(ends[0]), "ion_index": ion, "end_drift_A": _drift(ends, relaxed, ion)}
+        if failed:
+            return {**facts, **NO_BAND, **failed}
         last, attempts = climb(
-            (initial, final),
+            (relaxed[0], relaxed[1]),
             model,
             specification,
             directory,
             earlier=attempts,
-            enough=lambda band: lower(band) is not None,
+            enough=lower if more else None,
             say=say,
         )
-        if not last.replicas or (found := lower(last)) is None:
-            return facts | _band(last, attempts, directory)
+        band = facts | _band(last, attempts, directory)
+        if more == 0 or not last.replicas or (found := lower(last)) is None:
+            break
         starts = found
-        (directory / "ends").rename(directory / f"ends_{rounds}")
+        (directory / "ends").rename(directory / f"ends_{len(attempts)}")
+    assert band is not None
+    return band
 
 
-def _lower_ends(built: tuple[Atoms, Atoms], band: Attempt, ion: int) -> tuple[Atoms, Atoms] | None:
-    """Images of a band that are in the sites of its ends, and lower: better ends; None: there are none."""
-    energies, images = np.array(band.energies), band.atoms
-    saddle = 1 + int(np.argmax(energies[1:-1]))
-    first, last = int(np.argmin(energies[:saddle])), saddle + 1 + int(np.argmin(energies[saddle + 1 :]))
-    if strayed(built, (images[first], images[-1]), ion):
-        first = 0
-    if strayed(built, (images[0], images[last]), ion):
-        last = -1
-    gain = max(energies[0] - energies[first], energies[-1] - energies[last])
-    return (images[first], images[last]) if gain > _LOWER_EV else None
+def _first_ends_again(directory: Path) -> None:
+    """Undo what a killed run did after its first ends: it starts from them again."""
+    earlier = sorted(directory.glob("ends_*"), key=lambda folder: int(folder.name.split("_")[1]))
+    if earlier:
+        shutil.rmtree(directory / "ends", ignore_errors=True)
+        earlier[0].rename(directory / "ends")
+    for folder in earlier[1:]:
+        shutil.rmtree(folder)
+
+
+def _drift(ends: Sequence[Atoms], relaxed: Sequence[Relaxed], ion: int) -> float:
+    """How far an ion moved [A]: another one that leaves its site is as bad as the one that hops."""
+    ions = ends[0].numbers == ends[0].numbers[ion]
+    return max(
+        float(np.linalg.norm(paths.displacements(before, after.atoms)[ions], axis=1).max())
+        for before, after in zip(ends, relaxed, strict=True)
+    )
+
+
+def _lower_ends(built: tuple[Atoms, Atoms], band: Attempt, *, ion: int) -> tuple[Atoms, Atoms] | None:
+    """Images of a band that lie downhill from its ends, in the same sites; None where there are none."""
+    found, gains = [], []
+    for end, images in enumerate((band.replicas, band.replicas[::-1])):
+        lowest = 0
+        while lowest + 2 < len(images) and images[lowest + 1].energy_eV < images[lowest].energy_eV:
+            candidate = images[lowest + 1].atoms
+            pair = (candidate, images[-1].atoms) if end == 0 else (images[-1].atoms, candidate)
+            moved = np.linalg.norm(paths.displacements(built[end], candidate), axis=1).max()
+            if moved > _SAME_SITE_A or strayed(built, pair, ion):
+                break
+            lowest += 1
+        found.append(images[lowest].atoms)
+        gains.append(images[0].energy_eV - images[lowest].energy_eV)
+    return (found[0], found[1]) if max(gains) > _LOWER_EV else None
+
+
+def _useless(
+    ends: tuple[Atoms, Atoms], relaxed: Sequence[Relaxed], ion: int, specification: BandSpecification
+) -> dict[str, Any] | None:
+    """Fields of a result where an end left its site, or has not come to rest."""
+    if evidence := strayed(ends, [end.atoms for end in relaxed], ion):
+        return {"failure": "endpoint_drift", "evidence": evidence}
+    return _unrelaxed(relaxed[0], relaxed[1], specification)
 
 
 def _unrelaxed(initial: Relaxed, final: Relaxed, specification: BandSpecification) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hopkin.analysis.dynamics_comparison import Dynamics, compare_dynamics
+from hopkin.analysis.dynamics_comparison import Dynamics, common_msd, compare_dynamics
 from hopkin.analysis.errors import AnalysisError
 
 BOLTZMANN = 8.617333262e-5
@@ -76,6 +76,25 @@ def test_negative_diffusivities_count_as_they_are_and_are_named() -> None:
     assert found.diffusivity is not None
     assert found.diffusivity.max_ae == pytest.approx(computed[0].diffusivity + 1e-6)  # type: ignore[operator]
     assert found.log10_diffusivity_mae == pytest.approx(0.0)
+
+
+def test_energies_are_of_the_same_temperatures() -> None:
+    """One negative diffusivity at a third temperature changes no activation energy of an exact model."""
+    third = Dynamics(material="A", temperature=600.0, msd=10.0, diffusivity=1e-4)
+    exact = [*dynamics("A", 0.25), Dynamics(material="A", temperature=600.0, msd=10.0, diffusivity=-1e-9)]
+    found = compare_dynamics([*dynamics("A", 0.25), third], exact, seed=1)
+    assert found.activation_energy is not None
+    assert found.activation_energy.mae == pytest.approx(0.0, abs=1e-12)
+    assert found.n_positive == 2
+
+
+def test_msds_of_different_lengths_are_compared_at_the_end_of_the_shorter() -> None:
+    curve = np.array([[0.0, 5.0, 10.0], [0.0, 8.0, 20.0]])
+    long = Dynamics(material="A", temperature=800.0, msd=20.0, time=10.0, curve=curve)
+    short = Dynamics(material="A", temperature=800.0, msd=8.0, time=5.0)
+    assert common_msd(short, long) == common_msd(long, short)[::-1] == (8.0, 8.0)  # type: ignore[index]
+    assert common_msd(long, Dynamics(material="A", temperature=800.0, msd=3.0)) == (20.0, 3.0)
+    assert common_msd(Dynamics(material="A", temperature=800.0, msd=3.0, time=20.0), long) is None
 
 
 def test_runs_without_a_reference_are_named_or_refused() -> None:

@@ -84,6 +84,7 @@ def test_statistics_of_the_converged_and_of_all(results: Path) -> None:
     assert good["log10_msd_mae"] == pytest.approx((np.log10(2) + np.log10(100)) / 2)
     assert good["log10_diffusivity_mae"] == pytest.approx(np.log10(2))
     assert good["diffusivity_mae_cm2_per_s"] == pytest.approx((1e-5 + 4e-5) / 2)
+    assert (good["log10_msd_n"], good["log10_diffusivity_n"], good["rdf_n"]) == (2, 2, 1)
     assert good["activation_energy_n"] == 1
     assert good["activation_energy_mae_eV"] == pytest.approx(0.0, abs=1e-9)  # both 4 times as fast
     bad = rows["bad", "converged"]
@@ -91,6 +92,32 @@ def test_statistics_of_the_converged_and_of_all(results: Path) -> None:
     assert bad["failures"] == "1 LammpsError, 1 exploded"
     assert rows["bad", "all"]["n"] == 1
     assert rows["bad", "all"]["log10_msd_mae"] == pytest.approx(2.0)
+
+
+def test_a_reference_that_fails_is_seen(results: Path) -> None:
+    """Its runs are cases without a number, and why stands beside them."""
+    campaign = json.loads((results / "campaign.json").read_text())
+    lost = {"directory": None, "failure": "TrajectoryError", "message": "no Li in the trajectory"}
+    campaign["jobs"][0] |= lost
+    (results / "campaign.json").write_text(json.dumps(campaign))
+    tables = collect(results)
+    assert [row["message"] for row in tables["dynamics"] if row["model"] == "PBE"] == [lost["message"]]
+    (good, *_) = tables["dynamics_statistics"]
+    assert (good["n_cases"], good["n"], good["log10_msd_n"]) == (2, 1, 1)
+    assert "rdf_differences" not in tables
+
+
+def test_runs_that_nothing_is_known_of_are_no_cases(results: Path) -> None:
+    campaign = json.loads((results / "campaign.json").read_text())
+    for job in campaign["jobs"]:
+        if job["model"] == "bad":
+            del job["reference"]
+    (results / "campaign.json").write_text(json.dumps(campaign))
+    tables = collect(results)
+    assert {row["model"] for row in tables["dynamics_statistics"]} == {"m"}
+    assert [row["reference_common_msd_A2"] for row in tables["dynamics"] if row["model"] == "bad"] == [
+        None
+    ] * 2
 
 
 def test_differences_of_rdfs_are_a_table_too(results: Path) -> None:

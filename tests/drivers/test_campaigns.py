@@ -111,6 +111,12 @@ def test_known_dynamics_and_the_trajectory_that_they_come_from(tmp_path: Path) -
     assert (result["model"], result["temperature_K"], result["ion"]) == ("PBE", 600.0, "Li")
     assert (directory.path / "rdf.csv").is_file()
     assert aimd.work(tmp_path / "runs", verify=True, say=lambda _: None)[1] == result
+    (tmp_path / "other.csv").write_text("material,temperature_K,msd_A2\nLi6PS5Cl,800,9\n")
+    two = (
+        text % "known/table.csv"
+    ) + "\n  - {structures: [Li6PS5Cl], temperatures_K: [800], references: other.csv}"
+    with pytest.raises(CampaignError, match=r"dynamics.1: 2 references for Li6PS5Cl at 800 K"):
+        planned(tmp_path, two.replace("dynamics: [", "dynamics:\n  - ").replace("csv}]", "csv}"))
     with pytest.raises(CampaignError, match=r"dynamics.0: no such trajectory: .*known/none.extxyz"):
         planned(tmp_path, (text % "known/table.csv").replace("Li6PS5Cl", "Li10GeP2S12"))
 
@@ -119,12 +125,16 @@ def test_known_dynamics_and_the_trajectory_that_they_come_from(tmp_path: Path) -
     ("row", "sentence"),
     [
         ("Li6PS5Cl,800,", r"row 1 of .* it says nothing: give msd_A2, diffusivity_cm2_per_s or a trajectory"),
+        (
+            "Li6PS5Cl,800,3,a.extxyz",
+            r"row 1 of .* msd_A2 and a trajectory, which gives it too: leave out one",
+        ),
         ("Li6PS5Cl,-5,3", r"row 1 of .*temperature_K: Input should be greater than 0"),
         ("Li6PS5Cl,800,3\nLi6PS5Cl,800.5,4", r"2 references for Li6PS5Cl at 800.5 K: keep one"),
     ],
 )
 def test_dynamics_that_are_no_reference(tmp_path: Path, row: str, sentence: str) -> None:
-    (tmp_path / "known.csv").write_text(f"material,temperature_K,msd_A2\n{row}\n")
+    (tmp_path / "known.csv").write_text(f"material,temperature_K,msd_A2,trajectory\n{row}\n")
     with pytest.raises(ReferencesError, match=sentence):
         read_dynamics_references(tmp_path / "known.csv")
 
