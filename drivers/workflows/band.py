@@ -95,6 +95,8 @@ def relaxed_band(
                 raise
             failed = {"failure": error.failure, "evidence": str(error)}
         if failed and band is not None:
+            if band["failure"]:
+                return band
             evidence = (
                 f"lower energies lie in the sites of its ends; relaxed from there: {failed['evidence']}"
             )
