@@ -6,6 +6,8 @@ from typing import Any
 
 from hopkin.analysis.results import Run
 
+MISSING = "–"  # noqa: RUF001 - the dash of a table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -38,6 +40,16 @@ def _interval(key: str, heading: str, unit: str = "") -> Column:
         if value is None:
             return None
         return f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+    return Column(heading=heading, cell=cell, unit=unit)
+
+
+def _counted(key: str, count: str, heading: str, unit: str = "", *, form: str) -> Column:
+    """Column of a statistic with the number of what it was taken over, in brackets."""
+
+    def cell(row: Mapping[str, Any]) -> str:
+        value = MISSING if row[key] is None else format(row[key], form)
+        return f"{value} ({row[count]})"
 
     return Column(heading=heading, cell=cell, unit=unit)
 
@@ -160,26 +172,19 @@ DYNAMICS_COMPARISON_NOTE = (
     "MSD at the end of the shorter of two runs. D by the published protocol, compared as it is, negative "
     "ones too; materials whose known MSD at 800 K stays below 5 Å² are immobile, and left out of D and Ea. "
     "log10: mean of the absolute differences of logarithms, of positive numbers. RDF: integral of the "
-    "absolute difference, quartiles over all pairs. Converged: runs that ended without a failure; all: every "
-    "run that has numbers."
+    "absolute difference, median over all pairs. In brackets: over how many. Converged: runs that ended "
+    "without a failure; all: every run that has numbers."
 )
 DYNAMICS_STATISTICS_COLUMNS = (
     _field("model", "model", numeric=False),
     _field("over", "over", numeric=False),
     _field("n_cases", "cases"),
-    _field("log10_msd_n", "MSDs"),
-    _field("log10_msd_mae", "log10 MSD", form=".2f"),
-    _field("diffusivity_n", "Ds"),
-    _field("diffusivity_mae_cm2_per_s", "D, MAE", "cm²/s", ".1e"),
-    _field("log10_diffusivity_n", "positive"),
-    _field("log10_diffusivity_mae", "log10 D", form=".2f"),
-    _field("activation_energy_n", "Eas"),
-    _interval("activation_energy_mae_eV", "Ea, MAE", "eV"),
+    _counted("log10_msd_mae", "log10_msd_n", "log10 MSD", form=".2f"),
+    _counted("diffusivity_mae_cm2_per_s", "diffusivity_n", "D, MAE", "cm²/s", form=".1e"),
+    _counted("log10_diffusivity_mae", "log10_diffusivity_n", "log10 D", form=".2f"),
+    _counted("activation_energy_mae_eV", "activation_energy_n", "Ea, MAE", "eV", form=".3f"),
     _field("activation_energy_r2", "Ea, R²", form=".2f"),
-    _field("rdf_n", "RDFs"),
-    _field("rdf_mae_lower_A", "RDF, lower", "Å", ".2f"),
-    _field("rdf_mae_median_A", "median", "Å", ".2f"),
-    _field("rdf_mae_upper_A", "upper", "Å", ".2f"),
+    _counted("rdf_mae_median_A", "rdf_n", "RDF, median", "Å", form=".2f"),
     _field("immobile", "immobile", numeric=False),
     _field("negative", "negative D", numeric=False),
     _field("without_energy", "without Ea", numeric=False),

@@ -30,7 +30,6 @@ from hopkin.analysis.plots import (
 )
 from hopkin.analysis.results import Row, Run, find_runs, read_table
 
-MISSING = "–"  # noqa: RUF001 - the dash of a table
 _NO_METADATA: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _KINDS = ("barrier", "neb", "images", "md", "reference")
 _STATES = ("finished", "failed", "unfinished", "unreadable")
@@ -351,7 +350,7 @@ def _distinct(runs: Sequence[Run], key: str) -> list[str]:
 def _shown(value: Any, digits: int = 4) -> str:
     """Return a value as a reader wants it: rounded numbers, words for truth values."""
     if value is None or value == "" or value == {}:
-        return MISSING
+        return columns.MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
