@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hopkin.analysis.columns import MISSING
 from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.plots import (
     EnergyProfile,
@@ -17,7 +18,7 @@ from hopkin.analysis.plots import (
     plot_msd,
     plot_rdf,
 )
-from hopkin.analysis.report import MISSING, write_report
+from hopkin.analysis.report import write_report
 from hopkin.analysis.results import find_runs, read_table
 
 BARRIER: dict[str, Any] = {
