@@ -183,7 +183,7 @@ def arrhenius(rows: Sequence[Row]) -> str:
                     "room": room and f"{room:.1e}",
                 }
             )
-    return f"\n{table(diffusivities, DIFFUSIVITIES)}\n{table(fits, FITS)}" if fits else ""
+    return f"{table(diffusivities, DIFFUSIVITIES)}\n{table(fits, FITS)}" if fits else ""
 
 
 def main() -> None:
@@ -197,17 +197,21 @@ def main() -> None:
     tables = collect(results)
     parts = [f"# {campaign.name.replace('_', ' ').capitalize()}\n\n`hopkin bench {asked.campaign}`,"]
     parts[0] += f" then `python benchmarks/campaign_table.py {asked.campaign}`.\n"
-    if rows := tables.get("barriers"):
-        parts += [in_short(rows), table(with_results(rows, results), BARRIERS)]
+    bands, runs = tables.get("barriers", []), tables.get("dynamics", [])
+    if bands:
+        parts += [in_short(bands), table(with_results(bands, results), BARRIERS)]
     if statistics := tables.get("statistics"):
         parts.append(table(statistics, STATISTICS))
-    if rows := tables.get("dynamics"):
-        joined = with_results(rows, results)
-        parts += [in_short(rows), table(joined, DYNAMICS), *filter(None, [arrhenius(joined)])]
+    if runs:
+        joined = with_results(runs, results)
+        parts += [in_short(runs), table(joined, DYNAMICS), *filter(None, [arrhenius(joined)])]
     if statistics := tables.get("dynamics_statistics"):
         parts.append(table(statistics, DYNAMICS_STATISTICS))
-    messages = [row for rows in tables.values() for row in rows if row.get("message")]
-    parts += [f"- {row['material']}, {row['model']}: {row['message']}\n" for row in messages]
+    failed = [row for row in with_results([*bands, *runs], results) if row["failure"]]
+    parts += [
+        f"- {row['material']}, {row['model']}: {row.get('message') or row.get('evidence')}\n"
+        for row in failed
+    ]
     target = RESULTS / f"{campaign.name}.md"
     notes = target.read_text().partition(NOTES)[2] if target.is_file() else ""
     if notes:
