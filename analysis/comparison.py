@@ -1,8 +1,6 @@
 """Results of a campaign beside what is known: one row for each hop, or run of dynamics, and model."""
 
 import csv
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from hopkin.analysis.dynamics_tables import dynamics_tables
-from hopkin.analysis.metrics import errors
+from hopkin.analysis.metrics import errors, statistic
 from hopkin.analysis.references import Reference
-from hopkin.analysis.results import Row, Run, find_runs, read_object
+from hopkin.analysis.results import Row, Run, count_failures, find_runs, read_object
 
 TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics", "rdf_differences")
 
@@ -115,7 +113,6 @@ def statistics(barriers: Sequence[Row], *, seed: int = 1) -> list[Row]:
         families = sorted({row["family"] for row in ours if row["family"]})
         for family in ("", *(families if len(families) > 1 else ())):
             group = [row for row in ours if family in ("", row["family"])]
-            failures = Counter(row["failure"] for row in group if row["failure"])
             for over in ("converged", "all"):
                 counted = [
                     row
@@ -125,7 +122,7 @@ def statistics(barriers: Sequence[Row], *, seed: int = 1) -> list[Row]:
                 table.append(
                     {"model": model, "family": family or "all", "over": over, "n_cases": len(group)}
                     | _errors(counted, seed)
-                    | {"failures": ", ".join(f"{n} {failure}" for failure, n in sorted(failures.items()))}
+                    | {"failures": count_failures(row["failure"] for row in group)}
                 )
     return table
 
@@ -139,10 +136,8 @@ def _errors(rows: Sequence[Row], seed: int) -> Row:
         found = errors(known, known + [row["error_eV"] for row in rows], seed=seed)
     for name in ("mae", "rmse", "median_ae", "max_ae", "bias", "r2", "slope"):
         unit = "" if name in ("r2", "slope") else "_eV"
-        value = math.nan if found is None else getattr(found, name)
-        fields[f"{name}{unit}"] = value if math.isfinite(value) else None
+        fields[f"{name}{unit}"], low, high = statistic(found, name)
         if name != "max_ae":
-            low, high = (None, None) if found is None else found.intervals.get(name, (None, None))
             fields |= {f"{name}{unit}_low": low, f"{name}{unit}_high": high}
     return fields
 

@@ -1,7 +1,5 @@
 """Dynamics of a campaign beside what is known of them, as tables."""
 
-import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -16,11 +14,10 @@ from hopkin.analysis.dynamics_comparison import (
     read_dynamics,
     reference_of,
 )
-from hopkin.analysis.metrics import Errors
-from hopkin.analysis.references import DynamicsReference
-from hopkin.analysis.results import Row
+from hopkin.analysis.metrics import Errors, statistic
+from hopkin.analysis.references import KIND, DynamicsReference
+from hopkin.analysis.results import Row, count_failures
 
-KNOWN = "reference"  # kind of a run that is the trajectory of a reference
 COLUMNS = (
     *("material", "ion", "model", "temperature_K", "temperature_mean_K", "seed", "ensemble", "timestep_fs"),
     *("time_ps", "n_ions", "msd_A2_final", "framework_msd_A2", "diffusivity_cm2_per_s"),
@@ -40,12 +37,15 @@ def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row
     """
     known = list(_known(rows))
     ended = [row for row in rows if row["kind"] == "md"]
-    runs = [read_dynamics(row, row["path"]) if row.get("n_ions") else None for row in ended]
+    runs = [
+        read_dynamics(row, row["path"]) if row.get("reference") and row.get("n_ions") else None
+        for row in ended
+    ]
     # a reference whose trajectory cannot be analysed has a row of its own, which says why
-    lost = [row for row in rows if row["kind"] == KNOWN and row.get("failure")]
+    lost = [row for row in rows if row["kind"] == KIND and row.get("failure")]
     table, differences = [], []
     for row, run in zip(ended, runs, strict=True):
-        reference = reference_of(run, known) if run is not None and row.get("reference") else None
+        reference = None if run is None else reference_of(run, known)
         compared: Row = {}
         if run is not None and reference is not None:
             first, second = common_msd(reference, run) or (None, None)
@@ -72,7 +72,7 @@ def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row
 def _known(rows: Sequence[Row]) -> Iterator[Dynamics]:
     """List what is known of materials at temperatures; a diffusivity that is stated goes first."""
     trajectories = [
-        read_dynamics(row, row["path"]) for row in rows if row["kind"] == KNOWN and row.get("n_ions")
+        read_dynamics(row, row["path"]) for row in rows if row["kind"] == KIND and row.get("n_ions")
     ]
     stated = [row["reference"] for row in rows if row["kind"] == "md" and row.get("reference")]
     for reference in dict.fromkeys(map(DynamicsReference.model_validate, stated)):
@@ -100,11 +100,8 @@ def _statistics(
             for row, run in zip(rows, runs, strict=True)
             if row["model"] == model and row.get("reference")
         ]
-        failures = Counter(row["failure"] for row, _ in ours if row.get("failure"))
-        cases = {
-            "n_cases": len(ours),
-            "failures": ", ".join(f"{n} {failure}" for failure, n in sorted(failures.items())),
-        }
+        failures = count_failures(row.get("failure") for row, _ in ours)
+        cases = {"n_cases": len(ours), "failures": failures}
         for over in ("converged", "all"):
             counted = [run for row, run in ours if run and (over == "all" or not row.get("failure"))]
             compared = [run for run in counted if reference_of(run, known)]
@@ -132,13 +129,12 @@ def _fields(found: DynamicsComparison | None) -> Row:
 
 
 def _errors(quantity: str, unit: str, found: Errors | None) -> Row:
-    low, high = (None, None) if found is None else found.intervals.get("mae", (None, None))
-    r2 = None if found is None or not math.isfinite(found.r2) else found.r2
+    mae, low, high = statistic(found, "mae")
     return {
         f"{quantity}_n": 0 if found is None else found.n,
-        f"{quantity}_mae_{unit}": found and found.mae,
+        f"{quantity}_mae_{unit}": mae,
         f"{quantity}_mae_{unit}_low": low,
         f"{quantity}_mae_{unit}_high": high,
-        f"{quantity}_bias_{unit}": found and found.bias,
-        f"{quantity}_r2": r2,
+        f"{quantity}_bias_{unit}": statistic(found, "bias")[0],
+        f"{quantity}_r2": statistic(found, "r2")[0],
     }

@@ -1,5 +1,6 @@
 """How far computed numbers are from known ones: errors with bootstrap intervals, forces across a path."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -97,6 +98,15 @@ def errors(
         intervals=intervals,
         **{name: float(value[0]) for name, value in values.items()},
     )
+
+
+def statistic(found: Errors | None, name: str) -> tuple[float | None, float | None, float | None]:
+    """Return one of the errors and the ends of its interval; None where they are not determined."""
+    if found is None:
+        return None, None, None
+    value = float(getattr(found, name))
+    low, high = found.intervals.get(name, (None, None))
+    return value if math.isfinite(value) else None, low, high
 
 
 def log10_mae(reference: ArrayLike, computed: ArrayLike) -> float:

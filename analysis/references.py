@@ -27,6 +27,8 @@ DYNAMICS_ALIASES: Mapping[str, str] = {
     "msd_A2_final": "msd_A2",
 }
 SAME_TEMPERATURE_K = 1.0
+KIND = "reference"
+"""Kind of a run that is the trajectory of a reference."""
 
 _Kind = TypeVar("_Kind", bound=BaseModel)
 
@@ -86,6 +88,11 @@ class DynamicsReference(BaseModel):
     frame_interval_fs: float | None = Field(default=None, gt=0, description="of files without times [fs]")
     functional: str = Field(default="", description="how it was computed")
     source: str = Field(default="", description="DOI or publication")
+
+    @property
+    def label(self) -> str:
+        """What stands in the place of a model's name."""
+        return self.functional or KIND
 
     @field_validator("trajectory", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,12 @@ def find_runs(results_root: Path) -> list[Run]:
     if not runs:
         raise ResultsError(f"no run directories (with a run.json) in {results_root} or below it")
     return runs
+
+
+def count_failures(failures: Iterable[str | None]) -> str:
+    """Say how often each class of failure occurs, such as ``2 not_converged``; None is no failure."""
+    counted = Counter(failure for failure in failures if failure)
+    return ", ".join(f"{n} {failure}" for failure, n in sorted(counted.items()))
 
 
 def read_table(path: Path) -> dict[str, FloatArray]:

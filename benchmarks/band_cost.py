@@ -11,18 +11,18 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from hopkin.analysis.results import read_object
+from hopkin.drivers import engine
 from hopkin.drivers.models import find_model
 
 STEPS = 10
 ALONE = f"min_style fire\nmin_modify norm two dmax 0.1\nminimize 0.0 0.0 {STEPS} {STEPS}\n"
 
 
-def seconds_per_step(run: Path, python: Path, cores: int, *, band: bool) -> float:
+def seconds_per_step(run: Path, python: Path, *, band: bool) -> float:
     """Time the second ten of twenty steps: the first ones warm up."""
     deck = (run / "neb.in").read_text()
     if band:
@@ -35,19 +35,7 @@ def seconds_per_step(run: Path, python: Path, cores: int, *, band: bool) -> floa
         for image in images:
             shutil.copy(image, folder)
         (Path(folder) / "in.lmp").write_text(deck)
-        mpirun, lmp = (str(python.with_name(name)) for name in ("mpirun", "lmp"))
-        ranks = str(len(images)) if band else "1"
-        partitions = ["-partition", f"{ranks}x1"] if band else []
-        subprocess.run(
-            [
-                *("taskset", "-c", f"0-{cores - 1}", mpirun, "-np", ranks, lmp),
-                *("-in", "in.lmp", *partitions, "-screen", "none", "-nocite"),
-            ],
-            cwd=folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "MPIR_CVAR_POLLS_BEFORE_YIELD": "0"},
-            check=True,
-            capture_output=True,
-        )
+        engine.run_deck(Path(folder), "in.lmp", python=python, replicas=len(images) if band else 1)
         log = (Path(folder) / ("log.lammps.1" if band else "log.lammps")).read_text()
     return float(re.findall(rf"Loop time of (\S+) .* for {STEPS} steps", log)[1]) / STEPS
 
@@ -60,8 +48,9 @@ def main() -> None:
     asked = parser.parse_args()
     result = read_object(asked.run / "result.json")
     python = find_model(result["model"]).interpreter()
-    alone = seconds_per_step(asked.run, python, asked.cores, band=False)
-    together = seconds_per_step(asked.run, python, asked.cores, band=True)
+    os.sched_setaffinity(0, range(asked.cores))  # the ranks inherit it
+    alone = seconds_per_step(asked.run, python, band=False)
+    together = seconds_per_step(asked.run, python, band=True)
     images = result["images"]
     print(f"{result['model']}, {result['n_atoms']} atoms, {images} images on {asked.cores} cores")
     print(f"an image alone {alone:.3f} s, a step of the band {together:.3f} s:")

@@ -6,7 +6,7 @@ writes benchmarks/results/NAME.md. What stands there below "## Notes" is written
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +128,11 @@ def table(rows: Sequence[Row], columns: dict[str, tuple[str, int | None]]) -> st
     return str(pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True)) + "\n"
 
 
-def with_results(rows: Sequence[Row], results: Path) -> list[Row]:
-    """Join rows of a table and the results of their runs."""
-    runs = {run.directory.name: run.result for run in find_runs(results)}
+def with_results(rows: Sequence[Row], results: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """Join rows of a table and the results of their runs, by directory."""
     joined = []
     for row in rows:
-        result = runs.get(row["directory"], {})
+        result = results.get(row["directory"], {})
         more = {"attempts": len(result["attempts"])} if result.get("attempts") else {}
         if row["wall_s"] is not None:
             more["minutes"] = row["wall_s"] / 60
@@ -197,20 +196,20 @@ def main() -> None:
     tables = collect(results)
     parts = [f"# {campaign.name.replace('_', ' ').capitalize()}\n\n`hopkin bench {asked.campaign}`,"]
     parts[0] += f" then `python benchmarks/campaign_table.py {asked.campaign}`.\n"
-    bands, runs = tables.get("barriers", []), tables.get("dynamics", [])
+    found = {run.directory.name: run.result for run in find_runs(results)}
+    bands, runs = (with_results(tables.get(name, []), found) for name in ("barriers", "dynamics"))
     if bands:
-        parts += [in_short(bands), table(with_results(bands, results), BARRIERS)]
+        parts += [in_short(bands), table(bands, BARRIERS)]
     if statistics := tables.get("statistics"):
         parts.append(table(statistics, STATISTICS))
     if runs:
-        joined = with_results(runs, results)
-        parts += [in_short(runs), table(joined, DYNAMICS), *filter(None, [arrhenius(joined)])]
+        parts += [in_short(runs), table(runs, DYNAMICS), *filter(None, [arrhenius(runs)])]
     if statistics := tables.get("dynamics_statistics"):
         parts.append(table(statistics, DYNAMICS_STATISTICS))
-    failed = [row for row in with_results([*bands, *runs], results) if row["failure"]]
     parts += [
         f"- {row['material']}, {row['model']}: {row.get('message') or row.get('evidence')}\n"
-        for row in failed
+        for row in (*bands, *runs)
+        if row["failure"]
     ]
     target = RESULTS / f"{campaign.name}.md"
     notes = target.read_text().partition(NOTES)[2] if target.is_file() else ""

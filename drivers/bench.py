@@ -3,7 +3,6 @@
 import os
 import queue
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import timedelta
@@ -15,6 +14,7 @@ import parsl
 from parsl.dataflow.dflow import DataFlowKernel
 
 from hopkin.analysis.comparison import write_tables
+from hopkin.analysis.results import count_failures
 from hopkin.drivers.executors import HighThroughput, Threads, configuration, take_share
 from hopkin.drivers.jobs import Job, Outcome, run_job
 from hopkin.drivers.rundirectory import write_json, writing_to
@@ -157,7 +157,7 @@ class _Progress:
         self._said: dict[int, str] = {}
         self._walls: list[float] = []
         self._ended = 0
-        self._failures: Counter[str] = Counter()
+        self._failures: list[str] = []
 
     def say(self, number: int, text: str) -> None:
         """Take note of what a job is doing; called by its thread."""
@@ -172,14 +172,13 @@ class _Progress:
         self._said.pop(number, None)
         self._ended += 1
         if outcome.failure is not None:
-            self._failures[outcome.failure] += 1
+            self._failures.append(outcome.failure)
 
     def show(self) -> None:
         """Say it in one line."""
         parts = [f"{self._ended} of {len(self._jobs)} done"]
         if self._failures:
-            counted = ", ".join(f"{count} {failure}" for failure, count in sorted(self._failures.items()))
-            parts.append(f"failed: {counted}")
+            parts.append(f"failed: {count_failures(self._failures)}")
         if self._walls and (left := len(self._jobs) - self._ended):
             seconds = sum(self._walls) / len(self._walls) * left / self._workers
             parts.append(f"about {timedelta(seconds=round(seconds))} left")

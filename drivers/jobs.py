@@ -342,7 +342,7 @@ def _reference_job(reference: DynamicsReference, ion: str) -> Job:
         kind="reference",
         material=reference.material,
         source=", ".join(map(str, reference.trajectory)),
-        specification=Specification(model=reference.functional or "reference", ion=ion),
+        specification=Specification(model=reference.label, ion=ion),
         work=partial(_analyse, reference),
         reference=reference,
     )

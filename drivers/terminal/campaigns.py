@@ -100,8 +100,10 @@ def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *
     if as_json:
         print_json(tables)
         return
-    for name, rows in ((name, rows) for name, rows in tables.items() if name in _SHOWN):
-        columns = {h: c for h, c in _SHOWN[name].items() if any(row[c] is not None for row in rows)}
+    for name, wanted in _SHOWN.items():
+        if not (rows := tables.get(name)):
+            continue
+        columns = {h: c for h, c in wanted.items() if any(row[c] is not None for row in rows)}
         table = table_of(*columns)
         for column in table.columns:
             column.overflow = "fold"

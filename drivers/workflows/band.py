@@ -181,19 +181,12 @@ def _unrelaxed(initial: Relaxed, final: Relaxed, specification: BandSpecificatio
     }
 
 
-def _no_band(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Fields of a result without a band, but for the attempts at one."""
-    if not attempts:
-        return NO_BAND
-    return NO_BAND | {
+def _band(last: Attempt, attempts: Sequence[Attempt], directory: Path) -> dict[str, Any]:
+    """Part of the result that comes from the band."""
+    facts = NO_BAND | {
         "attempts": [attempt.record() for attempt in attempts],
         "force_evaluations": sum(attempt.evaluations for attempt in attempts),
     }
-
-
-def _band(last: Attempt, attempts: Sequence[Attempt], directory: Path) -> dict[str, Any]:
-    """Part of the result that comes from the band."""
-    facts = _no_band(attempts)
     if not last.replicas:
         return {**facts, "failure": "type_I_divergence", "evidence": last.evidence}
     _write_path(directory / "path.extxyz", last)

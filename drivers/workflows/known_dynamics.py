@@ -3,13 +3,11 @@
 import time
 from pathlib import Path
 
-from hopkin.analysis.references import DynamicsReference
+from hopkin.analysis.references import KIND, DynamicsReference
 from hopkin.drivers.rundirectory import find_run
 from hopkin.drivers.weights import sha256_of
 from hopkin.drivers.workflows.calculation import Run, Say, slug
 from hopkin.drivers.workflows.trajectories import Options, TrajectoryRun, analyze_run
-
-NAME = "reference"
 
 
 def run_reference(reference: DynamicsReference, root: Path, *, say: Say) -> Run:
@@ -18,12 +16,12 @@ def run_reference(reference: DynamicsReference, root: Path, *, say: Say) -> Run:
     Its `result.json`, `msd.csv` and `rdf.csv` have what those of a molecular-dynamics run have; in the place
     of the model stands the functional.
     """
-    material, model = reference.material, reference.functional or NAME
+    material, model = reference.material, reference.label
     run = find_run(
         root,
         f"{slug(material)}-{reference.temperature_K:g}K-{slug(model)}",
         {
-            "kind": NAME,
+            "kind": KIND,
             "material": material,
             "model": model,
             "reference": reference.model_dump(mode="json", exclude={"trajectory"}),
