@@ -139,3 +139,4 @@ def test_the_report_shows_them(results: Path, tmp_path: Path) -> None:
         "PBE",
     ):
         assert text in page
+    assert "$" not in page.partition("<body>")[2]  # of labels that would be mathematics
