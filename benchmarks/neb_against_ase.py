@@ -26,10 +26,10 @@ from hopkin.drivers.models import find_model  # all that the environment of a fa
 
 HOPS = (
     "LiCoO2-layered:0",
-    "LiCoO2-layered:0:divacancy",
+    "LiTiO2-layered:0:divacancy",
     "LiTiS2-layered:0",
     "LiTiS2-layered:0:divacancy",
-    "NaNiO2-layered:0",
+    "NaCoO2-layered:0",
     "LiFePO4-olivine:0",
     "NaMnPO4-olivine:0",
     "NaFePO4-maricite:0",

@@ -17,8 +17,15 @@ from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
 
 _logger = logging.getLogger(__name__)
 
-# With more ranks than cores, waiting ranks of MPICH hand their core on at once instead of spinning.
-_MPI_ENVIRONMENT = {"MPIR_CVAR_POLLS_BEFORE_YIELD": "0"}
+# What LAMMPS starts with unless the user's environment says otherwise. With more ranks than cores, waiting
+# ranks of MPICH hand their core on at once instead of spinning. Memory of big tensors stays with the process:
+# glibc would ask the system for it anew in each evaluation (benchmarks/allocator_cost.py: 6 % of a step).
+_ENVIRONMENT = {
+    "MPIR_CVAR_POLLS_BEFORE_YIELD": "0",
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(2**28),
+}
 
 _POLL_S = 0.5
 _TAIL_LINES = 12
@@ -122,7 +129,7 @@ def run_deck(
     for stale in _logs(directory):
         stale.unlink()
     _logger.info("%s: %s", directory, " ".join(argv))
-    environment = {**os.environ, **_MPI_ENVIRONMENT, "OMP_NUM_THREADS": str(threads)}
+    environment = {**_ENVIRONMENT, **os.environ, "OMP_NUM_THREADS": str(threads)}
     if python not in (None, Path(sys.executable)):  # the plugins of its own hopkin, not those of this one
         for name in ("LAMMPS_PLUGIN_PATH", "PYTHONPATH"):
             environment.pop(name, None)
