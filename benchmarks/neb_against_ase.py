@@ -4,7 +4,9 @@
 
 Without hops: the ten of the table. hopkin runs first; ASE starts from its relaxed ends with IDPP, the same
 skew and number of images, with the calculator of the model in the interpreter of its family: the plain band
-by FIRE to five times the tolerance, then the climbing one to it. Images are evaluated once per step in both.
+by FIRE to five times the tolerance, then the climbing one to it. Tolerance is of the norm of all forces of an
+image: by the largest force on an atom, ASE stops 23 meV above the saddle of LiCoO2. Images are evaluated once
+per step in both.
 What has ended is read from OUT/*.json; the table is written to benchmarks/results/neb_against_ase.md.
 """
 
@@ -16,6 +18,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.geometry import find_mic
@@ -60,6 +63,15 @@ class Counted(Calculator):
         self.results = {"energy": float(copy.get_potential_energy()), "forces": forces}
 
 
+def converge(optimiser: FIRE, band: NEB, tolerance: float) -> bool:
+    """Step until the norm of the forces of each image is below the tolerance [eV/A]."""
+    for _ in optimiser.irun(fmax=0, steps=MOST_STEPS):
+        forces = band.get_forces().reshape(band.nimages - 2, -1)
+        if np.linalg.norm(forces, axis=1).max() < tolerance:
+            return True
+    return False
+
+
 def band_of_ase(asked: dict[str, Any]) -> dict[str, Any]:
     """Run ASE's band between two ends."""
     warnings.simplefilter("ignore")
@@ -76,15 +88,15 @@ def band_of_ase(asked: dict[str, Any]) -> dict[str, Any]:
     ):  # as hopkin does
         image.positions += 0.1 * find_mic(after.positions - image.positions, image.cell)[0]
     plain_optimiser = FIRE(plain, logfile=None)
-    plain_optimiser.run(fmax=5 * tolerance, steps=MOST_STEPS)
+    converge(plain_optimiser, plain, 5 * tolerance)
     climbing = NEB(images, k=SPRING_EV_PER_A2, method="improvedtangent", climb=True)
     optimiser = FIRE(climbing, logfile=None)
-    converged = optimiser.run(fmax=tolerance, steps=MOST_STEPS)
+    converged = converge(optimiser, climbing, tolerance)
     ends = 2
     evaluations = Counted.evaluations - ends
     energies = [float(image.get_potential_energy()) for image in images]
     return {
-        "converged": bool(converged),
+        "converged": converged,
         "steps": plain_optimiser.nsteps + optimiser.nsteps,
         "force_evaluations": evaluations,
         "energies_eV": energies,
@@ -173,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("hops", nargs="*", default=HOPS, help="MATERIAL:HOP[:divacancy]")
     parser.add_argument("--model", default="mattersim-v1.0.0-1m")
-    parser.add_argument("--tolerance", type=float, default=0.03, help="largest force on an atom [eV/A]")
+    parser.add_argument("--tolerance", type=float, default=0.03, help="norm of the forces of an image [eV/A]")
     parser.add_argument("--image-distance", type=float, default=7.0, help="of the supercell [A]")
     parser.add_argument("--out", type=Path, default=Path("runs/neb_against_ase"))
     asked = parser.parse_args()
@@ -192,8 +204,9 @@ def main() -> None:
         "# Climbing-image bands of hopkin and of ASE\n\n"
         f"`python benchmarks/neb_against_ase.py --model {asked.model} --tolerance {asked.tolerance:g}"
         f" --image-distance {asked.image_distance:g} {' '.join(asked.hops)}`\n\n"
-        "Same relaxed ends, same number of images, improved tangent, springs of 1 eV/A^2, largest force"
-        f" {asked.tolerance:g} eV/A. Evaluations: of the images, in all attempts, without the ends.\n\n"
+        "Same relaxed ends, same number of images, improved tangent, springs of 1 eV/A^2, norm of the forces"
+        f" of each image below {asked.tolerance:g} eV/A. Evaluations: of the images, in all attempts, without"
+        " the ends.\n\n"
         f"| {columns} |\n|{'---|' * 10}\n" + "\n".join(rows) + "\n"
     )
 

@@ -91,14 +91,14 @@ def pocket(u: Any) -> Any:
 
 
 class Swells(TwoWells):
-    """The same, but that a band whose time step is 2 fs finds its energies to grow with every step."""
+    """The same, but that a band whose time step is 4 fs finds its energies to grow with every step."""
 
     evaluations = 0
 
     def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
         energies, forces = super().evaluate(atoms)
         deck = Path("neb.in")
-        if deck.is_file() and "timestep        0.002\n" in deck.read_text():
+        if deck.is_file() and "timestep        0.004\n" in deck.read_text():
             self.evaluations += 1
             energies *= 1 + 0.5 * self.evaluations
             forces *= 1 + 0.5 * self.evaluations
@@ -141,23 +141,23 @@ class Fades(TwoWells):
 
 
 class Hasty(TwoWells):
-    """The same, which no band survives whose time step is 2 fs: it reads the deck that it runs in."""
+    """The same, which no band survives whose time step is 4 fs: it reads the deck that it runs in."""
 
     def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
         energies, forces = super().evaluate(atoms)
         deck = Path("neb.in")
-        if deck.is_file() and "timestep        0.002\n" in deck.read_text():
+        if deck.is_file() and "timestep        0.004\n" in deck.read_text():
             energies[:] = forces[:] = np.nan
         return energies, forces
 
 
 class Steady(TwoWells):
-    """The same, which a band survives only with a time step of 2 fs: it reads the deck that it runs in."""
+    """The same, which a band survives only with a time step of 4 fs: it reads the deck that it runs in."""
 
     def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
         energies, forces = super().evaluate(atoms)
         deck = Path("neb.in")
-        if deck.is_file() and "timestep        0.002\n" not in deck.read_text():
+        if deck.is_file() and "timestep        0.004\n" not in deck.read_text():
             energies[:] = forces[:] = np.nan
         return energies, forces
 
