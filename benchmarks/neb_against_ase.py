@@ -41,7 +41,7 @@ HOPS = (
 )
 RESULTS = Path(__file__).parent / "results" / "neb_against_ase.md"
 SPRING_EV_PER_A2 = 1.0
-MOST_STEPS = 600
+MOST_STEPS = 300
 
 
 class Counted(Calculator):
@@ -185,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("hops", nargs="*", default=HOPS, help="MATERIAL:HOP[:divacancy]")
     parser.add_argument("--model", default="mattersim-v1.0.0-1m")
-    parser.add_argument("--tolerance", type=float, default=0.03, help="norm of the forces of an image [eV/A]")
+    parser.add_argument("--tolerance", type=float, default=0.05, help="norm of the forces of an image [eV/A]")
     parser.add_argument("--image-distance", type=float, default=7.0, help="of the supercell [A]")
     parser.add_argument("--out", type=Path, default=Path("runs/neb_against_ase"))
     asked = parser.parse_args()
