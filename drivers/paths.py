@@ -314,15 +314,21 @@ def _closest(apart: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray
     return closest
 
 
-def skewed(images: Sequence[ase.Atoms]) -> list[ase.Atoms]:
-    """Return a path whose images are a tenth of a step nearer to the final end; the ends stay.
+def off_symmetry(images: Sequence[ase.Atoms]) -> list[ase.Atoms]:
+    """Return a path that no symmetry keeps where it is: atoms moved aside, images a tenth of a step further.
 
-    The middle image of a symmetric path feels no force along it, be it at the top or in a minimum halfway,
-    such as the tetrahedral site of a layered host: where it climbs, symmetry would hold it there.
+    Symmetric forces keep a path symmetric. A straight one stays on a ridge with a lower saddle beside it
+    (LiTiS2 with M3GNet: 0.48 instead of 0.32 eV); and its middle image feels no force along it, so that it
+    climbs nowhere from a minimum halfway, such as the tetrahedral site of a layered host. Every atom is
+    moved by a normal deviate of 0.02 A and 3 % of its way between the ends, the same in all images and
+    at every call; the ends stay.
     """
+    way = np.linalg.norm(displacements(images[0], images[-1]), axis=1, keepdims=True)
+    aside = (0.02 + 0.03 * way) * np.random.default_rng(0).normal(size=(len(way), 3))
     moved = [image.copy() for image in images]
     for image, after in zip(moved[1:-1], images[2:], strict=True):
-        image.positions += 0.1 * _minimum_image(after.positions - image.positions, image.cell.array)
+        further = 0.1 * _minimum_image(after.positions - image.positions, image.cell.array)
+        image.positions += further + aside
     return moved
 
 

@@ -20,11 +20,12 @@ from hopkin.drivers.paths import (
     check_endpoints,
     classify,
     collision,
+    displacements,
     interpolate,
+    off_symmetry,
     path_length,
     reaction_coordinate,
     refined,
-    skewed,
 )
 from hopkin.drivers.structures import load_structure
 from hopkin.drivers.vacancies import vacancy_endpoints
@@ -138,11 +139,20 @@ def test_an_atom_that_jumps_over_another_is_found() -> None:
     assert collision([before, before, after]) is None
 
 
-def test_a_skewed_path_is_the_same_path(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
-    """On the straight line, between the same ends, each image a tenth of a step further."""
-    images = skewed(interpolate(*ends, 4, method="linear"))
-    assert reaction_coordinate(images) == pytest.approx(np.array([0.0, 1.1, 2.1, 3.1, 4.1, 5.0]) / 5.0)
-    assert path_length(images) == pytest.approx(path_length(ends))
+def test_a_path_off_symmetry_is_near_the_old_one(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    """Between the same ends, images a tenth of a step further, all moved aside alike, and always so."""
+    straight = interpolate(*ends, 4, method="linear")
+    images = off_symmetry(straight)
+    for k in (0, -1):
+        assert np.array_equal(images[k].positions, straight[k].positions)
+    step = displacements(*ends) / 5
+    aside = [displacements(straight[k], images[k]) - 0.1 * step for k in range(1, 5)]
+    assert np.array(aside[1:]) == pytest.approx(np.array(3 * [aside[0]]))
+    hops = np.argmax(np.linalg.norm(step, axis=1))
+    across = aside[0][hops] - step[hops] * (aside[0][hops] @ step[hops]) / (step[hops] @ step[hops])
+    assert 0.02 < np.linalg.norm(across) < 0.5
+    for image, again in zip(images, off_symmetry(straight), strict=True):
+        assert np.array_equal(image.positions, again.positions)
 
 
 def test_a_refined_path_has_the_old_images_and_their_middles(ends: tuple[ase.Atoms, ase.Atoms]) -> None:

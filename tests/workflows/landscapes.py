@@ -68,6 +68,38 @@ FORWARD_EV = float(
 """Its barrier seen from the first well."""
 
 
+class Bow(TwoWells):
+    """The same, but that the straight way leads over a ridge: + B sin^2(2 pi s) (u^4 - 2 u^2), u = y/b."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        energies, forces = super().evaluate(atoms)
+        ions, length = atoms.symbols == "Li", atoms.cell[0, 0]
+        angle = 2 * np.pi * atoms.positions[ions, 0] / length
+        y = atoms.positions[ions, 1] - atoms.cell[1, 1] / 2
+        energies[ions] += bow(angle / (2 * np.pi), y)
+        u = y / BOW_WIDTH_A
+        forces[ions, 0] -= BOW_EV * np.sin(2 * angle) * 2 * np.pi / length * (u**4 - 2 * u**2)
+        forces[ions, 1] -= BOW_EV * np.sin(angle) ** 2 * 4 * (u**3 - u) / BOW_WIDTH_A
+        return energies, forces
+
+
+BOW_EV = 0.8
+BOW_WIDTH_A = 0.8
+
+
+def bow(s: Any, y: Any) -> Any:
+    """What `Bow` adds [eV], at a fraction of the box and a distance from its axis [A]."""
+    u = y / BOW_WIDTH_A
+    return BOW_EV * np.sin(2 * np.pi * s) ** 2 * (u**4 - 2 * u**2)
+
+
+def bow_valley(s: float) -> float:
+    """Energy [eV] of `Bow` in the valley beside its axis."""
+    y = np.linspace(0, 1, 2001)
+    straight = WELL_EV * (1 - np.cos(4 * np.pi * s)) + TILT_EV * (1 - np.cos(2 * np.pi * s)) / 2
+    return float(straight + (SPRING_EV_PER_A2 / 2 * y**2 + bow(s, y)).min())
+
+
 class Pockets(TwoWells):
     """The same with a shallow pocket on a hump amid each well: B (1 + 2 u^2) exp(-u^2) at u = x/w from it."""
 

@@ -20,6 +20,7 @@ from landscapes import (
     SPRING_EV_PER_A2,
     TILT_EV,
     WELL_EV,
+    bow_valley,
     pocket,
     ridge,
 )
@@ -91,6 +92,15 @@ def test_a_band_with_too_few_images_gets_more(neb: Neb) -> None:
     assert result["images"] == 7
     assert (run.path / "attempt_1" / "neb.in").is_file()
     assert (run.path / "image_8.data").is_file()
+
+
+def test_a_straight_path_leaves_the_ridge_it_starts_on(neb: Neb) -> None:
+    """Its forces alone would hold it there, 0.3 eV above the saddle beside it."""
+    _, result = neb(lithium_at(0.0), lithium_at(0.5), model="Bow", images=5)
+    assert result["failure"] is None
+    top = minimize_scalar(lambda s: -bow_valley(s), bounds=(0.1, 0.4), method="bounded")
+    assert -top.fun < FORWARD_EV - 0.25
+    assert result["forward_barrier_eV"] == pytest.approx(-top.fun, abs=BARRIER_TOLERANCE_EV)
 
 
 def test_a_band_whose_refinement_breaks_down_is_kept(neb: Neb) -> None:
