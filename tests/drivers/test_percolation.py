@@ -18,7 +18,7 @@ from hopkin.drivers.structures import load_structure
 from hopkin.drivers.terminal.runs import show_barriers
 from hopkin.drivers.workflows.barrier import percolation
 
-REACH = 3  # cells of the unfolded lattice to each side
+REACH = 4  # cells of the unfolded lattice to each side: as far as a ring of four sites winds
 
 bonds_strategy = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 3), *(st.integers(-1, 1) for _ in range(3))), max_size=7
