@@ -6,7 +6,8 @@ Without hops: the ten of the table. hopkin runs first; ASE starts from the path 
 the calculator of the model in the interpreter of its family: the plain band by FIRE to five times the
 tolerance, then the climbing one to it. Tolerance is of the norm of all forces of an image: by the largest
 force on an atom, ASE stops 23 meV above the saddle of LiCoO2. Images are evaluated once per step in both.
-What has ended is read from OUT/*.json; the table is written to benchmarks/results/neb_against_ase.md.
+What has ended is read from OUT/*.json; the table is written to benchmarks/results/neb_against_ase.md. What
+stands there below "## Notes" is kept.
 """
 
 import argparse
@@ -191,7 +192,7 @@ def main() -> None:
         "hop | model | atoms | images | hopkin [eV] | ASE [eV] | difference [meV] | evaluations (attempts)"
         " | of ASE | converged"
     )
-    RESULTS.parent.mkdir(exist_ok=True)
+    notes = RESULTS.read_text().partition("## Notes\n")[2] if RESULTS.is_file() else ""
     RESULTS.write_text(
         "# Climbing-image bands of hopkin and of ASE\n\n"
         f"`python benchmarks/neb_against_ase.py --model {asked.model} --tolerance {asked.tolerance:g}"
@@ -199,7 +200,10 @@ def main() -> None:
         "Same relaxed ends, same number of images, improved tangent, springs of 1 eV/A^2, norm of the forces"
         f" of each image below {asked.tolerance:g} eV/A. Evaluations: of the images, in all attempts, without"
         " the ends.\n\n"
-        f"| {columns} |\n|{'---|' * 10}\n" + "\n".join(rows) + "\n"
+        f"| {columns} |\n|{'---|' * 10}\n"
+        + "\n".join(rows)
+        + "\n"
+        + (f"\n## Notes\n{notes}" if notes else "")
     )
 
 
