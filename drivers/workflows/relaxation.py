@@ -100,7 +100,7 @@ def relax(
     relax_cell
         relax the cell too
     force_tolerance
-        largest force on an atom [eV/A]
+        norm of all forces of a structure [eV/A]; a cell has settled when the largest on an atom is below it
     pressure_tolerance_GPa
         largest component of the pressure tensor, where the cell is relaxed
 
