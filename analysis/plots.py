@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from hopkin.analysis.arrays import FloatArray
@@ -160,6 +161,9 @@ def plot_parity(points: Sequence[ParityPoints], *, quantity: str, logarithmic: b
         if logarithmic:
             axes.set_xscale("log")
             axes.set_yscale("log")
+            for axis in (axes.xaxis, axes.yaxis):  # plain numbers: the usual ones of decades are mathematics
+                axis.set_major_formatter(LogFormatter())
+                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
         axes.plot(ends, ends, color="0.6", linewidth=0.9, linestyle="--", zorder=0)
         for index, series in enumerate(points):
             style = _style(index)
