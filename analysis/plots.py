@@ -164,6 +164,7 @@ def plot_parity(points: Sequence[ParityPoints], *, quantity: str, logarithmic: b
             for axis in (axes.xaxis, axes.yaxis):  # plain numbers: the usual ones of decades are mathematics
                 axis.set_major_formatter(LogFormatter())
                 axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+            axes.tick_params(axis="x", which="both", rotation=45)  # 3e-06 beside 4e-06
         axes.plot(ends, ends, color="0.6", linewidth=0.9, linestyle="--", zorder=0)
         for index, series in enumerate(points):
             style = _style(index)
