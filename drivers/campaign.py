@@ -23,6 +23,7 @@ class BandOptions(_Part):
     images: int | None = Field(default=None, ge=3, description="images between the two ends")
     force_tolerance_eV_per_A: float | None = Field(default=None, gt=0, description="[eV/A]")
     max_iterations: PositiveInt | None = Field(default=None, description="steps of a relaxation or band")
+    symmetric_path: bool | None = Field(default=None, description="leave the first path its symmetry")
 
 
 class HopOptions(BandOptions):

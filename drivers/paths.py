@@ -314,20 +314,21 @@ def _closest(apart: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray
     return closest
 
 
-def off_symmetry(images: Sequence[ase.Atoms]) -> list[ase.Atoms]:
-    """Return a path that no symmetry keeps where it is: atoms moved aside, images a tenth of a step further.
+def off_symmetry(images: Sequence[ase.Atoms], *, aside: bool = True) -> list[ase.Atoms]:
+    """Return a path that no symmetry keeps where it is: images a tenth of a step further, atoms moved aside.
 
     Symmetric forces keep a path symmetric. A straight one stays on a ridge with a lower saddle beside it
     (LiTiS2 with M3GNet: 0.48 instead of 0.32 eV); and its middle image feels no force along it, so that it
     climbs nowhere from a minimum halfway, such as the tetrahedral site of a layered host. Every atom is
     moved by a normal deviate of 0.03 A, the same in all images and at every call; the ends stay. Not by more:
-    a push of 0.2 A took the ion of LiTiS2-layered-O3 with two vacancies into the wrong valley.
+    a push of 0.2 A took the ion of LiTiS2-layered-O3 with two vacancies into the wrong valley. Without
+    `aside`, a path keeps the symmetries that all its images share.
     """
-    aside = 0.03 * np.random.default_rng(0).normal(size=(len(images[0]), 3))
+    across = aside * 0.03 * np.random.default_rng(0).normal(size=(len(images[0]), 3))
     moved = [image.copy() for image in images]
     for image, after in zip(moved[1:-1], images[2:], strict=True):
         further = 0.1 * _minimum_image(after.positions - image.positions, image.cell.array)
-        image.positions += further + aside
+        image.positions += further + across
     return moved
 
 

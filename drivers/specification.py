@@ -47,6 +47,10 @@ class BandSpecification(Specification):
         default=0.05, gt=0, description="largest force on an atom of a relaxed structure or band [eV/A]"
     )
     max_iterations: int = Field(default=500, gt=0, description="steps of a relaxation or of the band")
+    symmetric_path: bool = Field(
+        default=False,
+        description="leave the first path its symmetry, though a lower saddle may lie beside it",
+    )
 
 
 class BarrierSpecification(BandSpecification, CrystalSpecification):

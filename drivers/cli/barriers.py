@@ -20,6 +20,7 @@ from hopkin.drivers.cli.options import (
     RateTemperaturesOption,
     RepeatsOption,
     StructureArgument,
+    SymmetricPathOption,
     TrustOption,
     VerifyOption,
     add_rates,
@@ -87,6 +88,7 @@ def barrier(
     hop: Annotated[str, typer.Option(help="Number of a hop as `hopkin hops` lists them, or all.")] = "0",
     mechanism: MechanismOption = "vacancy",
     images: ImagesOption = 5,
+    symmetric_path: SymmetricPathOption = False,
     preset: PresetOption = "paper",
     image_distance: ImageDistanceOption = None,
     supercell: RepeatsOption = None,
@@ -117,6 +119,7 @@ def barrier(
             hop=selected.index,
             mechanism=mechanism,
             images=images,
+            symmetric_path=symmetric_path,
             repeats=supercell,
             max_length_A=max_length,
             **preset_fields(preset, image_distance),
@@ -139,6 +142,7 @@ def neb(
     model: ModelOption,
     ion: IonOption = None,
     images: ImagesOption = 5,
+    symmetric_path: SymmetricPathOption = False,
     rates: RatesOption = False,
     temperature: RateTemperaturesOption = None,
     trust: TrustOption = False,
@@ -161,6 +165,7 @@ def neb(
         model=found.name,
         ion=ion or mobile_ion(ends[0].atoms.symbols, initial),
         images=images,
+        symmetric_path=symmetric_path,
     )
     with progress(f"{initial} to {final}, {model}") as say:
         run = run_neb(*ends, found, specification, out, verify=verify, say=say)

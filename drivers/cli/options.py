@@ -45,6 +45,12 @@ RateTemperaturesOption = Annotated[
     typer.Option("--temperature", "-T", min=1.0, help="Of the rates [K]; 300 if not given."),
 ]
 ImagesOption = Annotated[int, typer.Option("--images", help="Images between the two ends.")]
+SymmetricPathOption = Annotated[
+    bool,
+    typer.Option(
+        "--symmetric-path", help="Leave the first path its symmetry; a lower saddle may lie beside it."
+    ),
+]
 MechanismOption = Annotated[
     Literal["vacancy", "divacancy"],
     typer.Option("--mechanism", help="Into a vacancy, or with a second one next to the path."),

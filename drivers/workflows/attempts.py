@@ -147,7 +147,8 @@ def climb(
         for stale in directory.glob("attempt_*"):  # of a run that was killed
             shutil.rmtree(stale)
     after_divergence, after_stall = list(_AFTER_DIVERGENCE), list(_AFTER_STALL)
-    first = paths.off_symmetry(paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images))
+    straight = paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
+    first = paths.off_symmetry(straight, aside=not specification.symmetric_path)
     begin = "interpolated between ends relaxed anew" if earlier else "interpolated"
     settings, images, start, climbs = Settings(), first, begin, 1
     attempts = [*earlier]

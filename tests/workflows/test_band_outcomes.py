@@ -103,6 +103,13 @@ def test_a_straight_path_leaves_the_ridge_it_starts_on(neb: Neb) -> None:
     assert result["forward_barrier_eV"] == pytest.approx(-top.fun, abs=BARRIER_TOLERANCE_EV)
 
 
+def test_a_symmetric_path_stays_on_its_ridge_where_asked(neb: Neb) -> None:
+    """As published bands often did: all forces across it are zero."""
+    _, result = neb(lithium_at(0.0), lithium_at(0.5), model="Bow", images=5, symmetric_path=True)
+    assert result["failure"] is None
+    assert result["forward_barrier_eV"] == pytest.approx(FORWARD_EV, abs=BARRIER_TOLERANCE_EV)
+
+
 def test_a_band_whose_refinement_breaks_down_is_kept(neb: Neb) -> None:
     run, result = neb(lithium_at(0.0), lithium_at(0.4), model="ScarceRidge")
     assert result["failure"] is None
