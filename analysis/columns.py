@@ -132,16 +132,19 @@ COMPARISON_NOTE = (
     "Error: computed minus known barrier, the same of both: over the mean of the ends, or over one end "
     "where only that is known. Converged: runs that ended without a failure. All: every run that has a "
     "number, that of a failed one too, such as a saddle below an end (type II); a run that diverged "
-    "(type I), whose end left its site, or that ended with an error has none, and is counted beside. In "
-    "brackets: 95 % percentile bootstrap intervals over the cases. R² of the numbers as they are, no line "
-    "fitted; slope of computed against known."
+    "(type I), had no band because an end left its site, or ended with an error has none, and is counted "
+    "beside. In brackets: 95 % percentile bootstrap intervals over the cases. R² of the numbers as they "
+    "are, no line fitted; slope of computed against known."
 )
+CASES_NOTE = "All barriers that were asked for: how many converged, and how the others failed."
 STATISTICS_COLUMNS = (
     _field("model", "model", numeric=False),
     _field("family", "family", numeric=False),
     _field("over", "over", numeric=False),
     _field("n_cases", "cases"),
-    _field("n", "with number"),
+    _field("n_converged", "converged"),
+    _field("n_references", "known"),
+    _field("n", "compared"),
     _interval("mae_eV", "MAE", "eV"),
     _interval("median_ae_eV", "median AE", "eV"),
     _interval("rmse_eV", "RMSE", "eV"),

@@ -17,7 +17,7 @@ TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics",
 BARRIER_COLUMNS = (
     *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
     *("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
-    *("max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
+    *("unresolved", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
     *("reference_eV", "reference_kind", "error_eV", "functional", "source", "directory", "message"),
 )
 IMAGES_COLUMNS = (
@@ -92,12 +92,13 @@ def _only(row: Row, columns: Sequence[str]) -> Row:
 
 
 def statistics(barriers: Sequence[Row], *, seed: int = 1) -> list[Row]:
-    """Errors of barriers that have a reference, of each model, and of each model and family of structures.
+    """Failures and errors of barriers, of each model, and of each model and family of structures.
 
-    Two rows of each. `converged`: of the runs that ended without a failure. `all`: of every run that has a
-    number, that of a failed run too, such as a saddle below an end (type II); a run that diverged (type I),
-    whose end left its site, or that ended with an error has none. `n_cases` counts those, too, and `failures`
-    tells what they were.
+    `n_cases` counts all barriers that were asked for, `n_converged` those that ended without a failure,
+    `failures` tells what the others were, and `n_references` counts the cases with a known barrier. The
+    errors stand in two rows where there are any: `converged`: of the runs that ended without a failure;
+    `all`: of every run that has a number, that of a failed run too, such as a saddle below an end (type II);
+    a run that diverged (type I), had no band because an end left its site, or ended with an error has none.
 
     Parameters
     ----------
@@ -106,21 +107,26 @@ def statistics(barriers: Sequence[Row], *, seed: int = 1) -> list[Row]:
     seed
         of the bootstrap intervals, which are columns `..._low` and `..._high`
     """
-    cases = [row for row in barriers if row["reference_eV"] is not None]
     table = []
-    for model in dict.fromkeys(row["model"] for row in cases):
-        ours = [row for row in cases if row["model"] == model]
+    for model in dict.fromkeys(row["model"] for row in barriers):
+        ours = [row for row in barriers if row["model"] == model]
         families = sorted({row["family"] for row in ours if row["family"]})
         for family in ("", *(families if len(families) > 1 else ())):
             group = [row for row in ours if family in ("", row["family"])]
-            for over in ("converged", "all"):
+            known = sum(row["reference_eV"] is not None for row in group)
+            cases = {
+                "n_cases": len(group),
+                "n_converged": sum(row["converged"] is True and not row["failure"] for row in group),
+                "n_references": known,
+            }
+            for over in ("converged", "all") if known else ("all",):
                 counted = [
                     row
                     for row in group
                     if row["error_eV"] is not None and (over == "all" or not row["failure"])
                 ]
                 table.append(
-                    {"model": model, "family": family or "all", "over": over, "n_cases": len(group)}
+                    {"model": model, "family": family or "all", "over": over, **cases}
                     | _errors(counted, seed)
                     | {"failures": count_failures(row["failure"] for row in group)}
                 )

@@ -120,7 +120,7 @@ class Comparison:
 
 
 def _comparisons(results_root: Path) -> Iterable[Comparison]:
-    """One for the barriers, one for the dynamics of each campaign at or below a root that knows some."""
+    """One for the barriers of each campaign at or below a root, one for its dynamics where some are known."""
     for file in sorted(results_root.rglob("campaign.json")):
         tables, name = collect(file.parent), file.parent.resolve().name
         if "statistics" in tables:
@@ -137,16 +137,16 @@ def _barriers_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Compar
     ]
     cases.sort(key=lambda row: -abs(row["error_eV"] or 0.0))
     points = list(_parity_points(cases, "reference_eV", "found"))
+    parity = "Computed against known barriers"
     return Comparison(
-        heading=f"Against known barriers: {name}",
-        note=columns.COMPARISON_NOTE,
+        heading=f"{'Against known barriers' if cases else 'Barriers'}: {name}",
+        note=columns.COMPARISON_NOTE if cases else columns.CASES_NOTE,
         statistics=(columns.STATISTICS_COLUMNS, tables["statistics"]),
         figures=[
             Illustration(
-                heading="Computed against known barriers",
-                caption=PARITY_CAPTION,
-                svg=_svg(plot_parity(points, quantity="barrier (eV)")),
+                heading=parity, caption=PARITY_CAPTION, svg=_svg(plot_parity(points, quantity="barrier (eV)"))
             )
+            for _ in cases[:1]
         ],
         cases=(columns.CASE_COLUMNS, cases),
     )

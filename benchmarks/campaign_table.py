@@ -45,6 +45,8 @@ STATISTICS = {
     "family": ("family", None),
     "over": ("over", None),
     "n_cases": ("cases", 0),
+    "n_converged": ("converged", 0),
+    "n_references": ("known", 0),
     "n": ("counted", 0),
     "mae_eV": ("MAE [eV]", 3),
     "mae_eV_low": ("low", 3),
@@ -200,16 +202,16 @@ def main() -> None:
     bands, runs = (with_results(tables.get(name, []), found) for name in ("barriers", "dynamics"))
     if bands:
         parts += [in_short(bands), table(bands, BARRIERS)]
-    if statistics := tables.get("statistics"):
+    if (statistics := tables.get("statistics")) and any(row["n_references"] for row in statistics):
         parts.append(table(statistics, STATISTICS))
     if runs:
         parts += [in_short(runs), table(runs, DYNAMICS), *filter(None, [arrhenius(runs)])]
     if statistics := tables.get("dynamics_statistics"):
         parts.append(table(statistics, DYNAMICS_STATISTICS))
     parts += [
-        f"- {row['material']}, {row['model']}: {row.get('message') or row.get('evidence')}\n"
+        f"- {row['material']}, {row['model']}: {said}\n"
         for row in (*bands, *runs)
-        if row["failure"]
+        if (said := row.get("message") or row.get("evidence") or row.get("unresolved"))
     ]
     target = RESULTS / f"{campaign.name}.md"
     notes = target.read_text().partition(NOTES)[2] if target.is_file() else ""

@@ -1,5 +1,6 @@
 """Runs the jobs of a campaign through Parsl, and keeps what became of each."""
 
+import json
 import os
 import queue
 import time
@@ -14,7 +15,7 @@ import parsl
 from parsl.dataflow.dflow import DataFlowKernel
 
 from hopkin.analysis.comparison import write_tables
-from hopkin.analysis.results import count_failures
+from hopkin.analysis.results import count_failures, find_runs
 from hopkin.drivers.executors import HighThroughput, Threads, configuration, take_share
 from hopkin.drivers.jobs import Job, Outcome, run_job
 from hopkin.drivers.rundirectory import write_json, writing_to
@@ -53,7 +54,7 @@ def run_campaign(
     list of Outcome
         one for each job
     """
-    outcomes: dict[int, Outcome] = {}
+    outcomes = _ended_before(root, jobs)
     write_json(root / "campaign.json", _record(name, jobs, outcomes))
     workers = default_workers(jobs)
     if isinstance(executor, Threads):
@@ -82,6 +83,24 @@ def run_campaign(
             with writing_to(root):
                 write_tables(root)
     return [outcomes[number] for number in range(len(jobs))]
+
+
+def _ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
+    """Outcomes of jobs that have run directories here: they stand until the turn of each has come."""
+
+    def key(kind: str, material: str, specification: object) -> str:
+        return json.dumps([kind, material, specification], sort_keys=True)
+
+    numbers = {
+        key(job.kind, job.material, job.specification.model_dump(mode="json")): number
+        for number, job in enumerate(jobs)
+    }
+    outcomes = {}
+    for run in find_runs(root) if any(root.glob("*/run.json")) else ():
+        number = numbers.get(key(run.kind, str(run.get("material")), run.asked.get("specification")))
+        if number is not None and run.state in ("finished", "failed"):
+            outcomes[number] = Outcome(directory=run.directory, result=dict(run.result))
+    return outcomes
 
 
 def _in_threads(

@@ -1,5 +1,6 @@
 """Pairs of ends of a band, from files: checked, and in one order of atoms."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,11 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from hopkin.drivers.errors import StructureError
-from hopkin.drivers.paths import CELL_TOLERANCE_A, check_endpoints
+from hopkin.drivers.paths import CELL_TOLERANCE_A, check_endpoints, displacements
+from hopkin.drivers.sites import SEPARATE_SITES_A
 from hopkin.drivers.structures import Structure, check_crystal, lammps_orientation, load_structure
+
+_logger = logging.getLogger(__name__)
 
 Pair = tuple[Structure, Structure]
 
@@ -25,7 +29,9 @@ def load_pair(initial: str, final: str, *, name: str | None = None) -> Pair:
     """Read two structure files as the ends of one band.
 
     Where the species disagree atom by atom, the final end is put into the order of the initial one; where
-    they agree, the given order says which atom goes where.
+    they agree, the given order says which atom goes where. Where several atoms go to other sites by that
+    order, but one alone by another and by far less in all, the ends were numbered apart (each lacks another
+    ion of one list, say): the other order is taken, with a warning.
 
     Raises
     ------
@@ -88,6 +94,12 @@ def _pair(initial: Structure, final: Structure) -> Pair:
         if _in_other_order(initial.atoms, final.atoms):
             final = replace(final, atoms=final.atoms[match_order(initial.atoms, final.atoms)])
         check_endpoints(initial.atoms, final.atoms)
+        if order := _numbered_apart(initial.atoms, final.atoms):
+            _logger.warning(
+                "%s: atoms of the final end are numbered in another order; taken as the hop of one ion",
+                initial.material,
+            )
+            final = replace(final, atoms=final.atoms[order])
     except StructureError as error:
         raise StructureError(f"{initial.material}: {error}") from error
     return initial, final
@@ -98,6 +110,23 @@ def _in_other_order(initial: ase.Atoms, final: ase.Atoms) -> bool:
     same = sorted(initial.numbers) == sorted(final.numbers)
     apart = float(np.abs(initial.cell.array - final.cell.array).max())
     return same and apart <= CELL_TOLERANCE_A and bool(np.any(initial.numbers != final.numbers))
+
+
+def _numbered_apart(initial: ase.Atoms, final: ase.Atoms) -> list[int] | None:
+    """Return the order by which one atom hops, where by the given one several do, and twice as far in all.
+
+    Ions that push one another on, each to the next site, go less far in all than one that goes all the way.
+    """
+    given = np.linalg.norm(displacements(initial, final), axis=1)
+    if np.count_nonzero(given > SEPARATE_SITES_A) < 2:
+        return None
+    try:
+        order = match_order(initial, final)
+    except StructureError:
+        return None
+    moved = np.linalg.norm(displacements(initial, final[order]), axis=1)
+    one = np.count_nonzero(moved > SEPARATE_SITES_A) == 1
+    return list(order) if one and (moved**2).sum() < 0.5 * (given**2).sum() else None
 
 
 def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:

@@ -143,6 +143,7 @@ def plan(campaign: Campaign, folder: Path, models: Sequence[Model]) -> list[Job]
         with _within(f"dynamics.{n}"):
             jobs += _dynamics_jobs(dynamics, folder, models)
             _require_one_reference(jobs)
+    _require_hops_of_references(jobs, known)
     return list({(job.specification, job.material, job.source): job for job in jobs}.values())
 
 
@@ -202,6 +203,12 @@ def _barrier_jobs(
 def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequence[Model]) -> Iterator[Job]:
     options = _options(asked, defaults, BandOptions)
     band = None if asked.vasp is None else read_vasp_band(folder / asked.vasp)
+    if band is not None and band.energies_eV is None:
+        _logger.warning(
+            "%s: no barrier to compare with, and no comparison of images: each of its folders needs an OUTCAR"
+            " or a vasprun.xml, the first and the last that of the relaxed end",
+            asked.vasp,
+        )
     known = _pair_references(asked, folder, band)
     for (name, ion, pair), model in product(_pairs(asked, defaults, folder, band), models):
         specification = specify(BandSpecification, **options, model=model.name, ion=ion)
@@ -283,7 +290,7 @@ def _checked(ends: tuple[Atoms, Atoms], name: str, path: Path) -> Pair | Structu
 
 def _name(asked: Pairs) -> str:
     """Name of the one pair of an entry."""
-    return asked.name or (asked.vasp or asked.initial or Path()).stem
+    return asked.name or (asked.vasp.resolve().name if asked.vasp else (asked.initial or Path()).stem)
 
 
 def _pair_references(asked: Pairs, folder: Path, band: VaspBand | None) -> list[Reference]:
@@ -321,6 +328,26 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
             specification=specification,
             work=partial(run_md, structure, model, specification),
             reference=find_dynamics_reference(known, structure.material, kelvin),
+        )
+
+
+def _require_hops_of_references(jobs: Sequence[Job], known: Sequence[Reference]) -> None:
+    """Refuse a known barrier of several hops at once, and a table of which none is of any hop."""
+    hops: dict[Reference, set[str]] = {}
+    for job in jobs:
+        if job.kind == "barrier" and isinstance(job.reference, Reference):
+            hops.setdefault(job.reference, set()).add(f"hop {job.hop_index}, {job.mechanism}")
+    for reference, several in hops.items():
+        if len(several) > 1:
+            raise CampaignError(
+                f"references: one barrier of {reference.system} stands for {'; '.join(sorted(several))}:"
+                " give it its hop and mechanism"
+            )
+    if known and not hops:
+        systems = ", ".join(sorted({reference.system for reference in known})[:5])
+        materials = ", ".join(sorted({job.material for job in jobs if job.kind == "barrier"})[:5])
+        raise CampaignError(
+            f"references: none is of a hop of this campaign; it has {materials}, they are of {systems}"
         )
 
 

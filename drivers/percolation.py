@@ -92,25 +92,26 @@ def dimension_of(bonds: Iterable[Bond]) -> int:
 def percolating_barriers(
     hops: Sequence[Bonded], barriers: Sequence[tuple[float, float] | None]
 ) -> tuple[Mapping[int, float | None], float]:
-    """Return how high above the lowest site the saddles are that lead on in 1, 2, and 3 dimensions.
+    """Return how high above the lowest vacancy the saddles are that lead on in 1, 2, and 3 dimensions.
 
-    Energies of the sites, relative to the lowest of those that are joined, are a least-squares fit to the
-    differences between the ends of the hops.
+    A vacancy moves against the ion: where that starts, at the initial site, the final one is vacant. Energies
+    of a vacancy at each site, relative to the lowest of those that are joined, are a least-squares fit to
+    the differences between the ends of the hops.
 
     Parameters
     ----------
     hops
-        Distinct hops of one crystal; their bonds lead from the initial to the final site.
+        Distinct hops of one crystal; their bonds lead from the initial to the final site of the ion.
     barriers
-        Barriers of each [eV], seen from the initial and from the final site; None where there are none, and
-        the hop is not used.
+        Barriers of each [eV], for the ion on its way from the initial and from the final site; None where
+        there are none, and the hop is not used.
 
     Returns
     -------
     mapping
         By dimension [eV]; None where no barrier is enough.
     float
-        Most by which the barriers of a hop disagree with the energies of its sites [eV].
+        Most by which the barriers of a hop disagree with the energies of vacancies at its sites [eV].
     """
     steps = [
         (bond, pair, 0.0 if hop.symmetric else pair[0] - pair[1])
@@ -120,7 +121,7 @@ def percolating_barriers(
     ]
     if not steps:
         return {1: None, 2: None, 3: None}, 0.0
-    ends = np.array([bond[:2] for bond, _, _ in steps])
+    ends = np.array([bond[1::-1] for bond, _, _ in steps])  # where the vacancy is at first, and at last
     over = np.array([pair for _, pair, _ in steps], dtype=float)
     rise = np.array([rise for _, _, rise in steps])
     site = np.eye(ends.max() + 1)

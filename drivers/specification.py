@@ -41,7 +41,9 @@ class BandSpecification(Specification):
 
     images: int = Field(default=5, ge=3, description="images between the two ends")
     most_images: int = Field(
-        default=11, ge=3, description="images that a band with too few may be refined to; `images`: never"
+        default_factory=lambda fields: max(11, 2 * fields.get("images", 0) + 1),
+        ge=3,
+        description="images that a band with too few may be refined to; `images`: never",
     )
     force_tolerance_eV_per_A: float = Field(
         default=0.05, gt=0, description="largest force on an atom of a relaxed structure or band [eV/A]"

@@ -30,6 +30,7 @@ from hopkin.drivers.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from hopkin.drivers.errors import HopkinError
     from hopkin.drivers.workflows.calculation import Run, Say
 
 
@@ -58,6 +59,7 @@ def hops(
     json: JsonOption = False,
 ) -> None:
     """List the symmetry-distinct vacancy hops of a crystal, and write their ends on request."""
+    from hopkin.drivers.errors import StructureError
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
     from hopkin.drivers.structures import load_structure, mobile_ion
     from hopkin.drivers.terminal.catalogue import show_hops
@@ -66,6 +68,7 @@ def hops(
     loaded = load_structure(structure)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
     found = list_hops(loaded, ion, max_length)
+    errors: list[HopkinError] = []
     if write is not None:
         specification = specify(
             BarrierSpecification,
@@ -77,8 +80,12 @@ def hops(
         )
         for hop in found:
             if not hop.through_ion:
-                write_endpoints(loaded, hop, specification, write, suffix)
+                try:
+                    write_endpoints(loaded, hop, specification, write, suffix)
+                except StructureError as error:
+                    errors.append(error)
     show_hops(loaded.material, found, as_json=json)
+    raise_together(errors)
 
 
 def barrier(

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hopkin.drivers.errors import LammpsError
+    from hopkin.drivers.errors import HopkinError
     from hopkin.drivers.models import Model
     from hopkin.drivers.workflows.calculation import Run, Say
 
@@ -89,9 +89,9 @@ def add_rates(run: "Run", model: "Model", temperatures_K: list[float] | None, *,
     return with_rates(run, model, temperatures_K or [300.0], say=say)
 
 
-def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], list[LammpsError]]":
-    """Do jobs, by title, one after the other: where LAMMPS fails in one, the others may do."""
-    from hopkin.drivers.errors import LammpsError
+def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], list[HopkinError]]":
+    """Do jobs, by title, one after the other: where LAMMPS or the supercell fails one, the others may do."""
+    from hopkin.drivers.errors import LammpsError, StructureError
     from hopkin.drivers.terminal.console import progress
 
     runs, errors = [], []
@@ -99,12 +99,12 @@ def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], 
         with progress(title) as say:
             try:
                 runs.append(job(say=say))
-            except LammpsError as error:
+            except (LammpsError, StructureError) as error:
                 errors.append(error)
     return runs, errors
 
 
-def raise_together(errors: "list[LammpsError]") -> None:
+def raise_together(errors: "list[HopkinError]") -> None:
     """Report the runs that failed, after the table of those that did not."""
     if errors:
         raise type(errors[0])("; ".join(map(str, errors)))

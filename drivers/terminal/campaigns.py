@@ -28,6 +28,7 @@ _SHOWN: Mapping[str, Mapping[str, str]] = {
         "family": "family",
         "over": "over",
         "cases": "n_cases",
+        "converged": "n_converged",
         "n": "n",
         "MAE [eV]": "mae_eV",
         "from": "mae_eV_low",

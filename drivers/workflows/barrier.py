@@ -15,6 +15,7 @@ from hopkin.drivers.lattices import image_distance, supercell_matrix
 from hopkin.drivers.models import Model
 from hopkin.drivers.percolation import percolating_barriers
 from hopkin.drivers.rundirectory import writing_to
+from hopkin.drivers.sites import SEPARATE_SITES_A
 from hopkin.drivers.specification import BandSpecification, BarrierSpecification
 from hopkin.drivers.structures import Structure, require_ion
 from hopkin.drivers.vacancies import Site, supercell_for, vacancy_endpoints, vacant_sites
@@ -173,8 +174,14 @@ def run_neb(
     paths.check_endpoints(initial.atoms, final.atoms)
     require_ion(initial.atoms, specification.ion)
     moved = np.linalg.norm(paths.displacements(initial.atoms, final.atoms), axis=1)
-    moved[initial.atoms.numbers != atomic_numbers[specification.ion]] = 0.0
-    ion = int(np.argmax(moved))
+    ions = initial.atoms.numbers == atomic_numbers[specification.ion]
+    ion, furthest = int(np.argmax(np.where(ions, moved, -1.0))), int(np.argmax(moved))
+    if moved[ion] < SEPARATE_SITES_A < moved[furthest]:
+        raise SpecificationError(
+            f"{initial.material}: no {specification.ion} hops between these ends, none moves by more than"
+            f" {moved[ion]:.2f} A; {initial.atoms.symbols[furthest]} {furthest + 1} moves by"
+            f" {moved[furthest]:.2f} A: give --ion {initial.atoms.symbols[furthest]}"
+        )
     facts = {
         "material": initial.material,
         "mechanism": "given ends",

@@ -38,6 +38,7 @@ def results(tmp_path: Path) -> Path:
             directory.mkdir(parents=True)
             (directory / "run.json").write_text(json.dumps({"kind": "neb", "material": case["material"]}))
             result = {"barrier_eV": case["barrier"], "forward_barrier_eV": 1.0, "failure": case["failure"]}
+            result["converged"] = case["failure"] is None
             (directory / "result.json").write_text(json.dumps({**result, "model": "m", "energies_eV": []}))
         jobs.append(job)
     (root / "campaign.json").write_text(json.dumps({"name": "cathodes", "jobs": jobs}))
@@ -45,13 +46,14 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_failed_cases_are_counted_and_shown_beside(results: Path) -> None:
-    """Converged: a and b. All: c too, by the number that it has; d and e have none, f has no reference."""
+    """Converged: a, b and f, of which nothing is known. All: c too, by its number; d and e have none."""
     rows = {(row["family"], row["over"]): row for row in collect(results)["statistics"]}
     assert set(rows) == {(f, o) for f in ("all", "olivine", "layered") for o in ("converged", "all")}
     converged, everything = rows["all", "converged"], rows["all", "all"]
-    assert (converged["n_cases"], converged["n"], converged["mae_eV"]) == (5, 2, pytest.approx(0.1))
+    assert (converged["n_cases"], converged["n"], converged["mae_eV"]) == (6, 2, pytest.approx(0.1))
+    assert (converged["n_converged"], converged["n_references"]) == (3, 5)
     assert converged["bias_eV"] == pytest.approx(0.0)
-    assert (everything["n_cases"], everything["n"]) == (5, 3)
+    assert (everything["n_cases"], everything["n"]) == (6, 3)
     assert everything["mae_eV"] == pytest.approx((0.1 + 0.1 + 0.8) / 3)
     assert everything["max_ae_eV"] == pytest.approx(0.8)
     assert everything["failures"] == "1 LammpsError, 1 type_II_unphysical, 1 type_I_divergence"
@@ -77,18 +79,38 @@ def test_csv_and_parquet_hold_the_same(results: Path) -> None:
     assert collect(results)["barriers"] == table
 
 
-def test_a_table_that_is_empty_now_goes(results: Path) -> None:
-    write_tables(results)
-    assert (results / "statistics.csv").is_file()
+def without_references(results: Path) -> None:
     campaign = json.loads((results / "campaign.json").read_text())
     for job in campaign["jobs"]:
         job.pop("reference", None)
     (results / "campaign.json").write_text(json.dumps(campaign))
+
+
+def test_a_table_that_is_empty_now_goes(results: Path) -> None:
+    for kind in ("csv", "parquet"):
+        (results / f"images.{kind}").write_text("of a run before")
     write_tables(results)
-    assert {file.name for file in results.iterdir() if file.suffix in (".csv", ".parquet")} == {
-        "barriers.csv",
-        "barriers.parquet",
+    assert {file.stem for file in results.iterdir() if file.suffix in (".csv", ".parquet")} == {
+        "barriers",
+        "statistics",
     }
+
+
+def test_failures_are_counted_where_nothing_is_known(results: Path, tmp_path: Path) -> None:
+    without_references(results)
+    rows = {row["family"]: row for row in collect(results)["statistics"]}
+    assert {name: (row["over"], row["n_cases"], row["n_converged"]) for name, row in rows.items()} == {
+        "all": ("all", 6, 3),
+        "layered": ("all", 4, 1),
+        "olivine": ("all", 2, 2),
+    }
+    assert rows["all"]["failures"] == "1 LammpsError, 1 type_II_unphysical, 1 type_I_divergence"
+    assert (rows["all"]["n"], rows["all"]["mae_eV"]) == (0, None)
+    write_report(results, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "Barriers: cathodes" in page
+    assert "Against known" not in page
+    assert "1 LammpsError, 1 type_II_unphysical" in page
 
 
 def test_forward_is_compared_with_forward(results: Path) -> None:
@@ -105,11 +127,11 @@ def test_runs_without_a_campaign_have_rows_too(results: Path) -> None:
     (results / "campaign.json").unlink()
     tables = collect(results)
     assert [row["material"] for row in tables["barriers"]] == list("abcdf")
-    assert set(tables) == {"barriers"}
+    assert set(tables) == {"barriers", "statistics"}
 
 
 def test_models_are_apart() -> None:
-    row = {"family": "", "failure": None, "reference_eV": 0.5}
+    row = {"family": "", "failure": None, "converged": True, "reference_eV": 0.5}
     rows = [{**row, "model": model, "error_eV": error} for model, error in (("x", 0.1), ("y", -0.3))]
     assert [(r["model"], r["mae_eV"]) for r in statistics(rows) if r["over"] == "all"] == [
         ("x", pytest.approx(0.1)),

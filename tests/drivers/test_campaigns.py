@@ -23,6 +23,8 @@ from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
 from hopkin.drivers.executors import configuration, load_executor
 from hopkin.drivers.jobs import Job, plan
 from hopkin.drivers.models import find_model
+from hopkin.drivers.paths import displacements
+from hopkin.drivers.structures import load_structure
 
 WHOLE = "name: x\nmodels: [chgnet-0.3.0]\n"
 HOPS = WHOLE + "barriers: [{structures: [LiFePO4-olivine]}]\n"
@@ -323,6 +325,73 @@ def test_a_hop_has_one_reference(tmp_path: Path) -> None:
     assert find_reference(known, "a", 2, "vacancy") is None
     with pytest.raises(ReferencesError, match=r"2 references for a, hop 1, vacancy"):
         find_reference(known, "a", 1, "vacancy")
+
+
+@pytest.mark.parametrize(
+    ("known", "entry", "sentence"),
+    [
+        (
+            "LiFePO4-olivine,0.3\n",
+            "{structures: [LiFePO4-olivine], hops: 2}",
+            r"stands for hop 0, vacancy; hop 1",
+        ),
+        ("LiFePO4,0.3\n", "{structures: [LiFePO4-olivine]}", r"it has LiFePO4-olivine, they are of LiFePO4$"),
+        ("LiFePO4-olivine,0.3\nother,1\n", "{structures: [LiFePO4-olivine]}", None),
+    ],
+)
+def test_a_known_barrier_is_of_one_hop(tmp_path: Path, known: str, entry: str, sentence: str | None) -> None:
+    (tmp_path / "known.csv").write_text("system,barrier_eV\n" + known)
+    text = f"{WHOLE}barriers: [{entry}]\nreferences: known.csv\n"
+    if sentence is None:
+        assert planned(tmp_path, text)[0].reference is not None
+        return
+    with pytest.raises(CampaignError, match=sentence):
+        planned(tmp_path, text)
+
+
+def test_ends_that_lack_different_ions_of_one_list_are_one_hop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The commonest way to make ends: delete ion k of a supercell in one file, ion l in the other."""
+    crystal = load_structure("LiFePO4-olivine").atoms.repeat((1, 2, 1))
+    crystal = crystal[np.argsort(crystal.numbers, kind="stable")]
+    ions = [atom.index for atom in crystal if atom.symbol == "Li"]
+    for file, lacking in (("a", ions[0]), ("b", ions[6])):
+        end = crystal.copy()
+        del end[lacking]
+        end.write(tmp_path / f"{file}.vasp")
+    first, last = load_pair(str(tmp_path / "a.vasp"), str(tmp_path / "b.vasp"))
+    moved = np.linalg.norm(displacements(first.atoms, last.atoms), axis=1)
+    assert np.count_nonzero(moved > 1e-6) == 1
+    assert moved.max() == pytest.approx(crystal.get_distance(ions[0], ions[6], mic=True))
+    assert "numbered in another order" in caplog.text
+
+
+def test_ions_that_push_one_another_on_keep_their_order(tmp_path: Path) -> None:
+    """Two hops of 3 A at once, which the ends of one of 6 A would be, too."""
+    atoms = ase.Atoms("Li2O", positions=[[0, 2, 2], [3, 2, 2], [5, 6, 6]], cell=[12, 8, 8], pbc=True)
+    atoms.write(tmp_path / "a.vasp")
+    atoms.positions[:2, 0] += 3
+    atoms.write(tmp_path / "b.vasp")
+    first, last = load_pair(str(tmp_path / "a.vasp"), str(tmp_path / "b.vasp"))
+    moved = np.linalg.norm(displacements(first.atoms, last.atoms), axis=1)
+    assert moved == pytest.approx([3, 3, 0])
+
+
+@pytest.mark.parametrize(("folder", "name"), [("neb_0.25", "neb_0.25"), (".", "here")])
+def test_a_band_of_vasp_is_called_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "here"
+    for n in range(3):
+        atoms = ase.Atoms("LiO", positions=[[1 + n, 2, 2], [5, 6, 6]], cell=3 * [8], pbc=True)
+        place = root / folder / f"0{n}"
+        place.mkdir(parents=True)
+        atoms.write(place / "POSCAR", format="vasp")
+    monkeypatch.chdir(root)
+    (job,) = planned(Path(), f"{WHOLE}pairs: [{{vasp: {folder}}}]")
+    assert job.material == name
+    assert "no barrier to compare with" in caplog.text
 
 
 # Executors

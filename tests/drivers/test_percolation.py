@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.geometry import find_mic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from hopkin.drivers.percolation import Bond, Bonded, dimension_of, percolating_b
 from hopkin.drivers.rundirectory import RunDirectory
 from hopkin.drivers.structures import load_structure
 from hopkin.drivers.terminal.runs import show_barriers
+from hopkin.drivers.vacancies import vacancy_endpoints
 from hopkin.drivers.workflows.barrier import percolation
 
 REACH = 4  # cells of the unfolded lattice to each side: as far as a ring of four sites winds
@@ -116,19 +118,39 @@ def test_threshold_is_the_lowest_barrier_whose_network_has_the_dimension(
         assert found[dimension] == (enough[0] if enough else None)
 
 
-def test_saddles_count_from_the_lowest_site() -> None:
-    """A at 0, B at 0.3 eV; saddles at 0.4 from A to B and at 0.6 from B to the next B."""
-    hops = [Bonds(((0, 1, 0, 0, 0),)), Bonds(((1, 1, 1, 0, 0),))]
-    found, apart = percolating_barriers(hops, [(0.4, 0.1), (0.3, 0.3)])
-    assert (found[1], found[2], apart) == (pytest.approx(0.6), None, pytest.approx(0))
-    turned = [Bonds(((1, 0, 0, 0, 0),)), hops[1]]
-    assert percolating_barriers(turned, [(0.1, 0.4), (0.3, 0.3)])[0][1] == pytest.approx(0.6)
-    apart_from_it = Bonds(((2, 2, 1, 0, 0),))  # joined to neither: counts from its own site
-    assert percolating_barriers([*hops, apart_from_it], [(0.4, 0.1), (0.3, 0.3), (0.5, 0.5)])[0][1] == 0.5
+def test_saddles_count_from_the_lowest_vacancy() -> None:
+    """A vacancy at A at 0 eV, at B at 0.3: between A and A a saddle at 0.5 eV, A and B 0.6, B and B 0.9."""
+    vacancy, saddles = {0: 0.0, 1: 0.3}, {(0, 0, 1, 0, 0): 0.5, (0, 1, 0, 0, 0): 0.6, (1, 1, 0, 1, 0): 0.9}
+    for bond_of in (tuple, lambda bond: (bond[1], bond[0], *(-n for n in bond[2:]))):
+        bonds = [bond_of(bond) for bond in saddles]
+        # the vacancy is where the ion goes
+        barriers = [
+            (saddle - vacancy[j], saddle - vacancy[i])
+            for (i, j, *_), saddle in zip(bonds, saddles.values(), strict=True)
+        ]
+        found, apart = percolating_barriers([Bonds((bond,)) for bond in bonds], barriers)
+        assert (found[1], found[2], found[3]) == (pytest.approx(0.5), pytest.approx(0.9), None)
+        assert apart == pytest.approx(0)
+    apart_from_them = Bonds(((2, 2, 1, 0, 0),))  # joined to neither: counts from its own site
+    mixed = [Bonds((bond,)) for bond in bonds] + [apart_from_them]
+    assert percolating_barriers(mixed, [*barriers, (0.4, 0.4)])[0][1] == pytest.approx(0.4)
+
+
+def test_the_ends_of_a_hop_are_the_vacancies_that_percolation_takes_them_for() -> None:
+    """In the initial end the ion is at the first site of the hop's bonds, and the second is vacant."""
+    structure = load_structure("Li10GeP2S12")
+    hop = next(hop for hop in find_hops(structure.atoms) if hop.wyckoff[0] != hop.wyckoff[1])
+    i, j, *cell = next(bond for bond in hop.bonds if bond[:2] == (hop.initial_site, hop.final_site))
+    initial, final = vacancy_endpoints(structure.atoms, hop, (2, 2, 2))
+    places = structure.atoms.positions[i], structure.atoms.positions[j] + cell @ structure.atoms.cell.array
+    for end, (taken, vacant) in ((initial, places), (final, places[::-1])):
+        distances = [find_mic(end.positions - place, end.cell)[1].min() for place in (taken, vacant)]
+        assert distances[0] < 1e-6
+        assert distances[1] > 1.0
 
 
 def test_hops_that_disagree_about_the_sites() -> None:
-    """There B is 0.3 eV above A, and by the way back it is 0.2 eV: 0.05 eV is left of each."""
+    """A vacancy at A is 0.3 eV above one at B, and by the way back 0.2 eV: 0.05 eV is left of each."""
     hops = [Bonds(((0, 1, 0, 0, 0),)), Bonds(((1, 0, 1, 0, 0),))]
     assert percolating_barriers(hops, [(0.4, 0.1), (0.2, 0.4)])[1] == pytest.approx(0.05)
 

@@ -27,7 +27,7 @@ from landscapes import (
 from scipy.optimize import minimize, minimize_scalar
 
 from hopkin.drivers import engine
-from hopkin.drivers.errors import LammpsError
+from hopkin.drivers.errors import LammpsError, SpecificationError
 
 # f^2/2k at the tolerance of the force, where the curvature at the saddle is above 1 eV/A^2, is 1e-5 eV.
 BARRIER_TOLERANCE_EV = 1e-4
@@ -101,6 +101,11 @@ def test_a_straight_path_leaves_the_ridge_it_starts_on(neb: Neb) -> None:
     top = minimize_scalar(lambda s: -bow_valley(s), bounds=(0.1, 0.4), method="bounded")
     assert -top.fun < FORWARD_EV - 0.25
     assert result["forward_barrier_eV"] == pytest.approx(-top.fun, abs=BARRIER_TOLERANCE_EV)
+
+
+def test_another_ion_than_the_one_that_hops_is_refused(neb: Neb) -> None:
+    with pytest.raises(SpecificationError, match=r"no He hops .* Li 2 moves by 4.00 A: give --ion Li$"):
+        neb(lithium_at(0.0), lithium_at(0.5), ion="He")
 
 
 def test_a_symmetric_path_stays_on_its_ridge_where_asked(neb: Neb) -> None:

@@ -201,6 +201,25 @@ def test_an_interrupted_campaign_goes_on(tmp_path: Path, private_cache: Path) ->
     assert ended.stat().st_mtime_ns == before
 
 
+def test_what_ended_before_is_in_the_tables_before_its_turn(tmp_path: Path, private_cache: Path) -> None:
+    """A campaign that goes on, and is stopped again before it comes to a job that has ended."""
+    endpoints(tmp_path / "ends.extxyz", good=(0.0, 0.5))
+    first, second = ({"endpoints": "ends.extxyz", "images": images} for images in (3, 4))
+    run(campaign(tmp_path, ["TwoWells"], pairs=[second]), tmp_path / "results")
+    path = campaign(tmp_path, ["TwoWells"], pairs=[first, second])
+    asked = load_campaign(path)
+    jobs = plan(asked, tmp_path, [find_model(name) for name in asked.models])
+
+    def stop(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_campaign("wells", jobs, tmp_path / "results", load_executor("local", 1), verify=False, say=stop)
+    rows = table(tmp_path / "results")
+    assert [row["images"] for row in rows][1] == "4"
+    assert [bool(row["barrier_eV"]) for row in rows] == [False, True]
+
+
 def wait_until(condition: Callable[[], object], process: "subprocess.Popen[str]") -> bool:
     end = time.monotonic() + 120
     while time.monotonic() < end:
