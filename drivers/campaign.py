@@ -31,6 +31,7 @@ class HopOptions(BandOptions):
 
     preset: Preset | None = Field(default=None, description="size of the supercell")
     max_length_A: float | None = Field(default=None, gt=0, description="longest hop [A]")
+    keep_symmetry: bool | None = Field(default=None, description="whether relaxed crystals keep their group")
 
 
 class Barriers(HopOptions):

@@ -14,6 +14,7 @@ from hopkin.drivers.cli.options import (
     MaxLengthOption,
     MechanismOption,
     ModelOption,
+    NoSymmetryOption,
     OutOption,
     PresetOption,
     RatesOption,
@@ -100,6 +101,7 @@ def barrier(
     image_distance: ImageDistanceOption = None,
     supercell: RepeatsOption = None,
     max_length: MaxLengthOption = 5.0,
+    no_symmetry: NoSymmetryOption = False,
     rates: RatesOption = False,
     temperature: RateTemperaturesOption = None,
     trust: TrustOption = False,
@@ -129,6 +131,7 @@ def barrier(
             symmetric_path=symmetric_path,
             repeats=supercell,
             max_length_A=max_length,
+            keep_symmetry=not no_symmetry,
             **preset_fields(preset, image_distance),
         )
         ended = run_barrier(loaded, selected, found, specification, out, verify=verify, say=say)
@@ -139,7 +142,8 @@ def barrier(
         for selected in selected_hops
     )
     network = percolation(selected_hops, [result for _, result in runs]) if hop == "all" else None
-    show_barriers(runs, network, as_json=json)
+    if runs:
+        show_barriers(runs, network, as_json=json)
     raise_together(errors)
 
 

@@ -93,7 +93,8 @@ def md(
         )
         for specification in specifications
     )
-    show_dynamics(runs, as_json=json)
+    if runs:
+        show_dynamics(runs, as_json=json)
     raise_together(errors)
 
 

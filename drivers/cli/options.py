@@ -45,6 +45,9 @@ RateTemperaturesOption = Annotated[
     typer.Option("--temperature", "-T", min=1.0, help="Of the rates [K]; 300 if not given."),
 ]
 ImagesOption = Annotated[int, typer.Option("--images", help="Images between the two ends.")]
+NoSymmetryOption = Annotated[
+    bool, typer.Option("--no-symmetry", help="Let the relaxed crystal leave its space group.")
+]
 SymmetricPathOption = Annotated[
     bool,
     typer.Option(

@@ -74,14 +74,14 @@ def test_a_campaign_that_cannot_run(tmp_path: Path, text: str, sentence: str) ->
 
 def test_an_entry_goes_before_the_defaults(tmp_path: Path) -> None:
     """And what neither gives is left to the specification; the same job asked for twice is one."""
-    text = HOPS + "defaults: {images: 4, max_iterations: 7, symmetric_path: true}\n"
+    text = HOPS + "defaults: {images: 4, max_iterations: 7, symmetric_path: true, keep_symmetry: false}\n"
     entry = (
         "barriers: [{structures: [LiFePO4-olivine], images: 6}, {structures: [LiFePO4-olivine], images: 6}]"
     )
     (job,) = planned(tmp_path, text.replace("barriers: [{structures: [LiFePO4-olivine]}]", entry))
     asked = job.specification.model_dump()
     assert (asked["images"], asked["max_iterations"], asked["force_tolerance_eV_per_A"]) == (6, 7, 0.05)
-    assert asked["symmetric_path"] is True
+    assert (asked["symmetric_path"], asked["keep_symmetry"]) == (True, False)
     assert (asked["ion"], job.hop_index, job.title) == ("Li", 0, "LiFePO4-olivine hop 0, chgnet-0.3.0")
 
 
