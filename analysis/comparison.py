@@ -73,12 +73,14 @@ def _compared(row: Row) -> Row:
     if row.get("reference"):
         reference = Reference.model_validate(row["reference"])
         kind, value = reference.known
+        ends = [row.get("forward_barrier_eV"), row.get("reverse_barrier_eV")]
+        found = {**row, "highest_barrier_eV": None if None in ends else max(ends)}.get(kind)
         row = {
             **row,
             "family": row.get("family") or reference.family,
             "reference_eV": value,
             "reference_kind": kind,
-            "error_eV": None if row.get(kind) is None else row[kind] - value,
+            "error_eV": None if found is None else found - value,
             "functional": reference.functional,
             "source": reference.source,
         }

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from hopkin.analysis.errors import ReferencesError
 
 # Names of columns that are understood beside those of the fields
+BARRIERS = ("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "highest_barrier_eV")
+"""Fields of a known barrier; the first that is given is compared with the same of a band."""
 ALIASES: Mapping[str, str] = {
     "sys_name": "system",
     "material": "system",
@@ -45,6 +47,9 @@ class Reference(BaseModel):
     barrier_eV: float | None = Field(default=None, description="[eV]")
     forward_barrier_eV: float | None = Field(default=None, description="over the initial end [eV]")
     reverse_barrier_eV: float | None = Field(default=None, description="over the final end [eV]")
+    highest_barrier_eV: float | None = Field(
+        default=None, description="over the lower end, whichever it is: maximum less minimum of a path [eV]"
+    )
     functional: str = Field(default="", description="how it was computed")
     source: str = Field(default="", description="DOI or publication")
     family: str = Field(default="", description="family of structures")
@@ -59,15 +64,14 @@ class Reference(BaseModel):
 
     @model_validator(mode="after")
     def _some_barrier(self) -> "Reference":
-        if self.barrier_eV is None and self.forward_barrier_eV is None and self.reverse_barrier_eV is None:
-            raise ValueError("it has no barrier: barrier_eV, forward_barrier_eV or reverse_barrier_eV")
+        if all(getattr(self, name) is None for name in BARRIERS):
+            raise ValueError(f"it has no barrier: {', '.join(BARRIERS[:-1])} or {BARRIERS[-1]}")
         return self
 
     @property
     def known(self) -> tuple[str, float]:
         """The barrier to compare with: the name of its field, and its value [eV]."""
-        fields = ("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV")
-        return next((name, value) for name in fields if (value := getattr(self, name)) is not None)
+        return next((name, value) for name in BARRIERS if (value := getattr(self, name)) is not None)
 
 
 class DynamicsReference(BaseModel):

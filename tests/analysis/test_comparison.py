@@ -38,6 +38,7 @@ def results(tmp_path: Path) -> Path:
             directory.mkdir(parents=True)
             (directory / "run.json").write_text(json.dumps({"kind": "neb", "material": case["material"]}))
             result = {"barrier_eV": case["barrier"], "forward_barrier_eV": 1.0, "failure": case["failure"]}
+            result["reverse_barrier_eV"] = -0.2
             result["converged"] = case["failure"] is None
             (directory / "result.json").write_text(json.dumps({**result, "model": "m", "energies_eV": []}))
         jobs.append(job)
@@ -113,13 +114,18 @@ def test_failures_are_counted_where_nothing_is_known(results: Path, tmp_path: Pa
     assert "1 LammpsError, 1 type_II_unphysical" in page
 
 
-def test_forward_is_compared_with_forward(results: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("forward_barrier_eV", 0.1), ("reverse_barrier_eV", -1.1), ("highest_barrier_eV", 0.1)],
+)
+def test_barriers_are_compared_with_the_same(results: Path, kind: str, error: float) -> None:
+    """Forward with forward, and what a path is high in all with the barrier over its lower end."""
     campaign = json.loads((results / "campaign.json").read_text())
-    campaign["jobs"][0]["reference"] = {"system": "a", "forward_barrier_eV": 0.9}
+    campaign["jobs"][0]["reference"] = {"system": "a", kind: 0.9}
     (results / "campaign.json").write_text(json.dumps(campaign))
     case = collect(results)["barriers"][0]
-    assert (case["reference_eV"], case["reference_kind"]) == (0.9, "forward_barrier_eV")
-    assert case["error_eV"] == pytest.approx(0.1)
+    assert (case["reference_eV"], case["reference_kind"]) == (0.9, kind)
+    assert case["error_eV"] == pytest.approx(error)
 
 
 def test_runs_without_a_campaign_have_rows_too(results: Path) -> None:
