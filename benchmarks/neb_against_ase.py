@@ -1,8 +1,9 @@
 """The same barrier from hopkin and from ASE: climbing image, improved tangent, same ends, same tolerance.
 
     python benchmarks/neb_against_ase.py --model grace-small-lfp LiFePO4-olivine:0 [MATERIAL:HOP[:divacancy]]
+        [PAIRS.extxyz:NAME]
 
-Without hops: the ten of the table. hopkin runs first; ASE starts from the path that it started from, with
+Without hops: those of the table. hopkin runs first; ASE starts from the path that it started from, with
 the calculator of the model in the interpreter of its family: the plain band by FIRE to five times the
 tolerance, then the climbing one to it. Tolerance is of the norm of all forces of an image: by the largest
 force on an atom, ASE stops 23 meV above the saddle of LiCoO2. Images are evaluated once per step in both.
@@ -36,6 +37,7 @@ HOPS = (
     "NaMnPO4-olivine:0",
     "NaFePO4-maricite:0",
     "NaFePO4-maricite:1",
+    "../shared/data/barriers/endpoints.extxyz:Na7P3S11",
     "Li7P3S11:0",
 )
 RESULTS = Path(__file__).parent / "results" / "neb_against_ase.md"
@@ -97,29 +99,39 @@ def band_of_ase(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def band_of_hopkin(
+    asked: str, model: Any, tolerance: float, distance: float, out: Path
+) -> tuple[Any, dict[str, Any]]:
+    """Run a hop of a material, or the hop between two given ends."""
+    from hopkin.drivers.endpoints import check_pair, read_pairs
+    from hopkin.drivers.specification import BandSpecification, BarrierSpecification
+    from hopkin.drivers.structures import load_structure
+    from hopkin.drivers.workflows.barrier import run_barrier, run_neb, select_hops
+
+    file, _, name = asked.rpartition(":")
+    material, hop, mechanism = (asked + ":vacancy").split(":")[:3]
+    ion = "Na" if (name if Path(file).is_file() else material).startswith("Na") else "Li"
+    common = {"model": model.name, "ion": ion, "force_tolerance_eV_per_A": tolerance}
+    if Path(file).is_file():
+        ends = check_pair(*read_pairs(Path(file))[name], name=name, source=f"{file}, {name}")
+        return run_neb(*ends, model, BandSpecification(**common), out, say=lambda _: None)
+    structure = load_structure(material)
+    (selected,) = select_hops(structure, ion, 5.0, hop)
+    specification = BarrierSpecification(
+        **common, hop=selected.index, mechanism=mechanism, min_image_distance_A=distance
+    )
+    return run_barrier(structure, selected, model, specification, out, say=lambda _: None)
+
+
 def compare(asked: str, model_name: str, tolerance: float, distance: float, out: Path) -> dict[str, Any]:
     """Run a hop by both, unless that has been done."""
     from hopkin.drivers import decks, paths
-    from hopkin.drivers.specification import BarrierSpecification
-    from hopkin.drivers.structures import load_structure
-    from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 
-    record = out / f"{asked.replace(':', '_')}-{model_name}.json"
+    record = out / f"{asked.rpartition('/')[2].replace(':', '_')}-{model_name}.json"
     if record.is_file():
         return dict(json.loads(record.read_text()))
-    material, hop, mechanism = (asked + ":vacancy").split(":")[:3]
-    ion = "Na" if material.startswith("Na") else "Li"
-    structure, model = load_structure(material), find_model(model_name)
-    (selected,) = select_hops(structure, ion, 5.0, hop)
-    specification = BarrierSpecification(
-        model=model.name,
-        ion=ion,
-        hop=selected.index,
-        mechanism=mechanism,
-        force_tolerance_eV_per_A=tolerance,
-        min_image_distance_A=distance,
-    )
-    run, ours = run_barrier(structure, selected, model, specification, out, say=lambda _: None)
+    model = find_model(model_name)
+    run, ours = band_of_hopkin(asked, model, tolerance, distance, out)
     theirs: dict[str, Any] = {"converged": False, "barrier_eV": None, "force_evaluations": None}
     if ours["energies_eV"]:
         ends = (decks.read_state(run.path / "ends" / f"{end}.dump") for end in ("initial", "final"))
@@ -153,7 +165,7 @@ def row(found: dict[str, Any]) -> str:
     ours, theirs = found["hopkin"], found["ase"]
     both = ours["barrier_eV"] is not None and theirs["barrier_eV"] is not None
     said = [
-        found["asked"].replace(":", " "),
+        found["asked"].rpartition("/")[2].replace("endpoints.extxyz:", "").replace(":", " "),
         found["model"],
         str(ours["n_atoms"]),
         str(ours["images"]),
