@@ -73,8 +73,9 @@ def _compared(row: Row) -> Row:
     if row.get("reference"):
         reference = Reference.model_validate(row["reference"])
         kind, value = reference.known
-        ends = [row.get("forward_barrier_eV"), row.get("reverse_barrier_eV")]
-        found = {**row, "highest_barrier_eV": None if None in ends else max(ends)}.get(kind)
+        ends = (row.get("forward_barrier_eV"), row.get("reverse_barrier_eV"))
+        highest = max((end for end in ends if end is not None), default=None)
+        found = {**row, "highest_barrier_eV": highest}.get(kind)
         row = {
             **row,
             "family": row.get("family") or reference.family,

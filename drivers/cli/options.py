@@ -97,7 +97,8 @@ def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], 
     from hopkin.drivers.errors import LammpsError, StructureError
     from hopkin.drivers.terminal.console import progress
 
-    runs, errors = [], []
+    runs: list[Run] = []
+    errors: list[HopkinError] = []
     for title, job in jobs:
         with progress(title) as say:
             try:
