@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from hopkin.analysis.errors import ReferencesError
 
-# Names of columns that are understood beside those of the fields
 BARRIERS = ("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "highest_barrier_eV")
 """Fields of a known barrier; the first that is given is compared with the same of a band."""
+
+# Names of columns that are understood beside those of the fields
 ALIASES: Mapping[str, str] = {
     "sys_name": "system",
     "material": "system",

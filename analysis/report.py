@@ -136,18 +136,21 @@ def _barriers_compared(name: str, tables: Mapping[str, Sequence[Row]]) -> Compar
         if row["reference_eV"] is not None
     ]
     cases.sort(key=lambda row: -abs(row["error_eV"] or 0.0))
-    points = list(_parity_points(cases, "reference_eV", "found"))
-    parity = "Computed against known barriers"
+    figures = []
+    if cases:
+        points = list(_parity_points(cases, "reference_eV", "found"))
+        figures.append(
+            Illustration(
+                heading="Computed against known barriers",
+                caption=PARITY_CAPTION,
+                svg=_svg(plot_parity(points, quantity="barrier (eV)")),
+            )
+        )
     return Comparison(
         heading=f"{'Against known barriers' if cases else 'Barriers'}: {name}",
         note=columns.COMPARISON_NOTE if cases else columns.CASES_NOTE,
         statistics=(columns.STATISTICS_COLUMNS, tables["statistics"]),
-        figures=[
-            Illustration(
-                heading=parity, caption=PARITY_CAPTION, svg=_svg(plot_parity(points, quantity="barrier (eV)"))
-            )
-            for _ in cases[:1]
-        ],
+        figures=figures,
         cases=(columns.CASE_COLUMNS, cases),
     )
 
