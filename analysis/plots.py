@@ -107,19 +107,22 @@ class ParityPoints:
     failed: NDArray[np.bool_]
 
 
-def plot_energy_profiles(profiles: Sequence[EnergyProfile], *, coordinate_label: str) -> Figure:
+def plot_energy_profiles(
+    profiles: Sequence[EnergyProfile], *, coordinate_label: str, order: Sequence[str] = ()
+) -> Figure:
     """Draw the energy along a path, one curve per model, each barrier of each in the legend.
 
     The images are joined by the spline through their energies and slopes, or, without one, by straight lines.
+    What `order` names looks alike in all figures that are given the same one.
     """
+    styles = _styles([profile.label for profile in profiles], order)
     with mpl.rc_context(STYLE):
         figure, axes = _figure(6.4, 3.6)
         axes.axhline(0.0, color="0.75", linewidth=0.8, zorder=0)
-        for index, profile in enumerate(profiles):
+        for profile, style in zip(profiles, styles, strict=True):
             relative = profile.energies - profile.energies[0]
             saddle = int(np.nanargmax(relative))
             barrier = "no barrier" if profile.barrier is None else f"{profile.barrier:.3f} eV"
-            style = _style(index)
             x, y = profile.curve or (profile.coordinate, profile.energies)
             axes.plot(
                 x,
@@ -208,12 +211,16 @@ def plot_distributions(values: Mapping[str, FloatArray], *, quantity: str) -> Fi
         return figure
 
 
-def plot_msd(curves: Sequence[MsdCurve]) -> Figure:
-    """Draw the MSD of each run, over all time origins (solid) and from a single one (dashed)."""
+def plot_msd(curves: Sequence[MsdCurve], *, order: Sequence[str] = ()) -> Figure:
+    """Draw the MSD of each run, over all time origins (solid) and from a single one (dashed).
+
+    What `order` names looks alike in all figures that are given the same one.
+    """
+    styles = _styles([curve.label for curve in curves], order)
     with mpl.rc_context(STYLE):
         figure, axes = _figure(6.4, 3.6)
-        for index, curve in enumerate(curves):
-            colour = _style(index)["color"]
+        for curve, style in zip(curves, styles, strict=True):
+            colour = style["color"]
             thin = slice(None, None, max(1, len(curve.times) // MAX_POINTS))
             axes.plot(
                 curve.times[thin], curve.windowed[thin], color=colour, linewidth=1.5,
@@ -233,7 +240,9 @@ def plot_msd(curves: Sequence[MsdCurve]) -> Figure:
         return figure
 
 
-def plot_rdf(r: FloatArray, curves: Mapping[str, Mapping[str, FloatArray]]) -> Figure:
+def plot_rdf(
+    r: FloatArray, curves: Mapping[str, Mapping[str, FloatArray]], *, order: Sequence[str] = ()
+) -> Figure:
     """Draw the radial distribution functions, one panel per species pair, one curve per run.
 
     Parameters
@@ -242,18 +251,20 @@ def plot_rdf(r: FloatArray, curves: Mapping[str, Mapping[str, FloatArray]]) -> F
         (n_bins,) distances [A].
     curves
         For each pair, such as "Li-S", and each run's label: (n_bins,) g(r).
+    order
+        Labels that look alike in all figures that are given the same ones.
     """
     n_columns = min(4, len(curves))
     n_rows = -(-len(curves) // n_columns)
     labels = list(dict.fromkeys(label for pair in curves.values() for label in pair))
+    styles = dict(zip(labels, _styles(labels, order), strict=True))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.1 * n_columns, 1.9 * n_rows + 0.6), layout="constrained")
         panels = figure.subplots(n_rows, n_columns, sharex=True, squeeze=False).ravel()
         for panel, (pair, by_label) in zip(panels, curves.items(), strict=False):
             panel.axhline(1.0, color="0.75", linewidth=0.8, zorder=0)
             for label, g in by_label.items():
-                colour = _style(labels.index(label))["color"]
-                panel.plot(r, g, color=colour, linewidth=1.1, label=label)
+                panel.plot(r, g, color=styles[label]["color"], linewidth=1.1, label=label)
             panel.set_title(pair, loc="left", fontweight="bold", pad=3)
             panel.set_xlim(0.0, float(r[-1]))
             panel.set_ylim(bottom=0.0)
@@ -264,7 +275,7 @@ def plot_rdf(r: FloatArray, curves: Mapping[str, Mapping[str, FloatArray]]) -> F
         figure.supxlabel("r (Å)", fontsize=10)
         figure.supylabel("g(r)", fontsize=10)
         if len(labels) > 1:
-            lines = [Line2D([], [], color=_style(k)["color"]) for k in range(len(labels))]
+            lines = [Line2D([], [], color=styles[label]["color"]) for label in labels]
             figure.legend(lines, labels, loc="outside upper center", ncols=min(4, len(labels)))
         return figure
 
@@ -272,6 +283,12 @@ def plot_rdf(r: FloatArray, curves: Mapping[str, Mapping[str, FloatArray]]) -> F
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
+
+
+def _styles(labels: Sequence[str], order: Sequence[str]) -> list[dict[str, Any]]:
+    """Give each label its colour and marker: those of its place in the order, or of one after it."""
+    places = list(dict.fromkeys([*order, *labels]))
+    return [_style(places.index(label)) for label in labels]
 
 
 def _style(index: int) -> dict[str, Any]:

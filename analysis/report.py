@@ -220,6 +220,7 @@ def _parity_points(cases: Sequence[Row], reference: str, computed: str) -> Itera
 
 def _energy_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
     """One figure for each material and hop, one curve per model."""
+    order = _model_names(runs)
     for (material, hop), group in _grouped(runs, "material", "hop"):
         drawn: list[Run] = []
         left_out: list[Run] = []
@@ -239,7 +240,7 @@ def _energy_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
             labels = _labels(drawn, "mechanism")
             profiles = [_profile(*pair, scaled=scaled) for pair in zip(drawn, labels, strict=True)]
             label = "reaction coordinate" if scaled else "image"
-            svg = _svg(plot_energy_profiles(profiles, coordinate_label=label))
+            svg = _svg(plot_energy_profiles(profiles, coordinate_label=label, order=order))
         heading = " · ".join([str(material)] + ([f"hop {hop}"] if hop is not None else []))
         yield Illustration(heading=heading, caption=caption, svg=svg)
 
@@ -263,6 +264,7 @@ def _profile(run: Run, label: str, *, scaled: bool) -> EnergyProfile:
 
 def _transport_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
     """MSD and RDF for each material and temperature, one curve per run."""
+    order = _model_names(runs)
     for (material, temperature), group in _grouped(runs, "material", "temperature_K"):
         heading = f"{material} · {_shown(temperature)} K"
         msd, rdf, missing = [], {}, []
@@ -291,18 +293,18 @@ def _transport_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
         yield Illustration(
             heading=f"{heading} · mean squared displacement",
             caption="Ions, framework drift removed." + reasons + note,
-            svg=_svg(plot_msd(msd)) if msd else Markup(),
+            svg=_svg(plot_msd(msd, order=order)) if msd else Markup(),
         )
         if rdf:
             yield Illustration(
                 heading=f"{heading} · radial distribution functions",
                 caption="All periodic images; last 40 % of the run." + note,
-                svg=_svg(_rdf_figure(rdf)),
+                svg=_svg(_rdf_figure(rdf, order)),
                 wide=True,
             )
 
 
-def _rdf_figure(tables: dict[str, dict[str, Any]]) -> Figure:
+def _rdf_figure(tables: dict[str, dict[str, Any]], order: Sequence[str]) -> Figure:
     r = next(iter(tables.values()))["r_A"]
     pairs = dict.fromkeys(name for table in tables.values() for name in table if name != "r_A")
     curves = {
@@ -311,7 +313,7 @@ def _rdf_figure(tables: dict[str, dict[str, Any]]) -> Figure:
         }
         for pair in pairs
     }
-    return plot_rdf(r, curves)
+    return plot_rdf(r, curves, order=order)
 
 
 def _grouped(runs: Sequence[Run], first: str, second: str) -> Iterable[tuple[tuple[Any, Any], list[Run]]]:
@@ -321,6 +323,10 @@ def _grouped(runs: Sequence[Run], first: str, second: str) -> Iterable[tuple[tup
     for _, group in groupby(sorted(runs, key=key), key=key):
         members = list(group)
         yield (members[0].get(first) or members[0].name, members[0].get(second)), members
+
+
+def _model_names(runs: Sequence[Run]) -> list[str]:
+    return sorted({columns.model_name(run) or run.name for run in runs})
 
 
 def _labels(runs: Sequence[Run], key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Paths between two ends of a hop: checks, interpolation, length, and the barrier of a band."""
+"""Paths between two ends of a hop: checks, interpolation, and the barrier of a band."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -160,40 +160,6 @@ def _minimum_image(displacements: NDArray[np.float64], cell: NDArray[np.float64]
 def displacements(initial: ase.Atoms, final: ase.Atoms) -> NDArray[np.float64]:
     """(n_atoms, 3) shortest displacement of every atom from one structure to the other [A]."""
     return _minimum_image(final.positions - initial.positions, initial.cell.array)
-
-
-def path_length(images: Sequence[ase.Atoms]) -> float:
-    """Return the length of a path in the space of all positions [A].
-
-    The sum over neighbouring images of ``sqrt(sum_i |r_i' - r_i|^2)``, each displacement taken to
-    the nearest periodic image.
-    """
-    return float(_segments(images).sum())
-
-
-def reaction_coordinate(images: Sequence[ase.Atoms]) -> NDArray[np.float64]:
-    """Return the (n_images,) path length from the first to each image, 1 at the last.
-
-    Raises
-    ------
-    StructureError
-        All images are the same structure.
-    """
-    distance = np.concatenate([[0.0], np.cumsum(_segments(images))])
-    if distance[-1] < COINCIDENCE_A:
-        raise StructureError("all images of the path are the same structure")
-    coordinate: NDArray[np.float64] = distance / distance[-1]
-    return coordinate
-
-
-def _segments(images: Sequence[ase.Atoms]) -> NDArray[np.float64]:
-    cell = images[0].cell.array
-    return np.array(
-        [
-            np.linalg.norm(_minimum_image(after.positions - before.positions, cell))
-            for before, after in pairwise(images)
-        ]
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,16 @@
 """How the space group moves the sites of an ion."""
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import ase
 import numpy as np
-import spglib
 from numpy.typing import NDArray
 
 from hopkin.drivers.errors import StructureError
 from hopkin.drivers.lattices import neighbours
 from hopkin.drivers.percolation import Bond
+from hopkin.drivers.symmetry import symmetry_dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +66,10 @@ def site_symmetry(atoms: ase.Atoms, sites: NDArray[np.int64], symprec: float) ->
     StructureError
         spglib finds none, or one that does not hold for the ions.
     """
-    mapping = _symmetry(atoms.cell.array, atoms.positions, atoms.numbers, symprec)
+    mapping = symmetry_dataset(atoms.cell.array, atoms.positions, atoms.numbers, symprec)
     cell = np.asarray(mapping.primitive_lattice)
     _, first = np.unique(mapping.mapping_to_primitive, return_index=True)
-    primitive = _symmetry(cell, atoms.positions[first], atoms.numbers[first], symprec)
+    primitive = symmetry_dataset(cell, atoms.positions[first], atoms.numbers[first], symprec)
     kinds, first_ion, primitive_site = np.unique(
         mapping.mapping_to_primitive[sites], return_index=True, return_inverse=True
     )
@@ -95,23 +94,3 @@ def site_symmetry(atoms: ase.Atoms, sites: NDArray[np.int64], symprec: float) ->
         targets=targets.reshape(shape),
         shifts=shifts.reshape(*shape, 3),
     )
-
-
-def _symmetry(
-    cell: NDArray[np.float64],
-    positions: NDArray[np.float64],
-    numbers: NDArray[np.int64],
-    symprec: float,
-) -> spglib.SpglibDataset:
-    scaled = np.linalg.solve(cell.T, positions.T).T
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            dataset = spglib.get_symmetry_dataset(
-                (cell.tolist(), scaled.tolist(), numbers.tolist()), symprec=symprec
-            )
-    except spglib.SpglibError as error:
-        raise StructureError(f"spglib cannot determine the symmetry: {error}") from error
-    if dataset is None:
-        raise StructureError(f"spglib cannot determine the symmetry within {symprec} A")
-    return dataset

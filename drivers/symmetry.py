@@ -1,4 +1,4 @@
-"""Keeping the space group of a crystal: what numerical noise adds to a relaxed structure is averaged away."""
+"""The space group of a crystal, and keeping it: what noise adds to a relaxed structure is averaged away."""
 
 import warnings
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ import ase
 import numpy as np
 import spglib
 from numpy.typing import NDArray
+
+from hopkin.drivers.errors import StructureError
 
 SYMPREC_A = 0.01
 """Tolerance of the symmetry search [A]."""
@@ -29,14 +31,8 @@ def space_group(atoms: ase.Atoms) -> SpaceGroup:
     scaled = _scaled(atoms)
     identity = SpaceGroup(symbol="P1", rotations=np.eye(3)[None], targets=np.arange(len(atoms))[None])
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            found = spglib.get_symmetry_dataset(
-                (atoms.cell.array.tolist(), scaled.tolist(), atoms.numbers.tolist()), symprec=SYMPREC_A
-            )
-    except spglib.SpglibError:
-        return identity
-    if found is None:
+        found = symmetry_dataset(atoms.cell.array, atoms.positions, atoms.numbers, SYMPREC_A)
+    except StructureError:
         return identity
     targets = [
         _nearest(scaled @ rotation.T + translation, scaled, atoms.cell.array)
@@ -47,6 +43,30 @@ def space_group(atoms: ase.Atoms) -> SpaceGroup:
         rotations=np.asarray(found.rotations, dtype=np.float64),
         targets=np.array(targets),
     )
+
+
+def symmetry_dataset(
+    cell: NDArray[np.float64], positions: NDArray[np.float64], numbers: NDArray[np.int64], symprec: float
+) -> spglib.SpglibDataset:
+    """Return what spglib finds of a crystal: `cell` (3, 3) rows [A], `positions` (n_atoms, 3) [A].
+
+    Raises
+    ------
+    StructureError
+        spglib finds no symmetry within `symprec` [A].
+    """
+    scaled = np.linalg.solve(cell.T, positions.T).T
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            dataset = spglib.get_symmetry_dataset(
+                (cell.tolist(), scaled.tolist(), numbers.tolist()), symprec=symprec
+            )
+    except spglib.SpglibError as error:
+        raise StructureError(f"spglib cannot determine the symmetry: {error}") from error
+    if dataset is None:
+        raise StructureError(f"spglib cannot determine the symmetry within {symprec} A")
+    return dataset
 
 
 def symmetrised(relaxed: ase.Atoms, crystal: ase.Atoms, group: SpaceGroup) -> ase.Atoms:

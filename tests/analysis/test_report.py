@@ -246,3 +246,18 @@ def test_there_is_a_panel_for_each_pair() -> None:
     figure = plot_rdf(r, {pair: {"m": r} for pair in ("Li-Li", "Li-S", "S-S", "P-S", "P-P")})
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[:5] == ["Li-Li", "Li-S", "S-S", "P-S", "P-P"]
+
+
+def test_a_model_has_one_colour_in_all_figures_whoever_stands_beside_it() -> None:
+    curves = {
+        label: MsdCurve(label=label, times=np.arange(3.0), single_origin=np.arange(3.0), windowed=np.zeros(3))
+        for label in ("a", "b", "c", "stranger")
+    }
+
+    def colours(*labels: str) -> dict[str, str]:
+        lines = plot_msd([curves[label] for label in labels], order=["a", "b", "c"]).axes[0].lines
+        return {str(line.get_label()): str(line.get_color()) for line in lines if line.get_label() in labels}
+
+    everyone = colours("stranger", "c", "a", "b")
+    assert len(set(everyone.values())) == 4
+    assert colours("b", "stranger", "c") == {label: everyone[label] for label in ("b", "stranger", "c")}
