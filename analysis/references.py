@@ -1,10 +1,11 @@
 """Known barriers and dynamics to compare with: tables, from CSV, JSON or YAML."""
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,20 +15,19 @@ from hopkin.analysis.errors import ReferencesError
 BARRIERS = ("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "highest_barrier_eV")
 """Fields of a known barrier; the first that is given is compared with the same of a band."""
 
-# Names of columns that are understood beside those of the fields
-ALIASES: Mapping[str, str] = {
-    "sys_name": "system",
-    "material": "system",
-    "cls": "family",
-    "xc": "functional",
-    "doi": "source",
-    "hop_index": "hop",
+# Names of columns that are understood beside those of the fields; the first that a table has counts
+ALIASES: Mapping[str, Sequence[str]] = {
+    "system": ("sys_name", "material"),
+    "family": ("cls",),
+    "functional": ("xc",),
+    "source": ("doi",),
+    "hop": ("hop_index",),
 }
-DYNAMICS_ALIASES: Mapping[str, str] = {
-    "system": "material",
-    "xc": "functional",
-    "doi": "source",
-    "msd_A2_final": "msd_A2",
+DYNAMICS_ALIASES: Mapping[str, Sequence[str]] = {
+    "material": ("system",),
+    "functional": ("xc",),
+    "source": ("doi",),
+    "msd_A2": ("msd_A2_final",),
 }
 SAME_TEMPERATURE_K = 1.0
 KIND = "reference"
@@ -43,7 +43,7 @@ class Reference(BaseModel):
 
     system: str = Field(description="material, or name of the pair of ends")
     hop: int | None = Field(default=None, description="number of the hop; None: the system has one")
-    mechanism: str | None = Field(default=None, description="vacancy, divacancy; None: any")
+    mechanism: Literal["vacancy", "divacancy"] | None = Field(default=None, description="None: any")
     path: str = Field(default="", description="what the source calls the path")
     barrier_eV: float | None = Field(default=None, description="[eV]")
     forward_barrier_eV: float | None = Field(default=None, description="over the initial end [eV]")
@@ -54,6 +54,11 @@ class Reference(BaseModel):
     functional: str = Field(default="", description="how it was computed")
     source: str = Field(default="", description="DOI or publication")
     family: str = Field(default="", description="family of structures")
+
+    @field_validator("mechanism", mode="before")
+    @classmethod
+    def _lower_case(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
@@ -127,7 +132,7 @@ def read_references(
         `references`
     columns
         for a field of `Reference`, the column that holds it, where it has another name (`ALIASES` are known);
-        further columns are left out
+        a column of the field's own name is left out then, as further ones are
     source
         source of those that name none
 
@@ -136,7 +141,7 @@ def read_references(
     ReferencesError
         when it cannot be read, or a row is no reference
     """
-    return _read(path, Reference, {**ALIASES, **_turned(columns)}, source)
+    return _read(path, Reference, ALIASES, columns or {}, source)
 
 
 def read_dynamics_references(path: Path) -> list[DynamicsReference]:
@@ -148,7 +153,7 @@ def read_dynamics_references(path: Path) -> list[DynamicsReference]:
         when it cannot be read, a row is no reference, or a material has two at one temperature
     """
     references = []
-    for reference in _read(path, DynamicsReference, DYNAMICS_ALIASES, ""):
+    for reference in _read(path, DynamicsReference, DYNAMICS_ALIASES, {}, ""):
         files = tuple((path.parent / file).resolve() for file in reference.trajectory)
         references.append(reference.model_copy(update={"trajectory": files}))
     for number, reference in enumerate(references):
@@ -156,16 +161,36 @@ def read_dynamics_references(path: Path) -> list[DynamicsReference]:
     return references
 
 
-def _turned(columns: Mapping[str, str] | None) -> dict[str, str]:
-    return {column: field for field, column in (columns or {}).items()}
-
-
-def _read(path: Path, kind: type[_Kind], taken: Mapping[str, str], source: str) -> list[_Kind]:
-    """Read the rows of a table as references; `taken` has the field of each column with a name of its own."""
-    taken = {**{name: name for name in kind.model_fields}, **taken}
+def _read(
+    path: Path,
+    kind: type[_Kind],
+    aliases: Mapping[str, Sequence[str]],
+    columns: Mapping[str, str],
+    source: str,
+) -> list[_Kind]:
+    """Read the rows of a table as references."""
+    rows = _rows(path)
+    unknown = sorted(set(columns) - set(kind.model_fields))
+    if unknown:
+        raise ReferencesError(
+            f"a reference has no {', '.join(unknown)}; accepted: {', '.join(kind.model_fields)}"
+        )
+    lacking = sorted(set(columns.values()) - {column for row in rows for column in row})
+    if rows and lacking:
+        raise ReferencesError(
+            f"{path} has no column {', '.join(lacking)}; its columns are {', '.join(rows[0])}"
+        )
+    places = {
+        field: (columns[field],) if field in columns else (field, *aliases.get(field, ()))
+        for field in kind.model_fields
+    }
     references = []
-    for number, row in enumerate(_rows(path), start=1):
-        fields = {taken[key]: value for key, value in row.items() if key in taken and value not in ("", None)}
+    for number, row in enumerate(rows, start=1):
+        fields = {
+            field: given[0]
+            for field, names in places.items()
+            if (given := [row[name] for name in names if row.get(name) not in ("", None)])
+        }
         try:
             references.append(kind(**{"source": source, **fields}))
         except ValidationError as error:
@@ -178,12 +203,12 @@ def _read(path: Path, kind: type[_Kind], taken: Mapping[str, str], source: str) 
     return references
 
 
-def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
+def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        text = path.read_text()
-        if path.suffix == ".csv":
-            return list(csv.DictReader(text.splitlines()))
-        rows = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin with a byte order mark
+        if path.suffix.lower() == ".csv":
+            return [_stripped(row, path) for row in csv.DictReader(io.StringIO(text), skipinitialspace=True)]
+        rows = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ReferencesError(f"cannot read the references {path}: {reason}") from error
@@ -194,12 +219,22 @@ def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
     return rows
 
 
+def _stripped(row: Mapping[str | None, Any], path: Path) -> dict[str, Any]:
+    """Return a row of a CSV without the blanks around its cells."""
+    if None in row:
+        raise ReferencesError(
+            f"{path} has a row with more cells than its header: {', '.join(row[None])} too many"
+        )
+    return {str(column).strip(): cell and cell.strip() for column, cell in row.items()}
+
+
 def find_reference(
     references: Iterable[Reference], system: str, hop: int | None, mechanism: str | None
 ) -> Reference | None:
     """Find the one reference of a hop; None where there is none.
 
-    A reference without a hop or a mechanism stands for any of its system.
+    A reference without a hop or a mechanism stands for any of its system, and one with them for a pair of
+    given ends, which has neither.
 
     Raises
     ------
@@ -210,8 +245,8 @@ def find_reference(
         reference
         for reference in references
         if reference.system == system
-        and (reference.hop is None or reference.hop == hop)
-        and (reference.mechanism is None or reference.mechanism == mechanism)
+        and (None in (reference.hop, hop) or reference.hop == hop)
+        and (None in (reference.mechanism, mechanism) or reference.mechanism == mechanism)
     }
     if len(found) > 1:
         raise ReferencesError(

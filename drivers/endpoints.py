@@ -24,13 +24,16 @@ Pair = tuple[Structure, Structure]
 _AMBIGUITY = 0.5
 """A partner is clear when it is nearer than this part of the way to the next atom of its species."""
 
+FURTHER = 0.75
+"""Ends are numbered apart when one atom moves less than this part of what several do, in squares."""
+
 
 def load_pair(initial: str, final: str, *, name: str | None = None) -> Pair:
     """Read two structure files as the ends of one band.
 
     Where the species disagree atom by atom, the final end is put into the order of the initial one; where
     they agree, the given order says which atom goes where. Where several atoms go to other sites by that
-    order, but one alone by another and by far less in all, the ends were numbered apart (each lacks another
+    order, but one alone by another and by less in all, the ends were numbered apart (each lacks another
     ion of one list, say): the other order is taken, with a warning.
 
     Raises
@@ -113,9 +116,11 @@ def _in_other_order(initial: ase.Atoms, final: ase.Atoms) -> bool:
 
 
 def _numbered_apart(initial: ase.Atoms, final: ase.Atoms) -> list[int] | None:
-    """Return the order by which one atom hops, where by the given one several do, and twice as far in all.
+    """Return the order by which one atom hops, where by the given one several do, and further in all.
 
-    Ions that push one another on, each to the next site, go less far in all than one that goes all the way.
+    Ions that push one another on, each to the next site and by 90 degrees or more, go no further in all (by
+    the sum of squares) than one that goes all the way. Where all three sites are
+    neighbours, they go twice as far.
     """
     given = np.linalg.norm(displacements(initial, final), axis=1)
     if np.count_nonzero(given > SEPARATE_SITES_A) < 2:
@@ -126,7 +131,7 @@ def _numbered_apart(initial: ase.Atoms, final: ase.Atoms) -> list[int] | None:
         return None
     moved = np.linalg.norm(displacements(initial, final[order]), axis=1)
     one = np.count_nonzero(moved > SEPARATE_SITES_A) == 1
-    return list(order) if one and (moved**2).sum() < 0.5 * (given**2).sum() else None
+    return list(order) if one and (moved**2).sum() < FURTHER * (given**2).sum() else None
 
 
 def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:

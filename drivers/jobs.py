@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -210,7 +210,13 @@ def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequenc
             asked.vasp,
         )
     known = _pair_references(asked, folder, band)
-    for (name, ion, pair), model in product(_pairs(asked, defaults, folder, band), models):
+    pairs = _pairs(asked, defaults, folder, band)
+    if asked.references is not None and not {name for name, *_ in pairs} & {r.system for r in known}:
+        raise CampaignError(
+            f"{asked.references}: none is of a pair; the pairs are {_some(name for name, *_ in pairs)}, the"
+            f" references of {_some(reference.system for reference in known)}"
+        )
+    for (name, ion, pair), model in product(pairs, models):
         specification = specify(BandSpecification, **options, model=model.name, ion=ion)
         yield Job(
             kind="neb",
@@ -344,11 +350,15 @@ def _require_hops_of_references(jobs: Sequence[Job], known: Sequence[Reference])
                 " give it its hop and mechanism"
             )
     if known and not hops:
-        systems = ", ".join(sorted({reference.system for reference in known})[:5])
-        materials = ", ".join(sorted({job.material for job in jobs if job.kind == "barrier"})[:5])
         raise CampaignError(
-            f"references: none is of a hop of this campaign; it has {materials}, they are of {systems}"
+            "references: none is of a hop of this campaign; it has"
+            f" {_some(job.material for job in jobs if job.kind == 'barrier')}, they are of"
+            f" {_some(reference.system for reference in known)}"
         )
+
+
+def _some(names: Iterable[str]) -> str:
+    return ", ".join(sorted(set(names))[:5])
 
 
 def _require_one_reference(jobs: Sequence[Job]) -> None:

@@ -1,8 +1,10 @@
 """Bands that VASP has computed: folders 00, 01, ... with OUTCAR or vasprun.xml."""
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase
 import ase.io
@@ -13,8 +15,17 @@ from hopkin.analysis.references import Reference
 from hopkin.drivers.errors import StructureError
 from hopkin.drivers.paths import barrier, check_endpoints
 
-_OUTPUTS = ("vasprun.xml", "vasprun.xml.gz", "OUTCAR", "OUTCAR.gz")
-_STRUCTURES = ("CONTCAR", "POSCAR")
+_FORMATS = {
+    "vasprun.xml": "vasp-xml",
+    "vasprun.xml.gz": "vasp-xml",
+    "OUTCAR": "vasp-out",
+    "OUTCAR.gz": "vasp-out",
+    "CONTCAR": "vasp",
+    "POSCAR": "vasp",
+}
+"""Files of an image, and what ASE calls their formats."""
+_RESULTS = {"energy", "forces"}
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,8 +67,8 @@ class VaspBand:
 def read_vasp_band(folder: Path) -> VaspBand:
     """Read a folder of a VASP NEB calculation.
 
-    Of each image the last ionic step counts. An image, or an end, without an output may have a CONTCAR or
-    POSCAR alone; the band has no energies then.
+    Of each image the last ionic step counts, of the first file that has energy and forces. An image, or an
+    end, without one may have a CONTCAR or POSCAR alone; the band has no energies then.
 
     Raises
     ------
@@ -74,11 +85,11 @@ def read_vasp_band(folder: Path) -> VaspBand:
         if image.get_chemical_symbols() != images[0].get_chemical_symbols():
             raise StructureError(f"{place} holds other atoms, or in another order, than {places[0]}")
     check_endpoints(images[0], images[-1])
-    results = [image.calc.results if image.calc else {} for image in images]
+    results = [_results(image) for image in images]
     plain = tuple(
         ase.Atoms(image.numbers, positions=image.positions, cell=image.cell, pbc=True) for image in images
     )
-    if not all({"energy", "forces"} <= set(result) for result in results):
+    if not all(set(result) >= _RESULTS for result in results):
         return VaspBand(images=plain, energies_eV=None, forces=None, stresses=None)
     return VaspBand(
         images=plain,
@@ -89,13 +100,26 @@ def read_vasp_band(folder: Path) -> VaspBand:
 
 
 def _read_image(place: Path) -> ase.Atoms:
-    files = [place / name for name in (*_OUTPUTS, *_STRUCTURES) if (place / name).is_file()]
+    files = {place / name: kind for name, kind in _FORMATS.items() if (place / name).is_file()}
     if not files:
-        raise StructureError(f"{place} has none of {', '.join((*_OUTPUTS, *_STRUCTURES))}")
-    kind = {"vasprun": "vasp-xml", "OUTCAR": "vasp-out"}.get(files[0].name.split(".")[0], "vasp")
-    try:
-        atoms = ase.io.read(files[0], index=-1, format=kind)
-    except Exception as error:  # readers of ASE raise whatever their format trips over
-        raise StructureError(f"ASE cannot read {files[0]}: {type(error).__name__}: {error}") from error
-    assert isinstance(atoms, ase.Atoms)
-    return atoms
+        raise StructureError(f"{place} has none of {', '.join(_FORMATS)}")
+    structures: list[ase.Atoms] = []
+    problem = ""
+    for file, kind in files.items():
+        try:
+            atoms = ase.io.read(file, index=-1, format=kind)
+        except Exception as error:  # readers of ASE raise whatever their format trips over
+            problem = f"ASE cannot read {file}: {type(error).__name__}: {error}"
+            _logger.warning("%s", problem)
+            continue
+        assert isinstance(atoms, ase.Atoms)
+        if set(_results(atoms)) >= _RESULTS:
+            return atoms
+        structures.append(atoms)
+    if not structures:
+        raise StructureError(problem)
+    return structures[0]
+
+
+def _results(image: ase.Atoms) -> dict[str, Any]:
+    return image.calc.results if image.calc else {}

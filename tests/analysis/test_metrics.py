@@ -95,6 +95,9 @@ def test_what_few_pairs_do_not_determine() -> None:
     same = errors([0.3, 0.3, 0.3], [0.4, 0.2, 0.3], seed=1)
     assert np.isnan([one.r2, one.slope, same.r2, same.slope]).all()
     assert set(same.intervals) == {"mae", "rmse", "median_ae", "bias"}
+    two = errors([0.3, 0.6], [0.4, 0.5], seed=1)
+    assert np.isfinite([two.r2, two.slope]).all()
+    assert set(two.intervals) == {"mae", "rmse", "median_ae", "bias"}
 
 
 def test_orders_of_magnitude() -> None:

@@ -1,6 +1,7 @@
 """Campaign, executor and reference files: what they mean, and what cannot be used, in one sentence each."""
 
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import ase
@@ -306,12 +307,47 @@ def test_the_barrier_of_both_ways_is_their_mean(tmp_path: Path) -> None:
         ("system,barrier_eV\na,low\n", r"barrier_eV: .*valid number"),
         ("system,barrier_eV\na,nan\n", r"barrier_eV: .*finite number"),
         ("system,E\na,0.1\n", r"it has no barrier: .*; its columns are system, E"),
+        ("system,barrier_eV\na,0.1,0.2\n", r"more cells than its header: 0.2 too many"),
+        ("system,mechanism,barrier_eV\na,kick-out,0.1\n", r"mechanism: .*'vacancy' or 'divacancy'"),
     ],
 )
 def test_a_row_that_is_no_reference(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ReferencesError, match=sentence):
         read_references(tmp_path / "t.csv")
+
+
+def test_a_column_that_is_asked_for_comes_before_those_of_known_names(tmp_path: Path) -> None:
+    for header, row in (("E_pbe,barrier_eV", "0.3,0.55"), ("barrier_eV,E_pbe", "0.55,0.3")):
+        (tmp_path / "t.csv").write_text(f"material,sys_name,{header}\nLi4P2S7,path 1,{row}\n")
+        assert read_references(tmp_path / "t.csv")[0].barrier_eV == 0.55
+        (mapped,) = read_references(tmp_path / "t.csv", {"barrier_eV": "E_pbe"})
+        assert (mapped.system, mapped.barrier_eV) == ("path 1", 0.3)
+        (named,) = read_references(tmp_path / "t.csv", {"system": "material"})
+        assert named.system == "Li4P2S7"
+    with pytest.raises(ReferencesError, match=r"has no column E_hse; its columns are material, sys_name"):
+        read_references(tmp_path / "t.csv", {"barrier_eV": "E_hse"})
+    with pytest.raises(ReferencesError, match=r"a reference has no energy; accepted: system, hop"):
+        read_references(tmp_path / "t.csv", {"energy": "E_pbe"})
+
+
+def test_a_table_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """With a byte order mark, blanks after the commas, a name in capitals and a line break in a cell."""
+    text = '\ufeffsystem, hop, mechanism, barrier_eV, source\r\na, 0, Vacancy, 0.3, "one\r\ntwo"\r\n'
+    (tmp_path / "T.CSV").write_bytes(text.encode())
+    (read,) = read_references(tmp_path / "T.CSV")
+    assert (read.system, read.hop, read.mechanism, read.barrier_eV) == ("a", 0, "vacancy", 0.3)
+    assert read.source.split() == ["one", "two"]
+
+
+def test_a_pair_has_the_reference_of_its_name_whatever_hop_it_is_of(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("system,hop,mechanism,barrier_eV\na,0,vacancy,0.1\nb,0,,0.2\nb,1,,0.3\n")
+    known = read_references(tmp_path / "t.csv")
+    found = find_reference(known, "a", None, None)
+    assert found is not None
+    assert found.barrier_eV == 0.1
+    with pytest.raises(ReferencesError, match=r"2 references for b"):
+        find_reference(known, "b", None, None)
 
 
 def test_a_hop_has_one_reference(tmp_path: Path) -> None:
@@ -365,6 +401,29 @@ def test_ends_that_lack_different_ions_of_one_list_are_one_hop(
     assert np.count_nonzero(moved > 1e-6) == 1
     assert moved.max() == pytest.approx(crystal.get_distance(ions[0], ions[6], mic=True))
     assert "numbered in another order" in caplog.text
+
+
+@pytest.mark.parametrize("noise_A", [0.0, 0.01, 0.06])
+def test_ends_numbered_apart_are_one_hop_where_all_sites_are_neighbours(
+    noise_A: float, tmp_path: Path
+) -> None:
+    """In the triangular layers of LiCoO2 ends that lack C and A of three neighbours A, B, C, in one list."""
+    crystal = load_structure("LiCoO2-layered").atoms.repeat((4, 4, 1))
+    ions = np.flatnonzero(crystal.symbols == "Li")
+    near = np.array([crystal.get_distances(ion, ions, mic=True) for ion in ions])
+    touch = np.abs(near - near[near > 1].min()) < 0.01
+    a, b, c = next(
+        (i, j, k) for i, j, k in combinations(range(len(ions)), 3) if touch[i, j] & touch[j, k] & touch[i, k]
+    )
+    rng = np.random.default_rng(1)
+    for name, missing in (("initial", c), ("final", a)):
+        end = crystal.copy()
+        end.positions += rng.normal(0.0, noise_A, end.positions.shape)
+        rest = np.delete(np.arange(len(crystal)), [ions[a], ions[b], ions[c]])
+        end[[*rest, *(ions[k] for k in (a, b, c) if k != missing)]].write(tmp_path / f"{name}.extxyz")
+    first, last = load_pair(str(tmp_path / "initial.extxyz"), str(tmp_path / "final.extxyz"))
+    moved = np.linalg.norm(displacements(first.atoms, last.atoms), axis=1)
+    assert np.count_nonzero(moved > 1.0) == 1
 
 
 def test_ions_that_push_one_another_on_keep_their_order(tmp_path: Path) -> None:

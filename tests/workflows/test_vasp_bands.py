@@ -141,6 +141,20 @@ def test_a_model_on_the_images_of_vasp(folder: Path, private_cache: Path) -> Non
     assert row["saddle_normal_force_mae_eV_per_A"] == pytest.approx(SHIFT_EV_PER_A / 6)
 
 
+def test_a_torn_output_is_passed_over_where_another_file_can_be_read(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torn = folder / "02" / "vasprun.xml"
+    with gzip.open(folder / "02" / "vasprun.xml.gz", "wt") as file:
+        file.write(torn.read_text())
+    torn.write_text("<modeling>")
+    assert read_vasp_band(folder).energies_eV is not None
+    assert "ASE cannot read" in caplog.text
+    (folder / "02" / "vasprun.xml.gz").unlink()
+    images()[2].write(folder / "02" / "POSCAR", format="vasp", direct=True)
+    assert read_vasp_band(folder).energies_eV is None
+
+
 def two_folders(folder: Path) -> None:
     for name in ("02", "03", "04"):
         shutil.rmtree(folder / name)
