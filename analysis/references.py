@@ -170,13 +170,15 @@ def _read(
 ) -> list[_Kind]:
     """Read the rows of a table as references."""
     rows = _rows(path)
+    if not rows:
+        raise ReferencesError(f"{path} holds no reference")
     unknown = sorted(set(columns) - set(kind.model_fields))
     if unknown:
         raise ReferencesError(
             f"a reference has no {', '.join(unknown)}; accepted: {', '.join(kind.model_fields)}"
         )
     lacking = sorted(set(columns.values()) - {column for row in rows for column in row})
-    if rows and lacking:
+    if lacking:
         raise ReferencesError(
             f"{path} has no column {', '.join(lacking)}; its columns are {', '.join(rows[0])}"
         )

@@ -119,8 +119,8 @@ def _numbered_apart(initial: ase.Atoms, final: ase.Atoms) -> list[int] | None:
     """Return the order by which one atom hops, where by the given one several do, and further in all.
 
     Ions that push one another on, each to the next site and by 90 degrees or more, go no further in all (by
-    the sum of squares) than one that goes all the way. Where all three sites are
-    neighbours, they go twice as far.
+    the sum of squares) than one that goes all the way. Where all three sites are neighbours, they go twice
+    as far.
     """
     given = np.linalg.norm(displacements(initial, final), axis=1)
     if np.count_nonzero(given > SEPARATE_SITES_A) < 2:

@@ -308,6 +308,7 @@ def test_the_barrier_of_both_ways_is_their_mean(tmp_path: Path) -> None:
         ("system,barrier_eV\na,nan\n", r"barrier_eV: .*finite number"),
         ("system,E\na,0.1\n", r"it has no barrier: .*; its columns are system, E"),
         ("system,barrier_eV\na,0.1,0.2\n", r"more cells than its header: 0.2 too many"),
+        ("system,barrier_eV\n", r"holds no reference"),
         ("system,mechanism,barrier_eV\na,kick-out,0.1\n", r"mechanism: .*'vacancy' or 'divacancy'"),
     ],
 )
@@ -348,6 +349,22 @@ def test_a_pair_has_the_reference_of_its_name_whatever_hop_it_is_of(tmp_path: Pa
     assert found.barrier_eV == 0.1
     with pytest.raises(ReferencesError, match=r"2 references for b"):
         find_reference(known, "b", None, None)
+
+
+def test_a_table_of_none_of_the_pairs_is_refused(tmp_path: Path) -> None:
+    frames = [chain([0, 1, 2, 3, 4], x) for x in (1.0, 3.0)]
+    for frame, image in zip(frames, ("initial", "final"), strict=True):
+        frame.info |= {"sys_name": "a", "image": image}
+    ase.io.write(tmp_path / "pairs.extxyz", frames)
+    text = WHOLE + "pairs: [{endpoints: pairs.extxyz, references: t.csv}]"
+    (tmp_path / "t.csv").write_text("system,hop,barrier_eV\na,0,0.1\n")
+    (job,) = planned(tmp_path, text)
+    assert job.reference is not None
+    (tmp_path / "t.csv").write_text("system,barrier_eV\nb,0.1\n")
+    with pytest.raises(
+        CampaignError, match=r"t.csv: none is of a pair; the pairs are a, the references of b$"
+    ):
+        planned(tmp_path, text)
 
 
 def test_a_hop_has_one_reference(tmp_path: Path) -> None:
