@@ -17,7 +17,7 @@ TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics",
 BARRIER_COLUMNS = (
     *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
     *("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
-    *("unresolved", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
+    *("unresolved", "below_ends", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
     *("reference_eV", "reference_kind", "error_eV", "functional", "source", "directory", "message"),
 )
 IMAGES_COLUMNS = (

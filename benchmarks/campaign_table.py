@@ -211,7 +211,9 @@ def main() -> None:
     parts += [
         f"- {row['material']}, {row['model']}: {said}\n"
         for row in (*bands, *runs)
-        if (said := row.get("message") or row.get("evidence") or row.get("unresolved"))
+        for said in [row[key] for key in ("message", "evidence", "unresolved", "below_ends") if row.get(key)][
+            :1
+        ]
     ]
     target = RESULTS / f"{campaign.name}.md"
     notes = target.read_text().partition(NOTES)[2] if target.is_file() else ""

@@ -34,8 +34,9 @@ def show_barriers(runs: Runs, network: Mapping[str, Any] | None, *, as_json: boo
     for _, result in runs:
         if reason := result.get("evidence"):
             console.print(f"{result['material']}, {result['failure']}: {reason}", markup=False)
-        if reason := result.get("unresolved"):
-            console.print(f"{result['material']}, look at the path: {reason}", markup=False)
+        for remark in ("unresolved", "below_ends"):
+            if reason := result.get(remark):
+                console.print(f"{result['material']}, look at the path: {reason}", markup=False)
         if reason := result.get("rates_evidence"):
             console.print(f"{result['material']}, no rates: {reason}", markup=False)
         if rates := result.get("rates"):

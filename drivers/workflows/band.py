@@ -45,6 +45,7 @@ NO_BAND: Final[dict[str, Any]] = {
     "max_atom_force_eV_per_A": None,
     "converged": False,
     "unresolved": None,
+    "below_ends": None,
     "force_evaluations": None,
     "attempts": [],
 }
@@ -211,8 +212,18 @@ def _band(last: Attempt, attempts: Sequence[Attempt], directory: Path) -> dict[s
         "converged": last.outcome == "converged",
         "max_atom_force_eV_per_A": last.max_force_eV_per_A,
         "unresolved": curve.unresolved(),
+        "below_ends": below_ends(last.energies),
         **_verdict(last, len(attempts)),
     }
+
+
+def below_ends(energies_eV: Sequence[float]) -> str | None:
+    """Say which image lies lower than both ends, so that they are no ground states; None: none does."""
+    lowest = int(np.argmin(energies_eV))
+    depth = min(energies_eV[0], energies_eV[-1]) - energies_eV[lowest]
+    if depth <= _LOWER_EV:
+        return None
+    return f"image {lowest} lies {depth:.3f} eV below both ends, which are no ground states"
 
 
 def _verdict(last: Attempt, n_attempts: int) -> dict[str, Any]:

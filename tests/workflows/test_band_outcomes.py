@@ -28,6 +28,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from hopkin.drivers import engine
 from hopkin.drivers.errors import LammpsError, SpecificationError
+from hopkin.drivers.workflows.band import below_ends
 
 # f^2/2k at the tolerance of the force, where the curvature at the saddle is above 1 eV/A^2, is 1e-5 eV.
 BARRIER_TOLERANCE_EV = 1e-4
@@ -132,6 +133,14 @@ def test_more_images_are_not_forced_on_anyone(neb: Neb) -> None:
     assert [attempt["images"] for attempt in result["attempts"]] == [3]
     assert result["failure"] is None
     assert "minimum at 0.5" in result["unresolved"]
+
+
+def test_an_image_below_both_ends_is_told() -> None:
+    """As MatterSim's of Na7P3S11, where another ion leaves its site on the way; not one lower end."""
+    assert below_ends([0.0, 0.086, 0.183, 0.564, -0.015, -0.175, -0.002]) == (
+        "image 5 lies 0.173 eV below both ends, which are no ground states"
+    )
+    assert below_ends([0.0, 0.3, -0.2]) is None
 
 
 def test_ends_are_relaxed_first(neb: Neb) -> None:
