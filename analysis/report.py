@@ -330,10 +330,10 @@ def _model_names(runs: Sequence[Run]) -> list[str]:
 
 
 def _labels(runs: Sequence[Run], key: str) -> list[str]:
-    """Return labels that tell runs apart: model, else with a further field, else directory."""
+    """Return labels that tell runs apart: model, else with a further field, else the end of the directory."""
     models = [columns.model_name(run) or run.name for run in runs]
     longer = [f"{model}, {key} {run.get(key)}" for model, run in zip(models, runs, strict=True)]
-    names = [f"{model}, {run.name}" for model, run in zip(models, runs, strict=True)]
+    names = [f"{model}, {run.name.rpartition('-')[2]}" for model, run in zip(models, runs, strict=True)]
     return next((labels for labels in (models, longer) if len(set(labels)) == len(runs)), names)
 
 

@@ -185,7 +185,9 @@ def run_neb(
     facts = {
         "material": initial.material,
         "mechanism": "given ends",
-        "hop": f"{initial.material} -> {final.material}",
+        "hop": "between given ends"
+        if initial.material == final.material
+        else f"{initial.material} -> {final.material}",
         "path_length_A": float(moved[ion]),
         **band_facts(specification),
     }
