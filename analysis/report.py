@@ -220,7 +220,7 @@ def _parity_points(cases: Sequence[Row], reference: str, computed: str) -> Itera
 
 def _energy_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
     """One figure for each material and hop, one curve per model."""
-    order = _model_names(runs)
+    order = sorted(set(_model_names(runs)))
     for (material, hop), group in _grouped(runs, "material", "hop"):
         drawn: list[Run] = []
         left_out: list[Run] = []
@@ -264,7 +264,7 @@ def _profile(run: Run, label: str, *, scaled: bool) -> EnergyProfile:
 
 def _transport_figures(runs: Sequence[Run]) -> Iterable[Illustration]:
     """MSD and RDF for each material and temperature, one curve per run."""
-    order = _model_names(runs)
+    order = sorted(set(_model_names(runs)))
     for (material, temperature), group in _grouped(runs, "material", "temperature_K"):
         heading = f"{material} · {_shown(temperature)} K"
         msd, rdf, missing = [], {}, []
@@ -326,12 +326,13 @@ def _grouped(runs: Sequence[Run], first: str, second: str) -> Iterable[tuple[tup
 
 
 def _model_names(runs: Sequence[Run]) -> list[str]:
-    return sorted({columns.model_name(run) or run.name for run in runs})
+    """(n_runs,) what each is called after, its model or else its directory."""
+    return [columns.model_name(run) or run.name for run in runs]
 
 
 def _labels(runs: Sequence[Run], key: str) -> list[str]:
     """Return labels that tell runs apart: model, else with a further field, else the end of the directory."""
-    models = [columns.model_name(run) or run.name for run in runs]
+    models = _model_names(runs)
     longer = [f"{model}, {key} {run.get(key)}" for model, run in zip(models, runs, strict=True)]
     names = [f"{model}, {run.name.rpartition('-')[2]}" for model, run in zip(models, runs, strict=True)]
     return next((labels for labels in (models, longer) if len(set(labels)) == len(runs)), names)

@@ -51,7 +51,7 @@ def bench(
     from hopkin.drivers.bench import run_campaign
     from hopkin.drivers.campaign import load_campaign
     from hopkin.drivers.executors import load_executor
-    from hopkin.drivers.jobs import plan
+    from hopkin.drivers.planning import plan
     from hopkin.drivers.terminal.campaigns import show_jobs, show_tables
     from hopkin.drivers.terminal.console import progress
 

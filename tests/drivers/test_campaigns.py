@@ -22,9 +22,10 @@ from hopkin.drivers.campaign import load_campaign
 from hopkin.drivers.endpoints import load_pair, match_order, read_pairs
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
 from hopkin.drivers.executors import configuration, load_executor
-from hopkin.drivers.jobs import Job, plan
+from hopkin.drivers.jobs import Job
 from hopkin.drivers.models import find_model
 from hopkin.drivers.paths import displacements
+from hopkin.drivers.planning import plan
 from hopkin.drivers.structures import load_structure
 
 WHOLE = "name: x\nmodels: [chgnet-0.3.0]\n"

@@ -24,8 +24,9 @@ from hopkin.drivers import engine
 from hopkin.drivers.bench import default_workers, run_campaign
 from hopkin.drivers.campaign import load_campaign
 from hopkin.drivers.executors import load_executor
-from hopkin.drivers.jobs import Outcome, plan
+from hopkin.drivers.jobs import Outcome
 from hopkin.drivers.models import find_model
+from hopkin.drivers.planning import plan
 
 BARRIER_EV = FORWARD_EV - TILT_EV / 2
 REFERENCE_EV = BARRIER_EV + 0.1

@@ -22,8 +22,8 @@ from hopkin.drivers.bench import run_campaign
 from hopkin.drivers.campaign import load_campaign
 from hopkin.drivers.errors import StructureError
 from hopkin.drivers.executors import load_executor
-from hopkin.drivers.jobs import plan
 from hopkin.drivers.models import find_model
+from hopkin.drivers.planning import plan
 from hopkin.drivers.vaspbands import read_vasp_band
 
 FRACTIONS = (0.0, SADDLE / 2, SADDLE, (SADDLE + 0.5) / 2, 0.5)
