@@ -13,13 +13,16 @@ import numpy as np
 from MDAnalysis import AtomGroup  # type: ignore[import-untyped]
 from MDAnalysis.analysis.base import AnalysisBase  # type: ignore[import-untyped]
 
-from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.frames import unwrap_in_place
-from hopkin.analysis.msd import drift, single_origin_msd, windowed_msd, windowed_msd_tensor
-from hopkin.analysis.rdf import radial_distribution
-from hopkin.analysis.trajectory import Trajectory, frame_interval
-from hopkin.analysis.transport import analyze
+from hopkin.analysis.trajectories import FloatArray, Trajectory, frame_interval, unwrap_in_place
+from hopkin.analysis.transport import (
+    analyze,
+    drift,
+    radial_distribution,
+    single_origin_msd,
+    windowed_msd,
+    windowed_msd_tensor,
+)
 
 
 class _Frames(AnalysisBase):  # type: ignore[misc]
@@ -110,7 +113,7 @@ class RadialDistribution(_Frames):
     Attributes
     ----------
     results.rdf
-        A :class:`hopkin.analysis.rdf.RadialDistribution`.
+        A :class:`hopkin.analysis.transport.rdf.RadialDistribution`.
     """
 
     def __init__(
@@ -135,12 +138,12 @@ class IonTransport(_Frames):
     wrapped
         Whether positions jump at the faces of the cell and are to be made continuous.
     options
-        Keywords of :func:`hopkin.analysis.transport.analyze`, such as ``temperature_K``.
+        Keywords of :func:`hopkin.analysis.transport.transport.analyze`, such as ``temperature_K``.
 
     Attributes
     ----------
     results.transport
-        A :class:`hopkin.analysis.transport.TransportResult`.
+        A :class:`hopkin.analysis.transport.transport.TransportResult`.
     """
 
     def __init__(self, atoms: AtomGroup, ion: str, *, wrapped: bool = False, **options: Any) -> None:

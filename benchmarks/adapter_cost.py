@@ -15,10 +15,10 @@ import warnings
 
 import numpy as np
 
-from hopkin.drivers.bridge import load
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.models import Model, State, find_model, registry
-from hopkin.drivers.parity import rattled
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.models.bridge import load
+from hopkin.drivers.models.registry import Model, State, find_model, registry
+from hopkin.drivers.workflows.parity import rattled
 
 WARM_UP, COUNTED = 3, 15
 

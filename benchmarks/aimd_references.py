@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from hopkin.analysis.arrays import FloatArray
-from hopkin.analysis.density import find_sites
-from hopkin.analysis.sites import hop_statistics
-from hopkin.analysis.trajectory import Trajectory, atomic_masses, read_trajectory
-from hopkin.analysis.transport import analyze, density_of_ions, framework_drift
+from hopkin.analysis.trajectories.arrays import FloatArray
+from hopkin.analysis.trajectories.trajectory import Trajectory, atomic_masses, read_trajectory
+from hopkin.analysis.transport.density import find_sites
+from hopkin.analysis.transport.sites import hop_statistics
+from hopkin.analysis.transport.transport import analyze, density_of_ions, framework_drift
 
 K_B = 8.617333e-5  # eV/K
 U_A2_PER_PS2_IN_EV = 1.036427e-4

@@ -1,4 +1,4 @@
-"""What it gains that LAMMPS keeps the memory of big tensors (`_ENVIRONMENT` of drivers/engine.py).
+"""What it gains that LAMMPS keeps the memory of big tensors (`_ENVIRONMENT` of drivers/engine/launch.py).
 
     python benchmarks/allocator_cost.py [MODEL ...]
 
@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hopkin.drivers import decks, engine
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.models import Model, fetch, find_model
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.engine import decks, launch
+from hopkin.drivers.models.registry import Model, fetch, find_model
 
 STEPS, TURNS = 10, 5
-SETTINGS = {name: value for name, value in engine._ENVIRONMENT.items() if name.startswith("MALLOC_")}
+SETTINGS = {name: value for name, value in launch._ENVIRONMENT.items() if name.startswith("MALLOC_")}
 
 
 def seconds_per_step(model: Model, *, kept: bool) -> float:
@@ -32,10 +32,10 @@ def seconds_per_step(model: Model, *, kept: bool) -> float:
             f"velocity all create 600 1\nfix integrate all nve\nrun {STEPS}\nrun {STEPS}\n"
         )
         for name, value in SETTINGS.items():
-            engine._ENVIRONMENT.pop(name, None)
+            launch._ENVIRONMENT.pop(name, None)
             if kept:
-                engine._ENVIRONMENT[name] = value
-        engine.run_deck(Path(folder), "in.lmp", python=model.interpreter())
+                launch._ENVIRONMENT[name] = value
+        launch.run_deck(Path(folder), "in.lmp", python=model.interpreter())
         log = (Path(folder) / "log.lammps").read_text()
     return float(re.findall(rf"Loop time of (\S+) .* for {STEPS} steps", log)[1]) / STEPS
 

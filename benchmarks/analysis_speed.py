@@ -45,8 +45,8 @@ def write_dump(path: Path, n_frames: int) -> None:
 
 
 def with_hopkin(path: Path) -> str:
-    from hopkin.analysis.trajectory import read_trajectory
-    from hopkin.analysis.transport import analyze
+    from hopkin.analysis.trajectories.trajectory import read_trajectory
+    from hopkin.analysis.transport.transport import analyze
 
     result = analyze(read_trajectory(path, timestep_fs=1000 * TIMESTEP), "Li", temperature_K=800.0)
     block = result.block
@@ -54,7 +54,7 @@ def with_hopkin(path: Path) -> str:
 
 
 def with_hopkin_reading(path: Path) -> str:
-    from hopkin.analysis.trajectory import read_trajectory
+    from hopkin.analysis.trajectories.trajectory import read_trajectory
 
     return f"{len(read_trajectory(path, timestep_fs=1000 * TIMESTEP).times_ps)} frames"
 

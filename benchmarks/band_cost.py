@@ -14,9 +14,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hopkin.analysis.results import read_object
+from hopkin.analysis.comparison.results import read_object
 from hopkin.drivers import engine
-from hopkin.drivers.models import find_model
+from hopkin.drivers.models.registry import find_model
 
 STEPS = 10
 ALONE = f"min_style fire\nmin_modify norm two dmax 0.1\nminimize 0.0 0.0 {STEPS} {STEPS}\n"

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from hopkin.analysis.comparison import collect
-from hopkin.analysis.results import Row, find_runs
-from hopkin.analysis.temperatures import arrhenius_table
-from hopkin.drivers.campaign import load_campaign
+from hopkin.analysis.comparison.comparison import collect
+from hopkin.analysis.comparison.results import Row, find_runs
+from hopkin.analysis.transport.temperatures import arrhenius_table
+from hopkin.drivers.campaigns.campaign import load_campaign
 
 RESULTS = Path(__file__).parent / "results"
 NOTES = "## Notes\n"

@@ -13,13 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from hopkin.analysis.arrays import FloatArray
-from hopkin.analysis.arrhenius import Point, fit_arrhenius
-from hopkin.analysis.conductivity import BOLTZMANN_EV_PER_K
-from hopkin.analysis.diffusion import fit_windowed
 from hopkin.analysis.errors import AnalysisError
-from hopkin.analysis.msd import windowed_msd_tensor
-from hopkin.analysis.uncertainty import Estimate, choose_blocks, estimate_by_blocks, kinisi_posterior
+from hopkin.analysis.trajectories.arrays import FloatArray
+from hopkin.analysis.transport.arrhenius import Point, fit_arrhenius
+from hopkin.analysis.transport.conductivity import BOLTZMANN_EV_PER_K
+from hopkin.analysis.transport.diffusion import fit_windowed
+from hopkin.analysis.transport.msd import windowed_msd_tensor
+from hopkin.analysis.transport.uncertainty import (
+    Estimate,
+    choose_blocks,
+    estimate_by_blocks,
+    kinisi_posterior,
+)
 
 INTERVAL = 0.1  # ps
 SITE_DISTANCE = 3.0  # A

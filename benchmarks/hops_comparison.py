@@ -33,11 +33,11 @@ from ions.periodic_graph import PeriodicGraph
 from pymatgen.analysis.diffusion.neb.full_path_mapper import MigrationGraph
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from hopkin.drivers.hops import Hop, find_hops
-from hopkin.drivers.lattices import neighbours
-from hopkin.drivers.percolation import dimension_of
-from hopkin.drivers.site_symmetry import site_symmetry
-from hopkin.drivers.structures import load_structure, supercell
+from hopkin.drivers.crystals.lattices import neighbours
+from hopkin.drivers.crystals.structures import load_structure, supercell
+from hopkin.drivers.hops.find import Hop, find_hops
+from hopkin.drivers.hops.percolation import dimension_of
+from hopkin.drivers.hops.site_symmetry import site_symmetry
 
 RESULTS = Path(__file__).parent / "results"
 STRUCTURES, SEED = 200, 20260923

@@ -1,4 +1,6 @@
-"""The entries of drivers/materials.toml that come from the Materials Project, made from its CIF files.
+"""The built-in materials of the Materials Project, made from its CIF files.
+
+Entries of drivers/crystals/materials.toml:
 
     python benchmarks/materials_from_cif.py ../shared/data/structures > entries.toml
 

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from hopkin.drivers import engine
+from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.errors import HopkinError
-from hopkin.drivers.models import Model, State, registry
-from hopkin.drivers.parity import (
+from hopkin.drivers.models.registry import Model, State, registry
+from hopkin.drivers.specification import BarrierSpecification, MDSpecification
+from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+from hopkin.drivers.workflows.dynamics import read_thermo, run_md
+from hopkin.drivers.workflows.parity import (
     ENERGY_TOLERANCE_EV_PER_ATOM,
     FORCE_TOLERANCE_EV_PER_A,
     STRESS_TOLERANCE_GPA,
     ensure_parity,
 )
-from hopkin.drivers.specification import BarrierSpecification, MDSpecification
-from hopkin.drivers.structures import load_structure
-from hopkin.drivers.workflows.barrier import run_barrier, select_hops
-from hopkin.drivers.workflows.dynamics import read_thermo, run_md
 
 STRUCTURES = ("LiFePO4-olivine", "Li10GeP2S12", "Li7P3S11", "LiTiS2-layered")
 REFERENCE = "LiFePO4-olivine"

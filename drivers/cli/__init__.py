@@ -49,8 +49,7 @@ def _options(
 def doctor(json: JsonOption = False) -> None:
     """Try what works on this machine: LAMMPS, MPI, pair styles, accelerator, models."""
     from hopkin.drivers.doctor import examine
-    from hopkin.drivers.terminal.catalogue import show_checks
-    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.terminal import progress, show_checks
 
     with progress("trying") as _:
         checks = examine()
@@ -68,7 +67,7 @@ def report(
 ) -> None:
     """One HTML page of all runs below a folder."""
     from hopkin.analysis.report import write_report
-    from hopkin.drivers.rundirectory import writing_to
+    from hopkin.drivers.engine import writing_to
 
     with writing_to(output):
         write_report(results, output)

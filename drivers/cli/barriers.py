@@ -32,13 +32,13 @@ from hopkin.drivers.cli.options import (
 
 if TYPE_CHECKING:
     from hopkin.drivers.errors import HopkinError
-    from hopkin.drivers.workflows.calculation import Run, Say
+    from hopkin.drivers.workflows import Run, Say
 
 
 def materials(json: JsonOption = False) -> None:
     """List the built-in materials and where their structures come from."""
-    from hopkin.drivers.materials import find_material, material_names
-    from hopkin.drivers.terminal.catalogue import show_materials
+    from hopkin.drivers.crystals import find_material, material_names
+    from hopkin.drivers.terminal import show_materials
 
     show_materials([find_material(name) for name in material_names()], as_json=json)
 
@@ -60,11 +60,11 @@ def hops(
     json: JsonOption = False,
 ) -> None:
     """List the symmetry-distinct vacancy hops of a crystal, and write their ends on request."""
+    from hopkin.drivers.crystals import load_structure, mobile_ion
     from hopkin.drivers.errors import StructureError
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
-    from hopkin.drivers.structures import load_structure, mobile_ion
-    from hopkin.drivers.terminal.catalogue import show_hops
-    from hopkin.drivers.workflows.barrier import list_hops, write_endpoints
+    from hopkin.drivers.terminal import show_hops
+    from hopkin.drivers.workflows import list_hops, write_endpoints
 
     loaded = load_structure(structure)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
@@ -110,11 +110,11 @@ def barrier(
     json: JsonOption = False,
 ) -> None:
     """Migration barrier of a vacancy hop: relaxed ends, climbing-image NEB in LAMMPS."""
+    from hopkin.drivers.crystals import load_structure, mobile_ion
     from hopkin.drivers.hops import Hop
     from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
-    from hopkin.drivers.structures import load_structure, mobile_ion
-    from hopkin.drivers.terminal.runs import show_barriers
-    from hopkin.drivers.workflows.barrier import percolation, run_barrier, select_hops
+    from hopkin.drivers.terminal import show_barriers
+    from hopkin.drivers.workflows import percolation, run_barrier, select_hops
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
@@ -162,12 +162,11 @@ def neb(
     json: JsonOption = False,
 ) -> None:
     """Climbing-image NEB between two given ends, which are relaxed first."""
-    from hopkin.drivers.endpoints import load_pair
+    from hopkin.drivers.bands import load_pair
+    from hopkin.drivers.crystals import mobile_ion
     from hopkin.drivers.specification import BandSpecification, specify
-    from hopkin.drivers.structures import mobile_ion
-    from hopkin.drivers.terminal.console import progress
-    from hopkin.drivers.terminal.runs import show_barriers
-    from hopkin.drivers.workflows.barrier import run_neb
+    from hopkin.drivers.terminal import progress, show_barriers
+    from hopkin.drivers.workflows import run_neb
 
     found = chosen_model(model, trust)
     ends = load_pair(initial, final)

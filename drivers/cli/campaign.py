@@ -23,9 +23,9 @@ def export_vasp(
     U, MAGMOM and the symbols of POTCAR are the Materials Project's; 450 eV, 1e-5 eV and 0.05 eV/A are
     those of the published barriers (the Materials Project has 520 eV).
     """
-    from hopkin.drivers import export
+    from hopkin.drivers import bands
 
-    images = export.export_vasp(run, output, kpoint_density=kpoint_density)
+    images = bands.export_vasp(run, output, kpoint_density=kpoint_density)
     typer.echo(f"{output}: two ends and {images} images; make POTCAR of what POTCAR.spec names")
 
 
@@ -48,12 +48,8 @@ def bench(
 ) -> None:
     """Run a campaign of barriers, pairs and dynamics; one that was stopped goes on where it was."""
     from hopkin.analysis.comparison import collect
-    from hopkin.drivers.bench import run_campaign
-    from hopkin.drivers.campaign import load_campaign
-    from hopkin.drivers.executors import load_executor
-    from hopkin.drivers.planning import plan
-    from hopkin.drivers.terminal.campaigns import show_jobs, show_tables
-    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.campaigns import load_campaign, load_executor, plan, run_campaign
+    from hopkin.drivers.terminal import progress, show_jobs, show_tables
 
     asked = load_campaign(campaign)
     where = load_executor(executor, workers, asked.workers)

@@ -57,10 +57,10 @@ def md(
     json: JsonOption = False,
 ) -> None:
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
+    from hopkin.drivers.crystals import load_structure, mobile_ion
     from hopkin.drivers.specification import MDSpecification, specify
-    from hopkin.drivers.structures import load_structure, mobile_ion
-    from hopkin.drivers.terminal.runs import show_dynamics
-    from hopkin.drivers.workflows.dynamics import run_md
+    from hopkin.drivers.terminal import show_dynamics
+    from hopkin.drivers.workflows import run_md
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
@@ -138,11 +138,10 @@ def analyze(
 
     LAMMPS dump, XDATCAR, vasprun.xml, extxyz, ASE trajectory.
     """
-    from hopkin.analysis.temperatures import arrhenius_table
+    from hopkin.analysis.transport import arrhenius_table
     from hopkin.drivers.errors import SpecificationError
-    from hopkin.drivers.terminal.console import show_fields
-    from hopkin.drivers.terminal.runs import show_arrhenius
-    from hopkin.drivers.workflows.trajectories import Options, analyze_run, find_trajectories
+    from hopkin.drivers.terminal import show_arrhenius, show_fields
+    from hopkin.drivers.workflows import Options, analyze_run, find_trajectories
 
     if (density or vibrations) and out is None:
         raise SpecificationError("--density and --vibrations write files: say where with --out")
@@ -172,9 +171,8 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Errors of a model's energies, forces and stresses against labels; a killed run goes on where it was."""
-    from hopkin.drivers.terminal.console import progress
-    from hopkin.drivers.terminal.runs import show_evaluation
-    from hopkin.drivers.workflows.evaluation import evaluate as evaluate_labelled
+    from hopkin.drivers.terminal import progress, show_evaluation
+    from hopkin.drivers.workflows import evaluate as evaluate_labelled
 
     found = chosen_model(model, trust)
     with progress(f"{labelled.name}, {model}") as say:

@@ -14,7 +14,7 @@ models_app = typer.Typer(help="The models that hopkin knows.", no_args_is_help=T
 def models_list(json: JsonOption = False) -> None:
     """List the models of the registry, and what each still needs here."""
     from hopkin.drivers.models import registry
-    from hopkin.drivers.terminal.catalogue import show_models
+    from hopkin.drivers.terminal import show_models
 
     show_models(list(registry().values()), as_json=json)
 
@@ -25,7 +25,7 @@ def models_show(
 ) -> None:
     """Everything the registry holds of one model."""
     from hopkin.drivers.models import find_model
-    from hopkin.drivers.terminal.console import show_fields
+    from hopkin.drivers.terminal import show_fields
 
     model = find_model(name)
     show_fields(model.describe(), as_json=json)
@@ -34,8 +34,8 @@ def models_show(
 @models_app.command("install")
 def models_install(family: Annotated[str, typer.Argument(help="Name of a model family.")]) -> None:
     """Make the environment that evaluates a family, or mend a half-made one; print its Python."""
-    from hopkin.drivers.environments import install
-    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.models import install
+    from hopkin.drivers.terminal import progress
 
     with progress(f"installing {family}") as say:
         typer.echo(install(family, say=say))
@@ -49,7 +49,7 @@ def models_fetch(
 ) -> None:
     """Download the weights and make the file that LAMMPS reads; print where it is."""
     from hopkin.drivers.models import fetch, find_model
-    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.terminal import progress
 
     with progress(f"fetching {name}") as say:
         path = fetch(find_model(name, trusted=trust), file=file, trusted=trust, say=say)
@@ -64,11 +64,10 @@ def models_verify(
     json: JsonOption = False,
 ) -> None:
     """Compare LAMMPS with the model's own Python calculator on a rattled cell."""
+    from hopkin.drivers.crystals import load_structure
     from hopkin.drivers.models import fetch
-    from hopkin.drivers.parity import verify
-    from hopkin.drivers.structures import load_structure
-    from hopkin.drivers.terminal.catalogue import show_parity
-    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.terminal import progress, show_parity
+    from hopkin.drivers.workflows import verify
 
     model = chosen_model(name, trust)
     atoms = load_structure(structure).atoms

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hopkin.drivers.errors import HopkinError
     from hopkin.drivers.models import Model
-    from hopkin.drivers.workflows.calculation import Run, Say
+    from hopkin.drivers.workflows import Run, Say
 
 StructureArgument = Annotated[str, typer.Argument(help="Structure file, or name of a built-in material.")]
 ModelOption = Annotated[
@@ -76,7 +76,7 @@ RepeatsOption = Annotated[
 def chosen_model(name: str, trust: bool) -> "Model":
     """Find a model; with --trust, have its weights here and trusted."""
     from hopkin.drivers.models import fetch, find_model
-    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.terminal import progress
 
     found = find_model(name, trusted=trust)
     if trust:
@@ -87,7 +87,7 @@ def chosen_model(name: str, trust: bool) -> "Model":
 
 def add_rates(run: "Run", model: "Model", temperatures_K: list[float] | None, *, say: "Say") -> "Run":
     """Add attempt frequency and rates to a band."""
-    from hopkin.drivers.workflows.rates import with_rates
+    from hopkin.drivers.workflows import with_rates
 
     return with_rates(run, model, temperatures_K or [300.0], say=say)
 
@@ -95,7 +95,7 @@ def add_rates(run: "Run", model: "Model", temperatures_K: list[float] | None, *,
 def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], list[HopkinError]]":
     """Do jobs, by title, one after the other: where LAMMPS or the supercell fails one, the others may do."""
     from hopkin.drivers.errors import LammpsError, StructureError
-    from hopkin.drivers.terminal.console import progress
+    from hopkin.drivers.terminal import progress
 
     runs: list[Run] = []
     errors: list[HopkinError] = []

@@ -21,10 +21,10 @@ def order(
     json: JsonOption = False,
 ) -> None:
     """Order a disordered crystal: the arrangement of the lowest electrostatic energy."""
-    from hopkin.drivers.ordering import order as order_sites
-    from hopkin.drivers.rundirectory import writing_to
-    from hopkin.drivers.structures import check_crystal, read_structure
-    from hopkin.drivers.terminal.console import show_fields
+    from hopkin.drivers.crystals import check_crystal, read_structure
+    from hopkin.drivers.crystals import order as order_sites
+    from hopkin.drivers.engine import writing_to
+    from hopkin.drivers.terminal import show_fields
 
     states = dict(map(_state, oxidation)) if oxidation else None
     ordered = order_sites(

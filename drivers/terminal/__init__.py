@@ -1,1 +1,22 @@
-"""What the command line shows."""
+"""What the terminal shows."""
+
+from hopkin.drivers.terminal.campaigns import show_jobs, show_tables
+from hopkin.drivers.terminal.catalogue import show_checks, show_hops, show_materials, show_models, show_parity
+from hopkin.drivers.terminal.console import progress, show_fields
+from hopkin.drivers.terminal.runs import show_arrhenius, show_barriers, show_dynamics, show_evaluation
+
+__all__ = [
+    "progress",
+    "show_arrhenius",
+    "show_barriers",
+    "show_checks",
+    "show_dynamics",
+    "show_evaluation",
+    "show_fields",
+    "show_hops",
+    "show_jobs",
+    "show_materials",
+    "show_models",
+    "show_parity",
+    "show_tables",
+]

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from hopkin.analysis.references import Reference
-from hopkin.drivers.jobs import Job
+from hopkin.analysis.comparison import Reference
+from hopkin.drivers.campaigns import Job
 from hopkin.drivers.terminal.console import console, print_json, shown, table_of
 
 # Columns of the tables of a campaign that fit a terminal, by their headings

@@ -5,11 +5,12 @@ from dataclasses import asdict
 
 from rich.markup import escape
 
+from hopkin.drivers.crystals import WITHOUT_COORDINATES, Material
 from hopkin.drivers.doctor import Check
 from hopkin.drivers.hops import Hop
-from hopkin.drivers.materials import WITHOUT_COORDINATES, Material
 from hopkin.drivers.models import Model
-from hopkin.drivers.parity import (
+from hopkin.drivers.terminal.console import console, print_json, table_of
+from hopkin.drivers.workflows import (
     ENERGY_TOLERANCE_EV_PER_ATOM,
     FORCE_TOLERANCE_EV_PER_A,
     GOLDEN_TOLERANCE_EV_PER_ATOM,
@@ -18,7 +19,6 @@ from hopkin.drivers.parity import (
     STRESS_TOLERANCE_GPA,
     Parity,
 )
-from hopkin.drivers.terminal.console import console, print_json, table_of
 
 
 def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:

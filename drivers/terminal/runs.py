@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from hopkin.drivers.rundirectory import RunDirectory
+from hopkin.drivers.engine import RunDirectory
 from hopkin.drivers.terminal.console import console, print_json, shown, table_of
 
 # Beyond it, hops are said to disagree about the energies of the sites

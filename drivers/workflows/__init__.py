@@ -1,1 +1,54 @@
-"""Calculations: each renders decks, runs LAMMPS in a run directory, and reads the result back."""
+"""One calculation each: the order of the steps, and the fields of the result."""
+
+from hopkin.drivers.workflows.barrier import (
+    list_hops,
+    percolation,
+    run_barrier,
+    run_neb,
+    select_hops,
+    write_endpoints,
+)
+from hopkin.drivers.workflows.calculation import Run, Say
+from hopkin.drivers.workflows.dynamics import run_md
+from hopkin.drivers.workflows.evaluation import evaluate
+from hopkin.drivers.workflows.images import run_images
+from hopkin.drivers.workflows.known_dynamics import run_reference
+from hopkin.drivers.workflows.parity import (
+    ENERGY_TOLERANCE_EV_PER_ATOM,
+    FORCE_TOLERANCE_EV_PER_A,
+    GOLDEN_TOLERANCE_EV_PER_ATOM,
+    GRADIENT_TOLERANCE,
+    PRESSURE_TOLERANCE_GPA,
+    STRESS_TOLERANCE_GPA,
+    Parity,
+    verify,
+)
+from hopkin.drivers.workflows.rates import with_rates
+from hopkin.drivers.workflows.trajectories import Options, analyze_run, find_trajectories
+
+__all__ = [
+    "ENERGY_TOLERANCE_EV_PER_ATOM",
+    "FORCE_TOLERANCE_EV_PER_A",
+    "GOLDEN_TOLERANCE_EV_PER_ATOM",
+    "GRADIENT_TOLERANCE",
+    "PRESSURE_TOLERANCE_GPA",
+    "STRESS_TOLERANCE_GPA",
+    "Options",
+    "Parity",
+    "Run",
+    "Say",
+    "analyze_run",
+    "evaluate",
+    "find_trajectories",
+    "list_hops",
+    "percolation",
+    "run_barrier",
+    "run_images",
+    "run_md",
+    "run_neb",
+    "run_reference",
+    "select_hops",
+    "verify",
+    "with_rates",
+    "write_endpoints",
+]

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 
-from hopkin.drivers import decks, engine, paths
+from hopkin.drivers import bands, engine
+from hopkin.drivers.bands import Profile, profile
 from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
 from hopkin.drivers.models import Model
-from hopkin.drivers.profile import Profile, profile
 from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.workflows.calculation import Say, is_converged, threads_per_replica
 from hopkin.drivers.workflows.relaxation import Relaxed, max_force, read_state
@@ -147,8 +147,8 @@ def climb(
         for stale in directory.glob("attempt_*"):  # of a run that was killed
             shutil.rmtree(stale)
     after_divergence, after_stall = list(_AFTER_DIVERGENCE), list(_AFTER_STALL)
-    straight = paths.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
-    first = paths.off_symmetry(straight, aside=not specification.symmetric_path)
+    straight = bands.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
+    first = bands.off_symmetry(straight, aside=not specification.symmetric_path)
     begin = "interpolated between ends relaxed anew" if earlier else "interpolated"
     settings, images, start, climbs = Settings(), first, begin, 1
     attempts = [*earlier]
@@ -176,7 +176,7 @@ def climb(
                 break
             settings, images, start = after_divergence.pop(0), first, begin
         elif last.outcome == "converged":
-            images = paths.refined(last.atoms)
+            images = bands.refined(last.atoms)
             if coarse is not None or len(images) - 2 > specification.most_images:
                 break
             reason = last.profile.unresolved() or _below_an_end(last.energies)
@@ -202,7 +202,7 @@ def climb(
 
 
 def _below_an_end(energies_eV: Sequence[float]) -> str | None:
-    failed = paths.classify(energies_eV)
+    failed = bands.classify(energies_eV)
     return failed.evidence if failed else None
 
 
@@ -219,12 +219,12 @@ def _attempt(
 ) -> Attempt:
     """Run `neb.in` from some images."""
     n_replicas = len(images)
-    elements = decks.elements_of(images[0])
+    elements = engine.elements_of(images[0])
     for stale in directory.glob("image_*"):
         stale.unlink()
     for number, image in enumerate(images):
-        decks.write_structure(directory / f"image_{number}.data", image, elements)
-    deck = decks.write_deck(
+        engine.write_structure(directory / f"image_{number}.data", image, elements)
+    deck = engine.write_deck(
         directory,
         "neb",
         model,
@@ -269,11 +269,11 @@ def _attempt(
     log = read_band_log(directory)
     replicas = tuple(read_state(directory, f"image_{n}") for n in range(n_replicas))
     energies = [replica.energy_eV for replica in replicas]
-    failed = paths.classify(energies)
+    failed = bands.classify(energies)
     if log.lost or (failed and failed.kind == "type_I_divergence"):
         evidence = log.lost or (failed and failed.evidence) or ""
         return replace(asked, steps=log.steps, evidence=evidence)
-    band = [decks.read_state(directory / f"image_{n}.band.dump") for n in range(n_replicas)]
+    band = [engine.read_state(directory / f"image_{n}.band.dump") for n in range(n_replicas)]
     # the forces of the band are zero on its ends, which do not move
     largest = [max_force([image]) for image in [ends[0].atoms, *band[1:-1], ends[1].atoms]]
     highest = 1 + int(np.argmax(energies[1:-1]))

@@ -11,10 +11,10 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from hopkin.drivers import paths
+from hopkin.drivers import bands
 from hopkin.drivers.errors import DivergenceError
+from hopkin.drivers.hops import strayed
 from hopkin.drivers.models import Model
-from hopkin.drivers.sites import strayed
 from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.workflows.attempts import Attempt, climb
 from hopkin.drivers.workflows.calculation import Say, is_converged
@@ -137,7 +137,7 @@ def _drift(ends: Sequence[Atoms], relaxed: Sequence[Relaxed], ion: int) -> float
     """How far an ion moved [A]: another one that leaves its site is as bad as the one that hops."""
     ions = ends[0].numbers == ends[0].numbers[ion]
     return max(
-        float(np.linalg.norm(paths.displacements(before, after.atoms)[ions], axis=1).max())
+        float(np.linalg.norm(bands.displacements(before, after.atoms)[ions], axis=1).max())
         for before, after in zip(ends, relaxed, strict=True)
     )
 
@@ -150,7 +150,7 @@ def _lower_ends(built: tuple[Atoms, Atoms], band: Attempt, *, ion: int) -> tuple
         while lowest + 2 < len(images) and images[lowest + 1].energy_eV < images[lowest].energy_eV:
             candidate = images[lowest + 1].atoms
             pair = (candidate, images[-1].atoms) if end == 0 else (images[-1].atoms, candidate)
-            moved = np.linalg.norm(paths.displacements(built[end], candidate), axis=1).max()
+            moved = np.linalg.norm(bands.displacements(built[end], candidate), axis=1).max()
             if moved > _SAME_SITE_A or strayed(built, pair, ion):
                 break
             lowest += 1
@@ -191,7 +191,7 @@ def _band(last: Attempt, attempts: Sequence[Attempt], directory: Path) -> dict[s
     if not last.replicas:
         return {**facts, "failure": "type_I_divergence", "evidence": last.evidence}
     _write_path(directory / "path.extxyz", last)
-    barriers, curve = paths.barrier(last.energies), last.profile
+    barriers, curve = bands.barrier(last.energies), last.profile
     where, highest = curve.saddle()
     coordinates, energies = curve.sampled()
     return facts | {
@@ -228,10 +228,10 @@ def below_ends(energies_eV: Sequence[float]) -> str | None:
 
 def _verdict(last: Attempt, n_attempts: int) -> dict[str, Any]:
     """Failure and evidence of a band whose energies are numbers."""
-    failed = paths.classify(last.energies)
+    failed = bands.classify(last.energies)
     if failed:
         return {"failure": failed.kind, "evidence": failed.evidence}
-    if through := paths.collision(last.atoms):
+    if through := bands.collision(last.atoms):
         return {"failure": "type_II_unphysical", "evidence": through}
     if last.outcome != "converged":
         return {"failure": "not_converged", "evidence": f"after {n_attempts} attempts, {last.evidence}"}

@@ -8,17 +8,22 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from hopkin.drivers import paths
+from hopkin.drivers import bands
+from hopkin.drivers.crystals import Structure, image_distance, require_ion, supercell_matrix
+from hopkin.drivers.engine import writing_to
 from hopkin.drivers.errors import SpecificationError
-from hopkin.drivers.hops import Hop, find_hops
-from hopkin.drivers.lattices import image_distance, supercell_matrix
+from hopkin.drivers.hops import (
+    SEPARATE_SITES_A,
+    Hop,
+    Site,
+    find_hops,
+    percolating_barriers,
+    supercell_for,
+    vacancy_endpoints,
+    vacant_sites,
+)
 from hopkin.drivers.models import Model
-from hopkin.drivers.percolation import percolating_barriers
-from hopkin.drivers.rundirectory import writing_to
-from hopkin.drivers.sites import SEPARATE_SITES_A
 from hopkin.drivers.specification import BandSpecification, BarrierSpecification
-from hopkin.drivers.structures import Structure, require_ion
-from hopkin.drivers.vacancies import Site, supercell_for, vacancy_endpoints, vacant_sites
 from hopkin.drivers.workflows.band import NO_BAND, band_facts, relaxed_band
 from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint
 from hopkin.drivers.workflows.relaxation import relax_bulk
@@ -171,9 +176,9 @@ def run_neb(
     say: Say,
 ) -> Run:
     """Barrier between two given ends, which are relaxed first."""
-    paths.check_endpoints(initial.atoms, final.atoms)
+    bands.check_endpoints(initial.atoms, final.atoms)
     require_ion(initial.atoms, specification.ion)
-    moved = np.linalg.norm(paths.displacements(initial.atoms, final.atoms), axis=1)
+    moved = np.linalg.norm(bands.displacements(initial.atoms, final.atoms), axis=1)
     ions = initial.atoms.numbers == atomic_numbers[specification.ion]
     ion, furthest = int(np.argmax(np.where(ions, moved, -1.0))), int(np.argmax(moved))
     if moved[ion] < SEPARATE_SITES_A < moved[furthest]:

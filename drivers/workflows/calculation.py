@@ -12,11 +12,11 @@ import numpy as np
 from ase import Atoms
 
 from hopkin.drivers import engine
+from hopkin.drivers.engine import RunDirectory, find_run
 from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model, fetch
-from hopkin.drivers.parity import ensure_parity
-from hopkin.drivers.rundirectory import RunDirectory, find_run
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
+from hopkin.drivers.workflows.parity import ensure_parity
 
 Say = Callable[[str], None]
 """Receives what a calculation is doing, for the user to see."""

@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from hopkin.analysis.integrity import find_damage, find_framework
-from hopkin.drivers import decks, engine
+from hopkin.analysis.transport import find_damage, find_framework
+from hopkin.drivers import engine
+from hopkin.drivers.crystals import Structure, choose_repeats, require_ion, supercell
 from hopkin.drivers.errors import Failure, SpecificationError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import MDSpecification, Repeats
-from hopkin.drivers.structures import Structure, choose_repeats, require_ion, supercell
-from hopkin.drivers.workflows.calculation import (
-    Run,
-    Say,
-    calculate,
-    fingerprint,
-    threads_per_replica,
-)
+from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint, threads_per_replica
 from hopkin.drivers.workflows.continuation import (
     TRAJECTORY,
     last_restart,
@@ -34,7 +28,7 @@ from hopkin.drivers.workflows.monitor import Monitor, judge_temperature
 from hopkin.drivers.workflows.relaxation import relax_bulk
 
 if TYPE_CHECKING:
-    from hopkin.analysis.trajectory import Trajectory
+    from hopkin.analysis.trajectories import Trajectory
 
 _DEFAULT_EQUILIBRATION = 0.1  # of the run that is analysed
 _FRAMES_PER_RESTART = 10
@@ -170,9 +164,9 @@ def _simulate(
     say: Say,
 ) -> dict[str, Any]:
     """Run `md.in` from the start, or go on with it where a killed run left it."""
-    elements = decks.elements_of(start)
-    decks.write_structure(directory / "start.data", start, elements)
-    deck = decks.write_deck(
+    elements = engine.elements_of(start)
+    engine.write_structure(directory / "start.data", start, elements)
+    deck = engine.write_deck(
         directory,
         "md",
         model,
@@ -185,7 +179,7 @@ def _simulate(
         timestep_ps=specification.timestep_fs / 1000,
         chain=specification.thermostat_chain,
         damping_ps=specification.thermostat_damping_fs / 1000,
-        triclinic=decks.is_triclinic(start),
+        triclinic=engine.is_triclinic(start),
         pressure_bar=specification.pressure_bar,
         barostat_damping_ps=specification.barostat_damping_fs / 1000,
         **schedule,
@@ -221,7 +215,7 @@ def _simulate(
 
 def _outcome(directory: Path, start: Atoms, specification: MDSpecification) -> dict[str, Any]:
     """Transport, thermodynamics, and what went wrong."""
-    from hopkin.analysis.trajectory import read_trajectory
+    from hopkin.analysis.trajectories import read_trajectory
     from hopkin.analysis.transport import analyze, write_tables
 
     trajectory = read_trajectory(directory / TRAJECTORY, timestep_fs=specification.timestep_fs)

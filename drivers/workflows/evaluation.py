@@ -13,19 +13,18 @@ import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
-from hopkin.analysis.labels import (
+from hopkin.analysis.comparison import (
     Difference,
     element_energies,
     errors_of,
     force_errors_by_element,
     tells_elements_apart,
 )
+from hopkin.drivers.engine import find_run
 from hopkin.drivers.errors import ModelError, StructureError
-from hopkin.drivers.models import Model, fetch
-from hopkin.drivers.parity import own_results
-from hopkin.drivers.rundirectory import find_run
-from hopkin.drivers.weights import sha256_of
+from hopkin.drivers.models import Model, fetch, sha256_of
 from hopkin.drivers.workflows.calculation import Run, Say, slug
+from hopkin.drivers.workflows.parity import own_results
 
 _BATCH_ATOMS = 2000  # so many that loading the model does not count, so few that little is lost
 _ANSWERS = "answers.jsonl"

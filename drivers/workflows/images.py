@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from hopkin.analysis.pathimages import image_errors
+from hopkin.analysis.comparison import image_errors
+from hopkin.drivers.bands import VaspBand, displacements
+from hopkin.drivers.crystals import lammps_orientation
 from hopkin.drivers.models import Model
-from hopkin.drivers.parity import own_results
-from hopkin.drivers.paths import displacements
 from hopkin.drivers.specification import Specification
-from hopkin.drivers.structures import lammps_orientation
-from hopkin.drivers.vaspbands import VaspBand
 from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint
+from hopkin.drivers.workflows.parity import own_results
 
 
 def run_images(

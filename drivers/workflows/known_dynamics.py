@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-from hopkin.analysis.references import KIND, DynamicsReference
-from hopkin.drivers.rundirectory import find_run
-from hopkin.drivers.weights import sha256_of
+from hopkin.analysis.comparison import KIND, DynamicsReference
+from hopkin.drivers.engine import find_run
+from hopkin.drivers.models import sha256_of
 from hopkin.drivers.workflows.calculation import Run, Say, slug
 from hopkin.drivers.workflows.trajectories import Options, TrajectoryRun, analyze_run
 

@@ -9,8 +9,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from hopkin.analysis.integrity import find_damage, find_framework
-from hopkin.drivers import decks
+from hopkin.analysis.transport import find_damage, find_framework
+from hopkin.drivers import engine
 from hopkin.drivers.errors import Failure, HopelessError
 from hopkin.drivers.specification import MDSpecification
 from hopkin.drivers.workflows.calculation import Say
@@ -117,7 +117,7 @@ class Monitor:
         if newest is None:
             return
         self._looked_at = step_of(newest)
-        state = decks.read_state(newest)
+        state = engine.read_state(newest)
         if damage := find_damage(self._framework, state.positions, state.cell.array):
             time_ps = self._looked_at * self._specification.timestep_fs / 1000
             raise HopelessError(damage.kind, f"after {time_ps:g} ps, {damage.evidence}")

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from hopkin.drivers import decks, engine, rates
+from hopkin.drivers import bands, engine
 from hopkin.drivers.models import Model
 from hopkin.drivers.workflows.calculation import Run, Say, threads_per_replica
 
@@ -32,14 +32,14 @@ def with_rates(run: Run, model: Model, temperatures_K: Sequence[float], *, say: 
     band = list(ase.io.iread(directory.path / "path.extxyz"))
     # the image that climbed: the highest one, within noise of it, need not be a stationary point
     states = [band[0], band[result["climbing_image"]], band[-1]]
-    moving = rates.region(states, result["ion_index"], RADIUS_A)
+    moving = bands.region(states, result["ion_index"], RADIUS_A)
     with directory.begun():
         matrices = dynamical_matrices(states, moving, model, directory.path / "rates", say=say)
         barriers = result["forward_barrier_eV"], result["reverse_barrier_eV"]
         found, evidence = None, None
         try:
-            found = asdict(rates.kinetics(matrices, *barriers, temperatures_K))
-        except rates.RateError as error:
+            found = asdict(bands.kinetics(matrices, *barriers, temperatures_K))
+        except bands.RateError as error:
             evidence = str(error)
         return directory, directory.finish(result | {"rates": found, "rates_evidence": evidence})
 
@@ -62,10 +62,10 @@ def dynamical_matrices(
     size = 3 * len(moving)
     if not (directory / "ended").is_file():
         directory.mkdir(exist_ok=True)
-        elements = decks.elements_of(states[0])
+        elements = engine.elements_of(states[0])
         for name, atoms in zip(_STATES, states, strict=True):
-            decks.write_structure(directory / f"{name}.data", atoms, elements)
-        deck = decks.write_deck(
+            engine.write_structure(directory / f"{name}.data", atoms, elements)
+        deck = engine.write_deck(
             directory,
             "dynamical_matrix",
             model,

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from ase import Atoms
 
-from hopkin.drivers import decks, engine, symmetry
+from hopkin.drivers import crystals, engine
 from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BarrierSpecification, MDSpecification
@@ -111,11 +111,11 @@ def relax(
     """
     if not all((directory / f"{name}.yaml").is_file() for name in structures):
         directory.mkdir(exist_ok=True)
-        elements = decks.elements_of(next(iter(structures.values())))
+        elements = engine.elements_of(next(iter(structures.values())))
         for name, atoms in structures.items():
-            decks.write_structure(directory / f"{name}.data", atoms, elements)
+            engine.write_structure(directory / f"{name}.data", atoms, elements)
         for timestep_ps, largest_step in _STEPS:
-            deck = decks.write_deck(
+            deck = engine.write_deck(
                 directory,
                 "relax",
                 model,
@@ -176,9 +176,9 @@ def relax_bulk(
     )
     force, pressure = relaxed.max_force_eV_per_A, relaxed.max_pressure_GPa
     settled = is_converged(force, specification) and pressure <= specification.pressure_tolerance_GPa
-    group = symmetry.space_group(atoms)
-    symmetric = symmetry.symmetrised(relaxed.atoms, atoms, group)
-    lost = symmetry.deviation(relaxed.atoms, symmetric)
+    group = crystals.space_group(atoms)
+    symmetric = crystals.symmetrised(relaxed.atoms, atoms, group)
+    lost = crystals.deviation(relaxed.atoms, symmetric)
     kept = specification.keep_symmetry and lost <= _SYMMETRY_LOST_A
     if specification.keep_symmetry and not kept:
         _logger.warning("%s: relaxed %.2g A away from space group %s", directory, lost, group.symbol)
@@ -221,7 +221,7 @@ def read_relaxed(directory: Path, name: str) -> Relaxed:
 
 def read_state(directory: Path, name: str) -> Relaxed:
     """Read the same, whatever the numbers are."""
-    atoms = decks.read_state(directory / f"{name}.dump")
+    atoms = engine.read_state(directory / f"{name}.dump")
     state = yaml.safe_load((directory / f"{name}.yaml").read_text())
     pressure = np.abs(np.array(state["pressure_bar"], dtype=np.float64))
     return Relaxed(

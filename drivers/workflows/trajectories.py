@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hopkin.drivers.crystals import load_structure, mobile_ion, require_ion
+from hopkin.drivers.engine import writing_to
 from hopkin.drivers.errors import SpecificationError
-from hopkin.drivers.rundirectory import writing_to
-from hopkin.drivers.structures import load_structure, mobile_ion, require_ion
 
 if TYPE_CHECKING:
-    from hopkin.analysis.arrays import FloatArray
-    from hopkin.analysis.trajectory import Trajectory
+    from hopkin.analysis.trajectories import FloatArray, Trajectory
 
 _FROM_DENSITY = "density"
 _TRAJECTORIES = ("trajectory.dump.gz", "trajectory.dump")
@@ -113,7 +112,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> dict[str, Any]:
     """Analyse one run: the fields of its result; tables go to the folder."""
-    from hopkin.analysis.trajectory import read_trajectory
+    from hopkin.analysis.trajectories import read_trajectory
     from hopkin.analysis.transport import analyze, write_tables
 
     trajectory = read_trajectory(
@@ -152,9 +151,7 @@ def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> di
 
 def _sites(source: str, trajectory: "Trajectory", ion: str) -> "FloatArray":
     """Sites of the ions in fractions of the cell: peaks of their density, or those of a structure."""
-    from hopkin.analysis.density import find_sites
-    from hopkin.analysis.sites import repeat_sites
-    from hopkin.analysis.transport import density_of_ions
+    from hopkin.analysis.transport import density_of_ions, find_sites, repeat_sites
 
     cell = trajectory.cells.mean(axis=0)
     if source == _FROM_DENSITY:
@@ -168,8 +165,7 @@ def _sites(source: str, trajectory: "Trajectory", ion: str) -> "FloatArray":
 def _write_density(trajectory: "Trajectory", ion: str, folder: Path) -> None:
     from ase.data import atomic_numbers
 
-    from hopkin.analysis.density import write_cube
-    from hopkin.analysis.transport import density_of_ions
+    from hopkin.analysis.transport import density_of_ions, write_cube
 
     write_cube(
         folder / "density.cube",
@@ -181,6 +177,6 @@ def _write_density(trajectory: "Trajectory", ion: str, folder: Path) -> None:
 
 
 def _write_vibrations(trajectory: "Trajectory", folder: Path) -> None:
-    from hopkin.analysis.vibrations import density_of_states, write_density_of_states
+    from hopkin.analysis.transport import density_of_states, write_density_of_states
 
     write_density_of_states(density_of_states(trajectory), folder / "vdos.csv")

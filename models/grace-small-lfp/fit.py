@@ -80,7 +80,7 @@ def on_the_way(atoms: Atoms, fraction: float) -> Atoms:
 
 def configurations(calculator: Calculator, *, test: bool) -> Iterator[tuple[str, Atoms]]:
     """Yield kinds and configurations; the test set has seeds and fractions of the hop of its own."""
-    from hopkin.drivers.materials import build_material
+    from hopkin.drivers.crystals.materials import build_material
 
     random = np.random.default_rng(2 if test else 1)
     olivine = build_material("LiFePO4-olivine")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hopkin.analysis.arrays import FloatArray, frozen
+from hopkin.analysis.trajectories.arrays import FloatArray, frozen
 
 ORTHOGONAL = np.diag([8.0, 9.5, 11.0])
 TRICLINIC = np.array([[8.0, 0.0, 0.0], [2.5, 8.5, 0.0], [-1.5, 2.0, 9.0]])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from hopkin.analysis.arrhenius import Point, fit_arrhenius
-from hopkin.analysis.conductivity import BOLTZMANN_EV_PER_K
 from hopkin.analysis.errors import AnalysisError
-from hopkin.analysis.temperatures import arrhenius_table
+from hopkin.analysis.transport.arrhenius import Point, fit_arrhenius
+from hopkin.analysis.transport.conductivity import BOLTZMANN_EV_PER_K
+from hopkin.analysis.transport.temperatures import arrhenius_table
 
 ENERGY, PREFACTOR = 0.25, 1.0e-3
 TEMPERATURES = (600.0, 800.0, 1000.0, 1200.0)

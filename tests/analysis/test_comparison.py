@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from hopkin.analysis.comparison import collect, statistics, write_tables
-from hopkin.analysis.report import write_report
+from hopkin.analysis.comparison.comparison import collect, statistics, write_tables
+from hopkin.analysis.report.report import write_report
 
 CASES: list[dict[str, Any]] = [
     {"material": "a", "family": "olivine", "known": 0.3, "barrier": 0.4, "failure": None},

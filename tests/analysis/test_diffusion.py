@@ -5,15 +5,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hopkin.analysis.arrays import FloatArray
-from hopkin.analysis.diffusion import (
+from hopkin.analysis.errors import TrajectoryError
+from hopkin.analysis.trajectories.arrays import FloatArray
+from hopkin.analysis.transport.diffusion import (
     fit_paper_protocol,
     fit_windowed,
     log_log_slope,
     relative_standard_deviation,
 )
-from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.msd import single_origin_msd, windowed_msd
+from hopkin.analysis.transport.msd import single_origin_msd, windowed_msd
 
 A2_PER_PS = 1.0e-4  # cm^2/s
 

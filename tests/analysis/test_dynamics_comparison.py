@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hopkin.analysis.dynamics_comparison import Dynamics, common_msd, compare_dynamics
+from hopkin.analysis.comparison.dynamics_comparison import Dynamics, common_msd, compare_dynamics
 from hopkin.analysis.errors import AnalysisError
 
 BOLTZMANN = 8.617333262e-5

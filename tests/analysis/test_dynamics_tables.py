@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hopkin.analysis.comparison import collect, write_tables
-from hopkin.analysis.report import write_report
-from hopkin.analysis.results import write_table
+from hopkin.analysis.comparison.comparison import collect, write_tables
+from hopkin.analysis.report.report import write_report
+from hopkin.analysis.transport.tables import write_table
 
 R = np.linspace(0.05, 9.95, 100)
 PEAK = np.exp(-0.5 * ((R - 3.0) / 0.3) ** 2)

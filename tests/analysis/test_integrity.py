@@ -7,8 +7,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from hopkin.analysis.integrity import Framework, find_damage, find_framework
-from hopkin.analysis.trajectory import read_trajectory
+from hopkin.analysis.trajectories.trajectory import read_trajectory
+from hopkin.analysis.transport.integrity import Framework, find_damage, find_framework
 
 TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
 BOND = 2.05

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase import units
 
-from hopkin.analysis.labels import (
+from hopkin.analysis.comparison.labels import (
     Difference,
     element_energies,
     errors_of,

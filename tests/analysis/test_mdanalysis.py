@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.rdf import radial_distribution
-from hopkin.analysis.trajectory import Trajectory, to_universe
-from hopkin.analysis.transport import analyze
+from hopkin.analysis.trajectories.arrays import FloatArray
+from hopkin.analysis.trajectories.trajectory import Trajectory, to_universe
+from hopkin.analysis.transport.rdf import radial_distribution
+from hopkin.analysis.transport.transport import analyze
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

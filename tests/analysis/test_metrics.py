@@ -9,8 +9,8 @@ from ase.mep.neb import NEB, NEBState
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hopkin.analysis.comparison.metrics import errors, improved_tangent, log10_mae, normal_forces
 from hopkin.analysis.errors import MetricsError
-from hopkin.analysis.metrics import errors, improved_tangent, log10_mae, normal_forces
 
 RNG = np.random.default_rng(7)
 KNOWN = RNG.uniform(0.1, 1.2, size=40)

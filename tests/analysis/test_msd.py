@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hopkin.analysis.arrays import FloatArray, frozen
-from hopkin.analysis.frames import unwrap
-from hopkin.analysis.msd import (
+from hopkin.analysis.trajectories.arrays import FloatArray, frozen
+from hopkin.analysis.trajectories.frames import unwrap
+from hopkin.analysis.trajectories.trajectory import Trajectory, to_universe
+from hopkin.analysis.transport.msd import (
     collective_positions,
     drift,
     single_origin_msd,
     windowed_msd,
     windowed_msd_tensor,
 )
-from hopkin.analysis.trajectory import Trajectory, to_universe
 
 Walk = Callable[..., FloatArray]
 Kernel = Callable[[FloatArray], FloatArray]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.errors import AnalysisError
-from hopkin.analysis.rdf import mae_rdf, radial_distribution, wasserstein_distance
-from hopkin.analysis.trajectory import Trajectory, to_universe
+from hopkin.analysis.trajectories.arrays import FloatArray, frozen
+from hopkin.analysis.trajectories.trajectory import Trajectory, to_universe
+from hopkin.analysis.transport.rdf import mae_rdf, radial_distribution, wasserstein_distance
 
 CUBE = np.diag([8.0, 8.0, 8.0])
 SKEWED = np.array([[8.0, 0.0, 0.0], [3.0, 7.5, 0.0], [-2.0, 2.5, 7.0]])

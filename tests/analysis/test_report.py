@@ -9,17 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hopkin.analysis.columns import MISSING
+from hopkin.analysis.comparison.results import find_runs
 from hopkin.analysis.errors import ResultsError
-from hopkin.analysis.plots import (
-    EnergyProfile,
-    MsdCurve,
-    plot_energy_profiles,
-    plot_msd,
-    plot_rdf,
-)
-from hopkin.analysis.report import write_report
-from hopkin.analysis.results import find_runs, read_table
+from hopkin.analysis.report.columns import MISSING
+from hopkin.analysis.report.plots import EnergyProfile, MsdCurve, plot_energy_profiles, plot_msd, plot_rdf
+from hopkin.analysis.report.report import write_report
+from hopkin.analysis.transport.tables import read_table
 
 BARRIER: dict[str, Any] = {
     "material": "LiFePO4-olivine", "ion": "Li", "hop": 1, "path_length_A": 3.0049, "images": 5,

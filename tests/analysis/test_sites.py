@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hopkin.analysis.arrays import FloatArray, frozen
-from hopkin.analysis.conductivity import conductivity
-from hopkin.analysis.density import find_sites, ion_density, write_cube
 from hopkin.analysis.errors import AnalysisError
-from hopkin.analysis.sites import hop_statistics, repeat_sites, site_of_ions
+from hopkin.analysis.trajectories.arrays import FloatArray, frozen
+from hopkin.analysis.transport.conductivity import conductivity
+from hopkin.analysis.transport.density import find_sites, ion_density, write_cube
+from hopkin.analysis.transport.sites import hop_statistics, repeat_sites, site_of_ions
 
 CELL = np.array([[9.0, 0.0, 0.0], [2.5, 8.5, 0.0], [-1.5, 2.0, 9.0]])
 SITES = np.array(list(np.ndindex(3, 3, 3))) / 3.0

@@ -19,15 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.frames import unwrap
-from hopkin.analysis.trajectory import (
-    Trajectory,
-    frame_interval,
-    read_trajectory,
-    to_universe,
-)
+from hopkin.analysis.trajectories.arrays import FloatArray, frozen
+from hopkin.analysis.trajectories.frames import unwrap
+from hopkin.analysis.trajectories.trajectory import Trajectory, frame_interval, read_trajectory, to_universe
 
 ORTHOGONAL = np.diag([8.0, 9.5, 11.0])
 TRICLINIC = np.array([[8.0, 0.0, 0.0], [2.5, 8.5, 0.0], [-1.5, 2.0, 9.0]])

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hopkin.analysis.arrays import FloatArray
 from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.msd import windowed_msd
-from hopkin.analysis.results import read_table
-from hopkin.analysis.trajectory import Trajectory, atomic_masses, read_trajectory
-from hopkin.analysis.transport import TRANSPORT_FIELDS, TransportResult, analyze, write_tables
+from hopkin.analysis.trajectories.arrays import FloatArray
+from hopkin.analysis.trajectories.trajectory import Trajectory, atomic_masses, read_trajectory
+from hopkin.analysis.transport.msd import windowed_msd
+from hopkin.analysis.transport.tables import read_table
+from hopkin.analysis.transport.transport import TRANSPORT_FIELDS, TransportResult, analyze, write_tables
 
 DESIGN_FIELDS = {
     "n_ions", "time_ps", "msd_A2_final", "diffusivity_cm2_per_s", "diffusivity_windowed_cm2_per_s",

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hopkin.analysis.arrays import FloatArray, frozen
 from hopkin.analysis.errors import MissingPackageError
-from hopkin.analysis.msd import windowed_msd_tensor
-from hopkin.analysis.uncertainty import Blocks, choose_blocks, estimate_by_blocks, kinisi_posterior
+from hopkin.analysis.trajectories.arrays import FloatArray, frozen
+from hopkin.analysis.transport.msd import windowed_msd_tensor
+from hopkin.analysis.transport.uncertainty import Blocks, choose_blocks, estimate_by_blocks, kinisi_posterior
 
 A2_PER_PS = 1.0e-4  # cm^2/s
 TRUTH = 0.25 * A2_PER_PS

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hopkin.analysis.errors import TrajectoryError
-from hopkin.analysis.results import read_table
-from hopkin.analysis.trajectory import Trajectory
-from hopkin.analysis.vibrations import density_of_states, write_density_of_states
+from hopkin.analysis.trajectories.trajectory import Trajectory
+from hopkin.analysis.transport.tables import read_table
+from hopkin.analysis.transport.vibrations import density_of_states, write_density_of_states
 
 
 def oscillators(*, interval: float = 0.002, with_velocities: bool = True) -> Trajectory:

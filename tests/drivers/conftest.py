@@ -12,7 +12,8 @@ import pytest
 from ase.build import bulk
 from command_line import Run, Said
 
-from hopkin.drivers import cli, trust
+from hopkin.drivers import cli
+from hopkin.drivers.models import trust
 
 
 @pytest.fixture(autouse=True)

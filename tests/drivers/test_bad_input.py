@@ -12,7 +12,7 @@ from ase.build import bulk
 from command_line import Run
 
 from hopkin.drivers import engine
-from hopkin.drivers.models import registry
+from hopkin.drivers.models.registry import registry
 
 CHGNET = "chgnet-0.3.0"
 SEVENNET = "sevennet-0"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from hopkin.drivers.bottlenecks import bottleneck_radii, ionic_radii
-from hopkin.drivers.hops import find_hops
-from hopkin.drivers.structures import load_structure, supercell
+from hopkin.drivers.crystals.structures import load_structure, supercell
+from hopkin.drivers.hops.bottlenecks import bottleneck_radii, ionic_radii
+from hopkin.drivers.hops.find import find_hops
 
 SAMPLES = np.linspace(0.0, 1.0, 401)
 SAMPLING_A = 1e-3

@@ -11,22 +11,22 @@ import pytest
 from parsl.executors import HighThroughputExecutor
 from parsl.providers import LocalProvider, PBSProProvider, SlurmProvider
 
-from hopkin.analysis.errors import ReferencesError
-from hopkin.analysis.references import (
+from hopkin.analysis.comparison.references import (
     DynamicsReference,
     find_reference,
     read_dynamics_references,
     read_references,
 )
-from hopkin.drivers.campaign import load_campaign
-from hopkin.drivers.endpoints import load_pair, match_order, read_pairs
+from hopkin.analysis.errors import ReferencesError
+from hopkin.drivers.bands.endpoints import load_pair, match_order, read_pairs
+from hopkin.drivers.bands.paths import displacements
+from hopkin.drivers.campaigns.campaign import load_campaign
+from hopkin.drivers.campaigns.executors import configuration, load_executor
+from hopkin.drivers.campaigns.jobs import Job
+from hopkin.drivers.campaigns.planning import plan
+from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
-from hopkin.drivers.executors import configuration, load_executor
-from hopkin.drivers.jobs import Job
-from hopkin.drivers.models import find_model
-from hopkin.drivers.paths import displacements
-from hopkin.drivers.planning import plan
-from hopkin.drivers.structures import load_structure
+from hopkin.drivers.models.registry import find_model
 
 WHOLE = "name: x\nmodels: [chgnet-0.3.0]\n"
 HOPS = WHOLE + "barriers: [{structures: [LiFePO4-olivine]}]\n"

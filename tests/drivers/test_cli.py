@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from command_line import Run
 
-from hopkin.drivers.paths import displacements
+from hopkin.drivers.bands.paths import displacements
+from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.specification import Mechanism
-from hopkin.drivers.structures import load_structure
 
 COMMANDS = (
     [],

@@ -10,7 +10,7 @@ from ase.build import bulk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers import decks
+from hopkin.drivers.engine import decks
 from hopkin.drivers.errors import DeckError
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,11 +13,11 @@ from ase.build import bulk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hopkin.analysis.transport import TRANSPORT_FIELDS
+from hopkin.analysis.transport.transport import TRANSPORT_FIELDS
+from hopkin.drivers.crystals.structures import Structure
 from hopkin.drivers.errors import DivergenceError, SpecificationError
-from hopkin.drivers.models import find_model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import MDSpecification, specify
-from hopkin.drivers.structures import Structure
 from hopkin.drivers.terminal.runs import show_dynamics
 from hopkin.drivers.workflows import dynamics
 from hopkin.drivers.workflows.continuation import (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hopkin.drivers import environments
-from hopkin.drivers.environments import Family, families, install, interpreter, pack_wheel, require
 from hopkin.drivers.errors import MachineError, ModelError
+from hopkin.drivers.models import environments
+from hopkin.drivers.models.environments import Family, families, install, interpreter, pack_wheel, require
 
 NVIDIA = ["torch", "nvidia-cublas", "triton"]
 
@@ -138,7 +138,7 @@ def index(tmp_path: Path, first: list[str], second: list[str] | None) -> Path:
 def test_the_wheel_holds_what_is_installed(tmp_path: Path) -> None:
     with zipfile.ZipFile(pack_wheel(tmp_path)) as wheel:
         names = wheel.namelist()
-    assert {"hopkin/drivers/models.toml", "hopkin/lammps_inputs/neb.in.j2"} <= set(names)
+    assert {"hopkin/drivers/models/models.toml", "hopkin/lammps_inputs/neb.in.j2"} <= set(names)
     assert any(name.startswith("hopkin/lib/hopkin_") for name in names)
     assert any(name.endswith("entry_points.txt") for name in names)  # LAMMPS finds the plugins by it
     assert not [name for name in names if name.startswith("..") or name.endswith(".pyc")]

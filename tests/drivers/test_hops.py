@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from hopkin.drivers.crystals.materials import material_names
+from hopkin.drivers.crystals.structures import load_structure, supercell
 from hopkin.drivers.errors import SpecificationError, StructureError
-from hopkin.drivers.hops import BLOCKING_DISTANCE_A, Hop, find_hops
-from hopkin.drivers.materials import material_names
-from hopkin.drivers.structures import load_structure, supercell
+from hopkin.drivers.hops.find import BLOCKING_DISTANCE_A, Hop, find_hops
 
 REFERENCE_CELLS = Path(__file__).parents[2].parent / "shared" / "data" / "structures"
 MATERIALS = ("LiFePO4-olivine", "LiCoO2-layered", "Li6PS5Cl", "Li10GeP2S12", "Li7P3S11")

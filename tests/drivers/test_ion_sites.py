@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from ase.geometry import find_mic
 
-from hopkin.drivers.hops import find_hops
-from hopkin.drivers.lattices import supercell_matrix
-from hopkin.drivers.sites import strayed
-from hopkin.drivers.structures import load_structure
-from hopkin.drivers.vacancies import vacancy_endpoints, vacant_sites
+from hopkin.drivers.crystals.lattices import supercell_matrix
+from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.hops.find import find_hops
+from hopkin.drivers.hops.sites import strayed
+from hopkin.drivers.hops.vacancies import vacancy_endpoints, vacant_sites
 
 Ends = tuple[ase.Atoms, ase.Atoms]
 

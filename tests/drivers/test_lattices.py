@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers.errors import SpecificationError
-from hopkin.drivers.lattices import (
+from hopkin.drivers.crystals.lattices import (
     cell_index,
     cells_in,
     cells_of,
@@ -18,7 +17,8 @@ from hopkin.drivers.lattices import (
     neighbours,
     supercell_matrix,
 )
-from hopkin.drivers.structures import lammps_orientation, load_structure, supercell
+from hopkin.drivers.crystals.structures import lammps_orientation, load_structure, supercell
+from hopkin.drivers.errors import SpecificationError
 
 
 def random_cell(seed: int) -> np.ndarray:

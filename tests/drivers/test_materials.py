@@ -14,9 +14,9 @@ import spglib
 from ase.formula import Formula
 from ase.neighborlist import neighbor_list
 
+from hopkin.drivers.crystals.materials import build_material, find_material, is_material, material_names
+from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.errors import StructureError
-from hopkin.drivers.materials import build_material, find_material, is_material, material_names
-from hopkin.drivers.structures import load_structure
 
 REFERENCE_CELLS = Path(__file__).parents[2].parent / "shared" / "data" / "structures"
 

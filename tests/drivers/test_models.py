@@ -7,12 +7,13 @@ import pytest
 from ase.build import bulk
 from ase.data import chemical_symbols
 
-from hopkin.drivers import environments, models, weights, worker
-from hopkin.drivers.adapters.ase import ASEAdapter
-from hopkin.drivers.campaign import load_campaign
+from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models import State, fetch, find_model, registry
-from hopkin.drivers.weights import sha256_of
+from hopkin.drivers.models import environments, weights, worker
+from hopkin.drivers.models import registry as models
+from hopkin.drivers.models.adapters.ase import ASEAdapter
+from hopkin.drivers.models.registry import State, fetch, find_model, registry
+from hopkin.drivers.models.weights import sha256_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -350,7 +351,7 @@ def test_a_modal_that_the_checkpoint_does_not_have(cache: Path) -> None:
 def test_choice_that_a_checkpoint_leaves(
     options: dict[str, str], available: list[str], default: str | None, said: str | ModelError | None
 ) -> None:
-    from hopkin.drivers.adapters.checkpoint import choose
+    from hopkin.drivers.models.adapters.checkpoint import choose
 
     if isinstance(said, ModelError):
         with pytest.raises(ModelError, match=f"^{said}$"):

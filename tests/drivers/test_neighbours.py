@@ -11,9 +11,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import primitive_neighbor_list
 
-from hopkin.drivers.adapters.neighbours import Edges, NeighbourList, angles
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.models import find_model
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.models.adapters.neighbours import Edges, NeighbourList, angles
+from hopkin.drivers.models.registry import find_model
 
 if TYPE_CHECKING:
     from chgnet.graph.crystalgraph import CrystalGraph

@@ -11,10 +11,10 @@ from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
-from hopkin.drivers import ordering
+from hopkin.drivers.crystals import ordering
+from hopkin.drivers.crystals.ordering import order
+from hopkin.drivers.crystals.structures import load_structure, read_structure
 from hopkin.drivers.errors import StructureError
-from hopkin.drivers.ordering import order
-from hopkin.drivers.structures import load_structure, read_structure
 
 # Li6PS5Cl, F-43m (Deiseroth et al., Angew. Chem. 120, 767 (2008)); S and Cl share 4a and 4d
 HEADER = """data_argyrodite

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from ase import units
 
-from hopkin.drivers import parity
+from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.models import Model, find_model
-from hopkin.drivers.parity import Parity, SinglePoint, ensure_parity, rattled, single_point, verify
+from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.workflows import parity
+from hopkin.drivers.workflows.parity import Parity, SinglePoint, ensure_parity, rattled, single_point, verify
 
 EXACT = {
     "formula": "LiF",

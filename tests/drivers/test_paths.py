@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hopkin.drivers.errors import SpecificationError, StructureError
-from hopkin.drivers.hops import find_hops
-from hopkin.drivers.paths import (
+from hopkin.drivers.bands.paths import (
     DIVERGED_SPREAD_EV,
     barrier,
     check_endpoints,
@@ -25,8 +23,10 @@ from hopkin.drivers.paths import (
     off_symmetry,
     refined,
 )
-from hopkin.drivers.structures import load_structure
-from hopkin.drivers.vacancies import vacancy_endpoints
+from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.errors import SpecificationError, StructureError
+from hopkin.drivers.hops.find import find_hops
+from hopkin.drivers.hops.vacancies import vacancy_endpoints
 
 REFERENCE_BARRIERS = Path(__file__).parents[2].parent / "shared" / "data" / "barriers"
 TOLERANCE_A = 1e-8

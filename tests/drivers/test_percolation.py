@@ -12,12 +12,12 @@ from ase.geometry import find_mic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers.hops import find_hops
-from hopkin.drivers.percolation import Bond, Bonded, dimension_of, percolating_barriers
-from hopkin.drivers.rundirectory import RunDirectory
-from hopkin.drivers.structures import load_structure
+from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.engine.rundirectory import RunDirectory
+from hopkin.drivers.hops.find import find_hops
+from hopkin.drivers.hops.percolation import Bond, Bonded, dimension_of, percolating_barriers
+from hopkin.drivers.hops.vacancies import vacancy_endpoints
 from hopkin.drivers.terminal.runs import show_barriers
-from hopkin.drivers.vacancies import vacancy_endpoints
 from hopkin.drivers.workflows.barrier import percolation
 
 REACH = 4  # cells of the unfolded lattice to each side: as far as a ring of four sites winds

@@ -5,18 +5,19 @@ from pathlib import Path
 import pytest
 from ase.build import bulk
 
-from hopkin.drivers import decks, parity
+from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.engine import decks
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models import Model, find_model
-from hopkin.drivers.parity import ensure_parity, verify
-from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.workflows import parity
+from hopkin.drivers.workflows.parity import ensure_parity, verify
 
 CALCULATOR = """
 import sys
 from ase.calculators.emt import EMT
 from ase.units import kcal, mol
 
-IN_LAMMPS = "hopkin.drivers.bridge" in sys.modules
+IN_LAMMPS = "hopkin.drivers.models.bridge" in sys.modules
 
 
 class Planted(EMT):

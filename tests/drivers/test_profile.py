@@ -7,7 +7,7 @@ from ase.utils.forcecurve import fit_raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers.profile import HIGHER_POINT_EV, Profile, profile
+from hopkin.drivers.bands.profile import HIGHER_POINT_EV, Profile, profile
 
 Curve = np.polynomial.Polynomial
 

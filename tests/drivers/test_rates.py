@@ -13,7 +13,7 @@ from ase.vibrations import Vibrations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers.rates import RateError, attempt_frequency, frequencies, hop_rate, kinetics, region
+from hopkin.drivers.bands.rates import RateError, attempt_frequency, frequencies, hop_rate, kinetics, region
 
 FREQUENCY_TOLERANCE_THZ = 1e-6
 

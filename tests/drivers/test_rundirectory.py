@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers import rundirectory
+from hopkin.drivers.engine import rundirectory
+from hopkin.drivers.engine.rundirectory import RunDirectory, find_run, write_json
 from hopkin.drivers.errors import MachineError
-from hopkin.drivers.rundirectory import RunDirectory, find_run, write_json
 
 ASKED: dict[str, Any] = {"kind": "md", "temperature_K": 800.0, "repeats": [1, 2, 1], "model": {"name": "x"}}
 

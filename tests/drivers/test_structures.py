@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from hopkin.drivers.errors import SpecificationError, StructureError
-from hopkin.drivers.structures import (
+from hopkin.drivers.crystals.structures import (
     choose_repeats,
     lammps_orientation,
     load_structure,
@@ -21,6 +20,7 @@ from hopkin.drivers.structures import (
     require_ion,
     supercell,
 )
+from hopkin.drivers.errors import SpecificationError, StructureError
 
 REFERENCE_CELLS = Path(__file__).parents[2].parent / "shared" / "data" / "structures"
 LENGTH_TOLERANCE_A = 1e-8

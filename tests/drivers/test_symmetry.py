@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import spglib
 
-from hopkin.drivers.materials import material_names
-from hopkin.drivers.structures import load_structure
-from hopkin.drivers.symmetry import deviation, space_group, symmetrised
+from hopkin.drivers.crystals.materials import material_names
+from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.crystals.symmetry import deviation, space_group, symmetrised
 
 MATERIALS = [
     "LiFePO4-olivine",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hopkin.drivers import trust
 from hopkin.drivers.errors import TrustError
+from hopkin.drivers.models import trust
 
 
 def test_what_several_trust_at_once_is_remembered() -> None:

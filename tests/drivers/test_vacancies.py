@@ -4,13 +4,13 @@ import ase
 import numpy as np
 import pytest
 
+from hopkin.drivers.crystals.lattices import image_distance, supercell_matrix
+from hopkin.drivers.crystals.materials import find_material, material_names
+from hopkin.drivers.crystals.structures import load_structure, supercell
 from hopkin.drivers.errors import SpecificationError, StructureError
-from hopkin.drivers.hops import Hop, find_hops
-from hopkin.drivers.lattices import image_distance, supercell_matrix
-from hopkin.drivers.materials import find_material, material_names
+from hopkin.drivers.hops.find import Hop, find_hops
+from hopkin.drivers.hops.vacancies import supercell_for, vacancy_endpoints, vacant_sites
 from hopkin.drivers.specification import Mechanism
-from hopkin.drivers.structures import load_structure, supercell
-from hopkin.drivers.vacancies import supercell_for, vacancy_endpoints, vacant_sites
 
 LENGTH_TOLERANCE_A = 1e-6
 POINTS = np.linspace(0.0, 1.0, 201)

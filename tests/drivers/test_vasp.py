@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from command_line import Run
 
-from hopkin.drivers import decks, vasp
+from hopkin.drivers.bands import vasp
+from hopkin.drivers.bands.export import export_vasp
+from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.engine import decks
 from hopkin.drivers.errors import RunError, StructureError
-from hopkin.drivers.export import export_vasp
-from hopkin.drivers.structures import load_structure
 
 pymatgen = pytest.importorskip("pymatgen.io.vasp")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hopkin.drivers import weights
 from hopkin.drivers.errors import MachineError, ModelError
-from hopkin.drivers.weights import Source, download, find, sha256_of, take
+from hopkin.drivers.models import weights
+from hopkin.drivers.models.weights import Source, download, find, sha256_of, take
 
 CONTENT = bytes(range(256)) * 4096
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from hopkin.drivers import environments
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.errors import MachineError
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.models import Model, fetch, find_model
-from hopkin.drivers.parity import verify
+from hopkin.drivers.models import environments
+from hopkin.drivers.models.registry import Model, fetch, find_model
 from hopkin.drivers.specification import BarrierSpecification, specify
-from hopkin.drivers.structures import load_structure
 from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+from hopkin.drivers.workflows.parity import verify
 
 pytestmark = pytest.mark.slow
 

@@ -14,11 +14,11 @@ import pytest
 from ase.calculators.calculator import Calculator
 from in_process import FloatArray, LammpsInProcess, PairStyle, State
 
-from hopkin.drivers import environments
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.models import Model, fetch, find_model
-from hopkin.drivers.parity import rattled
-from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.models import environments
+from hopkin.drivers.models.registry import Model, fetch, find_model
+from hopkin.drivers.workflows.parity import rattled
 
 PACKAGES = {"sevennet-0": "sevenn", "chgnet-0.3.0": "chgnet"}
 

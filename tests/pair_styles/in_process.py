@@ -9,7 +9,7 @@ from ase import Atoms
 from mpi4py import MPI  # noqa: F401  brings the MPI library that LAMMPS is linked to
 from numpy.typing import NDArray
 
-from hopkin.drivers import decks
+from hopkin.drivers.engine import decks
 
 FloatArray = NDArray[np.float64]
 

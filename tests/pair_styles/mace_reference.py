@@ -16,7 +16,7 @@ import ase
 import numpy as np
 import torch
 
-from hopkin.drivers.adapters import mace as adapter
+from hopkin.drivers.models.adapters import mace as adapter
 
 warnings.simplefilter("ignore")
 

@@ -7,7 +7,7 @@ import tolerances
 from ase.stress import voigt_6_to_full_3x3_stress
 from in_process import BAR_PER_EV_A3, FloatArray, LammpsInProcess, PairStyle
 
-from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers.crystals.structures import lammps_orientation
 
 # Central difference: its step trades an error of order h^2 against rounding of the energy.
 WEIGHTS = {-1: -1 / 2, 1: 1 / 2}

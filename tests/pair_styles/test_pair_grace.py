@@ -16,10 +16,11 @@ from ase.build import bulk
 from ase.stress import voigt_6_to_full_3x3_stress
 from in_process import BAR_PER_EV_A3, FloatArray, LammpsInProcess, PairStyle
 
-from hopkin.drivers import decks, engine, lammps_plugins
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.parity import rattled
-from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers import engine, lammps_plugins
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.engine import decks
+from hopkin.drivers.workflows.parity import rattled
 
 ARCHIVE = Path(__file__).parents[2] / "models" / "grace-small-lfp" / "grace-small-lfp.tar.gz"
 TENSORFLOW = "HOPKIN_TENSORFLOW_DIR"

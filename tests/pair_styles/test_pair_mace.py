@@ -11,8 +11,8 @@ import torch
 from conftest import CRYSTALS, MaceReference
 from in_process import LammpsInProcess, PairStyle
 
-from hopkin.drivers.parity import rattled
-from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.workflows.parity import rattled
 
 DECK = """
 clear

@@ -13,9 +13,9 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from in_process import FloatArray, LammpsInProcess, PairStyle, State
 from scipy.spatial.transform import Rotation
 
-from hopkin.drivers.models import Model, find_model
-from hopkin.drivers.parity import verify
-from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.workflows.parity import verify
 
 States = Callable[[ase.Atoms, PairStyle], State]
 

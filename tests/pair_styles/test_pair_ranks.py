@@ -14,10 +14,11 @@ from ase.build import bulk
 from conftest import MaceReference
 from in_process import BAR_PER_EV_A3, FloatArray, PairStyle
 
-from hopkin.drivers import decks, engine
-from hopkin.drivers.materials import build_material
-from hopkin.drivers.parity import rattled
-from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers import engine
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.engine import decks
+from hopkin.drivers.workflows.parity import rattled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import torch
 from in_process import LammpsInProcess, PairStyle
 
 from hopkin.drivers import engine, lammps_plugins
-from hopkin.drivers.models import find_model
+from hopkin.drivers.models.registry import find_model
 
 SOURCES = Path(__file__).parents[2] / "pair_styles"
 EMT = PairStyle("hopkin", "ase:ase.calculators.emt:EMT")

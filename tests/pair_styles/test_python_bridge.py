@@ -18,10 +18,11 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from in_process import LammpsInProcess, PairStyle
 
-from hopkin.drivers import bridge, engine, lammps_plugins
+from hopkin.drivers import engine, lammps_plugins
+from hopkin.drivers.crystals.structures import lammps_orientation
 from hopkin.drivers.errors import LammpsError
-from hopkin.drivers.parity import rattled
-from hopkin.drivers.structures import lammps_orientation
+from hopkin.drivers.models import bridge
+from hopkin.drivers.workflows.parity import rattled
 
 FACTORIES = """
 import json

@@ -4,8 +4,8 @@ from typing import Any
 
 import ase
 
-from hopkin.drivers.rundirectory import RunDirectory
-from hopkin.drivers.structures import Structure
+from hopkin.drivers.crystals.structures import Structure
+from hopkin.drivers.engine.rundirectory import RunDirectory
 
 BOX_A = 8.0
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from bands import Outcome, silent
 
-from hopkin.drivers.models import Model, find_model
+from hopkin.drivers.crystals.structures import Structure
+from hopkin.drivers.models.registry import Model, find_model
 from hopkin.drivers.specification import BandSpecification
-from hopkin.drivers.structures import Structure
 from hopkin.drivers.workflows.barrier import run_neb
 
 LANDSCAPES = Path(__file__).parent / "landscapes.py"

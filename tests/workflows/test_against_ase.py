@@ -10,10 +10,12 @@ import pytest
 from ase.mep.neb import NEB
 from bands import Outcome, silent
 
-from hopkin.drivers import decks, engine, paths
-from hopkin.drivers.models import find_model
+from hopkin.drivers import engine
+from hopkin.drivers.bands import paths
+from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.engine import decks
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BarrierSpecification
-from hopkin.drivers.structures import load_structure
 from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 from hopkin.drivers.workflows.relaxation import read_relaxed
 

@@ -19,14 +19,14 @@ import yaml
 from bands import lithium_at, silent
 from landscapes import FORWARD_EV, TILT_EV
 
-from hopkin.analysis.comparison import collect
+from hopkin.analysis.comparison.comparison import collect
 from hopkin.drivers import engine
-from hopkin.drivers.bench import default_workers, run_campaign
-from hopkin.drivers.campaign import load_campaign
-from hopkin.drivers.executors import load_executor
-from hopkin.drivers.jobs import Outcome
-from hopkin.drivers.models import find_model
-from hopkin.drivers.planning import plan
+from hopkin.drivers.campaigns.bench import default_workers, run_campaign
+from hopkin.drivers.campaigns.campaign import load_campaign
+from hopkin.drivers.campaigns.executors import load_executor
+from hopkin.drivers.campaigns.jobs import Outcome
+from hopkin.drivers.campaigns.planning import plan
+from hopkin.drivers.models.registry import find_model
 
 BARRIER_EV = FORWARD_EV - TILT_EV / 2
 REFERENCE_EV = BARRIER_EV + 0.1

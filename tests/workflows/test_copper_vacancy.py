@@ -11,10 +11,11 @@ from ase.mep.neb import NEB
 from ase.optimize import FIRE
 from bands import Outcome, silent
 
-from hopkin.drivers import engine, paths
-from hopkin.drivers.models import find_model
+from hopkin.drivers import engine
+from hopkin.drivers.bands import paths
+from hopkin.drivers.crystals.structures import Structure
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BarrierSpecification
-from hopkin.drivers.structures import Structure
 from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 from hopkin.drivers.workflows.relaxation import read_relaxed
 

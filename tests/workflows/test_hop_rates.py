@@ -16,10 +16,10 @@ from bands import BOX_A, Outcome, lithium_at, silent
 from landscapes import TILT_EV, WELL_EV
 
 from hopkin.drivers import engine
-from hopkin.drivers.models import Model, find_model
-from hopkin.drivers.rates import attempt_frequency, frequencies, region
+from hopkin.drivers.bands.rates import attempt_frequency, frequencies, region
+from hopkin.drivers.crystals.structures import Structure
+from hopkin.drivers.models.registry import Model, find_model
 from hopkin.drivers.specification import BarrierSpecification
-from hopkin.drivers.structures import Structure
 from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 from hopkin.drivers.workflows.rates import RADIUS_A, with_rates
 

@@ -21,11 +21,11 @@ from ase import units
 from ase.build import bulk
 from bands import Outcome, silent
 
-from hopkin.analysis.trajectory import read_trajectory
+from hopkin.analysis.trajectories.trajectory import read_trajectory
 from hopkin.drivers import engine
-from hopkin.drivers.models import Model, find_model
+from hopkin.drivers.crystals.structures import Structure, load_structure
+from hopkin.drivers.models.registry import Model, find_model
 from hopkin.drivers.specification import MDSpecification
-from hopkin.drivers.structures import Structure, load_structure
 from hopkin.drivers.workflows.continuation import TRAJECTORY, whole_frames
 from hopkin.drivers.workflows.dynamics import run_md
 

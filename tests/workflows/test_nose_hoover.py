@@ -13,10 +13,10 @@ import pytest
 from ase import units
 from bands import silent
 
-from hopkin.drivers import decks
-from hopkin.drivers.models import find_model
+from hopkin.drivers import engine
+from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import MDSpecification
-from hopkin.drivers.structures import load_structure
 from hopkin.drivers.workflows.continuation import read_thermo
 from hopkin.drivers.workflows.dynamics import run_md
 
@@ -39,7 +39,7 @@ def with_kinetic_energies(deck: str, n_types: int) -> str:
 @pytest.mark.slow
 def test_canonical_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LiFePO4, 28 atoms, 6 ps after 1 ps, every 10 fs; bounds of four standard errors."""
-    write = decks.write_deck
+    write = engine.write_deck
 
     def measured(directory: Path, template: str, model: Any, elements: Any, **values: Any) -> str:
         deck = write(directory, template, model, elements, **values)
@@ -48,7 +48,7 @@ def test_canonical_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             (directory / deck).write_text(with_kinetic_energies(text, len(elements)))
         return deck
 
-    monkeypatch.setattr(decks, "write_deck", measured)
+    monkeypatch.setattr(engine, "write_deck", measured)
     structure = load_structure("LiFePO4-olivine")
     asked = MDSpecification(
         model="grace-small-lfp",
@@ -75,7 +75,7 @@ def test_canonical_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     steps, *kinetic = np.loadtxt(run.path / "species.txt").T
     atoms = structure.atoms
-    for element, energy in zip(decks.elements_of(atoms), kinetic, strict=True):
+    for element, energy in zip(engine.elements_of(atoms), kinetic, strict=True):
         of_element = atoms.symbols == element
         mass = atoms.get_masses()[of_element][0]
         expected = 1.5 * units.kB * TEMPERATURE_K * (1 - mass / atoms.get_masses().sum())

@@ -12,9 +12,9 @@ from ase.units import GPa
 from bands import silent
 
 from hopkin.drivers import engine
-from hopkin.drivers.models import Model, find_model
+from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.models.registry import Model, find_model
 from hopkin.drivers.specification import BarrierSpecification
-from hopkin.drivers.structures import lammps_orientation
 from hopkin.drivers.workflows.relaxation import Bulk, read_relaxed, relax_bulk
 
 PRESSURE_TOLERANCE_GPA = 0.1

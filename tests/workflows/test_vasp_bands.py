@@ -16,15 +16,15 @@ import yaml
 from bands import BOX_A, lithium_at, silent
 from landscapes import FORWARD_EV, SADDLE, TILT_EV, TwoWells
 
-from hopkin.analysis.comparison import collect
-from hopkin.analysis.metrics import improved_tangent, normal_forces
-from hopkin.drivers.bench import run_campaign
-from hopkin.drivers.campaign import load_campaign
+from hopkin.analysis.comparison.comparison import collect
+from hopkin.analysis.comparison.metrics import improved_tangent, normal_forces
+from hopkin.drivers.bands.vaspbands import read_vasp_band
+from hopkin.drivers.campaigns.bench import run_campaign
+from hopkin.drivers.campaigns.campaign import load_campaign
+from hopkin.drivers.campaigns.executors import load_executor
+from hopkin.drivers.campaigns.planning import plan
 from hopkin.drivers.errors import StructureError
-from hopkin.drivers.executors import load_executor
-from hopkin.drivers.models import find_model
-from hopkin.drivers.planning import plan
-from hopkin.drivers.vaspbands import read_vasp_band
+from hopkin.drivers.models.registry import find_model
 
 FRACTIONS = (0.0, SADDLE / 2, SADDLE, (SADDLE + 0.5) / 2, 0.5)
 ZERO_EV = -123.0

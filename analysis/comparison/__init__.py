@@ -1,0 +1,43 @@
+"""What is known, how far the computed is off, and the tables of a folder of results."""
+
+from hopkin.analysis.comparison.comparison import collect, write_tables
+from hopkin.analysis.comparison.labels import (
+    Difference,
+    element_energies,
+    errors_of,
+    force_errors_by_element,
+    tells_elements_apart,
+)
+from hopkin.analysis.comparison.pathimages import image_errors
+from hopkin.analysis.comparison.references import (
+    KIND,
+    DynamicsReference,
+    Reference,
+    find_dynamics_reference,
+    find_reference,
+    read_dynamics_references,
+    read_references,
+)
+from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs
+
+__all__ = [
+    "KIND",
+    "Difference",
+    "DynamicsReference",
+    "Reference",
+    "Row",
+    "Run",
+    "collect",
+    "count_failures",
+    "element_energies",
+    "errors_of",
+    "find_dynamics_reference",
+    "find_reference",
+    "find_runs",
+    "force_errors_by_element",
+    "image_errors",
+    "read_dynamics_references",
+    "read_references",
+    "tells_elements_apart",
+    "write_tables",
+]

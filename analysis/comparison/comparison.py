@@ -1,0 +1,169 @@
+"""Results of a campaign beside what is known: one row for each hop, or run of dynamics, and model."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hopkin.analysis.comparison.dynamics_tables import dynamics_tables
+from hopkin.analysis.comparison.metrics import errors, statistic
+from hopkin.analysis.comparison.references import Reference
+from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs, read_object
+
+TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics", "rdf_differences")
+
+BARRIER_COLUMNS = (
+    *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
+    *("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
+    *("unresolved", "below_ends", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
+    *("reference_eV", "reference_kind", "error_eV", "functional", "source", "directory", "message"),
+)
+IMAGES_COLUMNS = (
+    *("material", "ion", "family", "model", "n_atoms", "images", "saddle_image", "saddle_energy_eV"),
+    *("saddle_reference_energy_eV", "saddle_energy_error_eV", "saddle_force_mae_eV_per_A"),
+    *("saddle_normal_force_eV_per_A", "saddle_reference_normal_force_eV_per_A"),
+    *("saddle_normal_force_mae_eV_per_A", "saddle_stress_mae_GPa", "failure", "directory", "message"),
+)
+
+
+def collect(results: Path) -> dict[str, list[Row]]:
+    """Gather the tables of a results folder: `barriers`, `statistics` of them, `images`, `dynamics`.
+
+    Where dynamics are known, too: `dynamics_statistics`, and `rdf_differences` pair by pair.
+
+    A campaign (`campaign.json`) has a row for each of its jobs, those too that ended with an error or have
+    not begun, and its known barrier; a folder without one, for each of its runs.
+    """
+    rows = [_row(job, run) for job, run in _jobs(results)]
+    barriers = [_compared(row) for row in rows if row["kind"] in ("barrier", "neb")]
+    images = [_only(row, IMAGES_COLUMNS) for row in rows if row["kind"] == "images"]
+    tables = (barriers, statistics(barriers), images, *dynamics_tables(rows))
+    return {name: table for name, table in zip(TABLES, tables, strict=True) if table}
+
+
+def _jobs(results: Path) -> list[tuple[Mapping[str, Any], Run | None]]:
+    campaign = results / "campaign.json"
+    if not campaign.is_file():
+        return [({}, run) for run in find_runs(results)]
+    jobs = read_object(campaign)["jobs"]
+    runs = (
+        {run.directory.name: run for run in find_runs(results)} if any(j["directory"] for j in jobs) else {}
+    )
+    return [(job, runs.get(job["directory"])) for job in jobs]
+
+
+def _row(job: Mapping[str, Any], run: Run | None) -> Row:
+    """Join a job and its run; what the run says counts where both do, but for the family."""
+    if run is None:
+        return dict(job)
+    said = {
+        **run.asked,
+        **run.result,
+        "kind": run.kind,
+        "directory": run.directory.name,
+        "path": run.directory,
+    }
+    return {**job, **{name: value for name, value in said.items() if value is not None}}
+
+
+def _compared(row: Row) -> Row:
+    """Set the known barrier beside the computed one: forward with forward where only that is known."""
+    if row.get("reference"):
+        reference = Reference.model_validate(row["reference"])
+        kind, value = reference.known
+        ends = (row.get("forward_barrier_eV"), row.get("reverse_barrier_eV"))
+        highest = max((end for end in ends if end is not None), default=None)
+        found = {**row, "highest_barrier_eV": highest}.get(kind)
+        row = {
+            **row,
+            "family": row.get("family") or reference.family,
+            "reference_eV": value,
+            "reference_kind": kind,
+            "error_eV": None if found is None else found - value,
+            "functional": reference.functional,
+            "source": reference.source,
+        }
+    else:
+        row = {name: value for name, value in row.items() if name != "source"}
+    return _only(row, BARRIER_COLUMNS)
+
+
+def _only(row: Row, columns: Sequence[str]) -> Row:
+    return {name: row.get(name) for name in columns}
+
+
+def statistics(barriers: Sequence[Row], *, seed: int = 1) -> list[Row]:
+    """Failures and errors of barriers, of each model, and of each model and family of structures.
+
+    `n_cases` counts all barriers that were asked for, `n_converged` those that ended without a failure,
+    `failures` tells what the others were, and `n_references` counts the cases with a known barrier. The
+    errors stand in two rows where there are any: `converged`: of the runs that ended without a failure;
+    `all`: of every run that has a number, that of a failed run too, such as a saddle below an end (type II);
+    a run that diverged (type I), had no band because an end left its site, or ended with an error has none.
+
+    Parameters
+    ----------
+    barriers
+        rows of `collect`
+    seed
+        of the bootstrap intervals, which are columns `..._low` and `..._high`
+    """
+    table = []
+    for model in dict.fromkeys(row["model"] for row in barriers):
+        ours = [row for row in barriers if row["model"] == model]
+        families = sorted({row["family"] for row in ours if row["family"]})
+        for family in ("", *(families if len(families) > 1 else ())):
+            group = [row for row in ours if family in ("", row["family"])]
+            known = sum(row["reference_eV"] is not None for row in group)
+            cases = {
+                "n_cases": len(group),
+                "n_converged": sum(row["converged"] is True and not row["failure"] for row in group),
+                "n_references": known,
+            }
+            for over in ("converged", "all") if known else ("all",):
+                counted = [
+                    row
+                    for row in group
+                    if row["error_eV"] is not None and (over == "all" or not row["failure"])
+                ]
+                table.append(
+                    {"model": model, "family": family or "all", "over": over, **cases}
+                    | _errors(counted, seed)
+                    | {"failures": count_failures(row["failure"] for row in group)}
+                )
+    return table
+
+
+def _errors(rows: Sequence[Row], seed: int) -> Row:
+    """Fields of `metrics.Errors`, those in eV named so; None what is not determined."""
+    fields: Row = {"n": len(rows)}
+    found = None
+    if rows:
+        known = np.array([row["reference_eV"] for row in rows])
+        found = errors(known, known + [row["error_eV"] for row in rows], seed=seed)
+    for name in ("mae", "rmse", "median_ae", "max_ae", "bias", "r2", "slope"):
+        unit = "" if name in ("r2", "slope") else "_eV"
+        fields[f"{name}{unit}"], low, high = statistic(found, name)
+        if name != "max_ae":
+            fields |= {f"{name}{unit}_low": low, f"{name}{unit}_high": high}
+    return fields
+
+
+def write_tables(results: Path) -> None:
+    """Write the tables of a results folder there, as CSV and Parquet; remove those that are empty now."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    tables = collect(results)
+    for name in TABLES:
+        if name not in tables:
+            for kind in ("csv", "parquet"):
+                (results / f"{name}.{kind}").unlink(missing_ok=True)
+    for name, rows in tables.items():
+        with (results / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        parquet.write_table(pa.Table.from_pylist(rows), results / f"{name}.parquet")

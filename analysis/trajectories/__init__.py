@@ -1,0 +1,15 @@
+"""Files of any format, read into unwrapped positions with their times, cells and species."""
+
+from hopkin.analysis.trajectories.arrays import FloatArray, frozen
+from hopkin.analysis.trajectories.frames import unwrap_in_place
+from hopkin.analysis.trajectories.trajectory import Trajectory, atomic_masses, frame_interval, read_trajectory
+
+__all__ = [
+    "FloatArray",
+    "Trajectory",
+    "atomic_masses",
+    "frame_interval",
+    "frozen",
+    "read_trajectory",
+    "unwrap_in_place",
+]

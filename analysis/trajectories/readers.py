@@ -1,0 +1,267 @@
+"""Frames of trajectory files, as they stand in the file, one after another.
+
+Small parsers of our own where the libraries fall short. MDAnalysis keeps positions in single
+precision, expects a fixed number of header lines in a LAMMPS dump (no TIME or UNITS section),
+drops its element column, and unwraps triclinic cells wrongly by image flags; it does not know
+XDATCAR. ASE does not read XDATCAR.gz frame by frame, takes milliseconds for a frame of extended XYZ,
+and does not say when a last frame is torn.
+"""
+
+import gzip
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, cast
+from xml.etree import ElementTree
+
+import numpy as np
+
+from hopkin.analysis.errors import TrajectoryError
+from hopkin.analysis.trajectories.arrays import FloatArray
+
+ULM = b"- of Ulm"  # first bytes of an ASE trajectory
+
+
+class TornFrameError(Exception):
+    """The file ends within a frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One frame of a trajectory file.
+
+    Attributes
+    ----------
+    positions
+        (n_atoms, 3) Cartesian positions [A].
+    cell
+        (3, 3) cell, rows are vectors [A].
+    species
+        (n_atoms,) chemical symbols.
+    velocities
+        (n_atoms, 3) velocities [A/ps], None where the file has none.
+    unwrapped
+        True if the positions are continuous across the cell's faces in the file itself.
+    step
+        MD step, None where the format does not count them.
+    time
+        Time [ps], None where the file does not tell.
+    timestep
+        Time between MD steps [fs], None where the file does not tell.
+    """
+
+    positions: FloatArray
+    cell: FloatArray
+    species: tuple[str, ...]
+    velocities: FloatArray | None = None
+    unwrapped: bool = False
+    step: int | None = None
+    time: float | None = None
+    timestep: float | None = None
+
+
+def read_frames(path: Path, species_of_type: Mapping[int, str] | None = None) -> Iterator[Frame]:
+    """Yield the frames of a file, plain or gzipped, whose format is told from its content.
+
+    Parameters
+    ----------
+    path
+        LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ, or ASE trajectory.
+    species_of_type
+        Chemical symbol of each LAMMPS atom type, for a dump without ``element`` column.
+
+    Raises
+    ------
+    TrajectoryError
+        If the format is unknown or a frame cannot be understood.
+    TornFrameError
+        If the file ends within a frame, after the frames before it were yielded.
+    """
+    from hopkin.analysis.trajectories.dumps import read_dump
+
+    try:
+        with open_binary(path) as file:
+            head = list(islice(file, 8))
+    except (OSError, EOFError) as error:
+        raise TrajectoryError(f"cannot read {path}: {error}") from error
+    if head and head[0].startswith(b"ITEM:"):
+        return read_dump(path, species_of_type)
+    if head and head[0].startswith(b"<?xml"):
+        return _read_vasprun(path)
+    if head and head[0].startswith(ULM):
+        return _read_ase_trajectory(path)
+    if len(head) > 1 and head[0].strip().isdigit() and b"Lattice=" in head[1]:
+        return _read_extxyz(path)
+    if len(head) > 7 and head[7].lower().startswith(b"direct configuration"):
+        return _read_xdatcar(path)
+    raise TrajectoryError(
+        f"{path} is none of the accepted formats: LAMMPS text dump, XDATCAR, vasprun.xml, "
+        "extended XYZ with Lattice (each also gzipped), ASE trajectory"
+    )
+
+
+def open_binary(path: Path) -> BinaryIO:
+    """Open a file, plain or gzipped, to read bytes."""
+    with path.open("rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, gzip.open(path)) if is_gzip else path.open("rb")
+
+
+def next_lines(file: BinaryIO, count: int) -> list[bytes]:
+    """Return the next lines, each ended by a newline: without it, its last number may be cut."""
+    lines = list(islice(file, count))
+    if len(lines) < count or not lines[-1].endswith(b"\n"):
+        raise TornFrameError
+    return lines
+
+
+def split_table(path: Path, lines: list[bytes]) -> tuple[list[bytes], int]:
+    """Words of lines of atoms, row after row, and their number per row."""
+    words = b"".join(lines).split()
+    n_columns = len(lines[0].split())
+    if len(words) != n_columns * len(lines) or not words:
+        raise TrajectoryError(f"{path}: a line of atoms cannot be read: not as many columns as in the first")
+    return words, n_columns
+
+
+def numbers(path: Path, words: list[bytes], n_columns: int, columns: list[int]) -> FloatArray:
+    """(n_rows, len(columns)) numbers of some columns of :func:`split_table`."""
+    table = np.empty((len(words) // n_columns, len(columns)))
+    try:
+        for k, column in enumerate(columns):
+            table[:, k] = np.fromiter(map(float, words[column::n_columns]), np.float64, len(table))
+    except (ValueError, IndexError) as error:
+        raise TrajectoryError(f"{path}: a line of atoms cannot be read: {error}") from error
+    return table
+
+
+def _read_xdatcar(path: Path) -> Iterator[Frame]:
+    cell = np.eye(3)
+    species: tuple[str, ...] = ()
+    with open_binary(path) as file:
+        while line := file.readline():
+            if line.lower().startswith(b"direct configuration"):
+                words, n_columns = split_table(path, next_lines(file, len(species)))
+                scaled = numbers(path, words, n_columns, [0, 1, 2])
+                yield Frame(positions=scaled @ cell, cell=cell, species=species)
+            elif line.strip():  # a header, repeated before each frame where the cell varies
+                scale, *vectors, symbols, counts = (x.decode() for x in next_lines(file, 6))
+                elements = [re.split(r"[_/]", symbol)[0] for symbol in symbols.split()]
+                try:
+                    cell = np.array([v.split() for v in vectors], dtype=np.float64)
+                    factor = float(scale)
+                    n_atoms = [int(n) for n in counts.split()]
+                except ValueError:
+                    n_atoms = []
+                if len(n_atoms) != len(elements) or not all(map(str.isalpha, elements)):
+                    raise TrajectoryError(f"{path}: not the header of a VASP 5 or 6 XDATCAR")
+                if factor < 0:  # VASP wiki, POSCAR: a negative factor is the cell's volume
+                    factor = (-factor / abs(np.linalg.det(cell))) ** (1 / 3)
+                cell = cell * factor
+                species = tuple(np.repeat(elements, n_atoms).tolist())
+
+
+def _read_vasprun(path: Path) -> Iterator[Frame]:
+    species: tuple[str, ...] = ()
+    settings: dict[str, float] = {}
+
+    def array(element: ElementTree.Element, name: str) -> FloatArray:
+        rows = element.findall(f"structure//varray[@name='{name}']/v")
+        return np.array([(row.text or "").split() for row in rows], dtype=np.float64)
+
+    with open_binary(path) as file:
+        try:
+            for _, element in ElementTree.iterparse(file):
+                if element.tag == "i" and element.get("name") in ("POTIM", "IBRION"):
+                    settings[str(element.get("name"))] = float(element.text or "nan")
+                elif element.tag == "atominfo":
+                    cells = element.findall("array[@name='atoms']/set/rc/c[1]")
+                    species = tuple((c.text or "").strip() for c in cells)
+                elif element.tag == "scstep":  # electronic steps, most of the file
+                    element.clear()
+                elif element.tag == "calculation":
+                    cell, scaled = array(element, "basis"), array(element, "positions")
+                    yield Frame(
+                        positions=scaled @ cell,
+                        cell=cell,
+                        species=species,
+                        timestep=settings.get("POTIM") if settings.get("IBRION") == 0 else None,
+                    )
+                    element.clear()
+        except ElementTree.ParseError as error:
+            raise TornFrameError from error
+
+
+def _read_extxyz(path: Path) -> Iterator[Frame]:
+    species: tuple[str, ...] = ()
+    symbols: list[bytes] = []
+    with open_binary(path) as file:
+        while line := file.readline():
+            if not line.strip():
+                continue
+            if not line.endswith(b"\n"):
+                raise TornFrameError
+            try:
+                n_atoms = int(line)
+                comment, *lines = next_lines(file, n_atoms + 1)
+                cell = _lattice(comment.decode())
+                columns = _columns(comment.decode())
+                words, n_columns = split_table(path, lines)
+                positions = numbers(path, words, n_columns, columns["pos"])
+            except (ValueError, KeyError) as error:
+                raise TrajectoryError(f"{path}: a frame cannot be read: {error}") from error
+            if cell is None:
+                raise TrajectoryError(f"{path}: a frame has no three-dimensional cell")
+            if (found := words[columns["species"][0] :: n_columns]) != symbols:
+                symbols, species = found, tuple(symbol.decode() for symbol in found)
+            velocities = None
+            if "momenta" in columns:
+                momenta = numbers(path, words, n_columns, columns["momenta"])
+                velocities = _velocities(momenta, species)
+            yield Frame(positions=positions, cell=cell, species=species, velocities=velocities)
+
+
+def _lattice(comment: str) -> FloatArray | None:
+    found = re.search(r'Lattice="([^"]*)"', comment)
+    vectors = np.array(found[1].split() if found else [], dtype=np.float64)
+    return vectors.reshape(3, 3) if vectors.size == 9 and np.linalg.det(vectors.reshape(3, 3)) else None
+
+
+def _columns(comment: str) -> dict[str, list[int]]:
+    """Columns of each property of an extended XYZ frame, by its name."""
+    found = re.search(r'Properties="?([^\s"]*)', comment)
+    parts = (found[1] if found else "species:S:1:pos:R:3").split(":")
+    ends = np.cumsum([int(count) for count in parts[2::3]]).tolist()
+    return {
+        name: list(range(end - int(count), end))
+        for name, count, end in zip(parts[::3], parts[2::3], ends, strict=True)
+    }
+
+
+def _velocities(momenta: FloatArray, species: tuple[str, ...]) -> FloatArray:
+    """Velocities [A/ps] from momenta in the units of ASE."""
+    from ase import units
+
+    from hopkin.analysis.trajectories.trajectory import atomic_masses
+
+    return np.asarray(momenta / atomic_masses(species)[:, None] * (1000.0 * units.fs))
+
+
+def _read_ase_trajectory(path: Path) -> Iterator[Frame]:
+    from ase.io.trajectory import Trajectory
+
+    try:
+        with Trajectory(path) as file:
+            for k in range(len(file)):
+                atoms = file[k]
+                species = tuple(map(str, atoms.symbols))
+                yield Frame(
+                    positions=atoms.positions,
+                    cell=atoms.cell.array,
+                    species=species,
+                    velocities=_velocities(atoms.get_momenta(), species) if atoms.has("momenta") else None,
+                )
+    except (OSError, ValueError, IndexError, TypeError) as error:  # what ASE raises on a torn file
+        raise TornFrameError from error

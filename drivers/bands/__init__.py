@@ -1,0 +1,40 @@
+"""The path between two ends: images, energy profile, rates, ends from files, and VASP, in and out."""
+
+from hopkin.drivers.bands.endpoints import Pair, check_pair, load_pair, read_pairs
+from hopkin.drivers.bands.export import export_vasp
+from hopkin.drivers.bands.paths import (
+    barrier,
+    check_endpoints,
+    classify,
+    collision,
+    displacements,
+    interpolate,
+    off_symmetry,
+    refined,
+)
+from hopkin.drivers.bands.profile import Profile, profile
+from hopkin.drivers.bands.rates import RateError, kinetics, region
+from hopkin.drivers.bands.vaspbands import VaspBand, read_vasp_band
+
+__all__ = [
+    "Pair",
+    "Profile",
+    "RateError",
+    "VaspBand",
+    "barrier",
+    "check_endpoints",
+    "check_pair",
+    "classify",
+    "collision",
+    "displacements",
+    "export_vasp",
+    "interpolate",
+    "kinetics",
+    "load_pair",
+    "off_symmetry",
+    "profile",
+    "read_pairs",
+    "read_vasp_band",
+    "refined",
+    "region",
+]

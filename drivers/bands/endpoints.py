@@ -1,0 +1,186 @@
+"""Pairs of ends of a band, from files: checked, and in one order of atoms."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+from ase.geometry import find_mic
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from hopkin.drivers.bands.paths import CELL_TOLERANCE_A, check_endpoints, displacements
+from hopkin.drivers.crystals import Structure, check_crystal, lammps_orientation, load_structure
+from hopkin.drivers.errors import StructureError
+from hopkin.drivers.hops import SEPARATE_SITES_A
+
+_logger = logging.getLogger(__name__)
+
+Pair = tuple[Structure, Structure]
+
+_AMBIGUITY = 0.5
+"""A partner is clear when it is nearer than this part of the way to the next atom of its species."""
+
+FURTHER = 0.75
+"""Ends are numbered apart when one atom moves less than this part of what several do, in squares."""
+
+
+def load_pair(initial: str, final: str, *, name: str | None = None) -> Pair:
+    """Read two structure files as the ends of one band.
+
+    Where the species disagree atom by atom, the final end is put into the order of the initial one; where
+    they agree, the given order says which atom goes where. Where several atoms go to other sites by that
+    order, but one alone by another and by less in all, the ends were numbered apart (each lacks another
+    ion of one list, say): the other order is taken, with a warning.
+
+    Raises
+    ------
+    StructureError
+        when they cannot be read, do not belong together, or cannot be matched
+    """
+    first, last = load_structure(initial), load_structure(final)
+    ends = replace(first, material=name or first.material), replace(last, material=name or last.material)
+    return _pair(*ends)
+
+
+def read_pairs(path: Path) -> dict[str, tuple[ase.Atoms, ase.Atoms]]:
+    """Read the pairs of an extxyz file by name: each frame has `sys_name` and `image`, initial or final.
+
+    They are as they are in the file: `check_pair` makes ends of a band of one.
+
+    Raises
+    ------
+    StructureError
+        when the file cannot be read, a frame lacks one of the two, or an end is missing or given twice
+    """
+    ends: dict[str, dict[str, ase.Atoms]] = {}
+    for number, atoms in enumerate(_frames(path)):
+        name, image = atoms.info.get("sys_name"), atoms.info.get("image")
+        if name is None or image not in ("initial", "final"):
+            raise StructureError(
+                f"frame {number} of {path} has sys_name {name!r} and image {image!r};"
+                " accepted: a name, and initial or final"
+            )
+        if image in ends.setdefault(str(name), {}):
+            raise StructureError(f"{path} holds the {image} end of {name} twice")
+        ends[str(name)][image] = atoms
+    lacking = sorted(name for name, both in ends.items() if len(both) < 2)
+    if lacking:
+        raise StructureError(f"{path} holds one end only of {', '.join(lacking)}")
+    return {name: (both["initial"], both["final"]) for name, both in ends.items()}
+
+
+def _frames(path: Path) -> list[ase.Atoms]:
+    if not path.is_file():
+        raise StructureError(f"no such file: {path}")
+    try:
+        return list(ase.io.iread(path, index=":", format="extxyz"))
+    except Exception as error:  # readers of ASE raise whatever their format trips over
+        raise StructureError(f"ASE cannot read {path} as extxyz: {type(error).__name__}: {error}") from error
+
+
+def check_pair(initial: ase.Atoms, final: ase.Atoms, *, name: str, source: str) -> Pair:
+    """Make ends of a band of two structures, as `load_pair` does of files; StructureError where it cannot."""
+    for atoms, end in ((initial, "initial"), (final, "final")):
+        check_crystal(atoms, source=f"{source}, {end}")
+    first, last = (
+        Structure(atoms=lammps_orientation(atoms), material=name, source=source) for atoms in (initial, final)
+    )
+    return _pair(first, last)
+
+
+def _pair(initial: Structure, final: Structure) -> Pair:
+    try:
+        if _in_other_order(initial.atoms, final.atoms):
+            final = replace(final, atoms=final.atoms[match_order(initial.atoms, final.atoms)])
+        check_endpoints(initial.atoms, final.atoms)
+        if order := _numbered_apart(initial.atoms, final.atoms):
+            _logger.warning(
+                "%s: atoms of the final end are numbered in another order; taken as the hop of one ion",
+                initial.material,
+            )
+            final = replace(final, atoms=final.atoms[order])
+    except StructureError as error:
+        raise StructureError(f"{initial.material}: {error}") from error
+    return initial, final
+
+
+def _in_other_order(initial: ase.Atoms, final: ase.Atoms) -> bool:
+    """Whether two ends with the same cell hold the same species, but not atom by atom."""
+    same = sorted(initial.numbers) == sorted(final.numbers)
+    apart = float(np.abs(initial.cell.array - final.cell.array).max())
+    return same and apart <= CELL_TOLERANCE_A and bool(np.any(initial.numbers != final.numbers))
+
+
+def _numbered_apart(initial: ase.Atoms, final: ase.Atoms) -> list[int] | None:
+    """Return the order by which one atom hops, where by the given one several do, and further in all.
+
+    Ions that push one another on, each to the next site and by 90 degrees or more, go no further in all (by
+    the sum of squares) than one that goes all the way. Where all three sites are neighbours, they go twice
+    as far.
+    """
+    given = np.linalg.norm(displacements(initial, final), axis=1)
+    if np.count_nonzero(given > SEPARATE_SITES_A) < 2:
+        return None
+    try:
+        order = match_order(initial, final)
+    except StructureError:
+        return None
+    moved = np.linalg.norm(displacements(initial, final[order]), axis=1)
+    one = np.count_nonzero(moved > SEPARATE_SITES_A) == 1
+    return list(order) if one and (moved**2).sum() < FURTHER * (given**2).sum() else None
+
+
+def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:
+    """Find the order of the final end in which each atom is that of the initial end, but for one that hops.
+
+    Species by species, the assignment of the least total squared displacement; it is refused where it is
+    not clear: where more than one atom moves further than half the way to another candidate.
+
+    Parameters
+    ----------
+    initial, final
+        ends with the same cell and species
+
+    Returns
+    -------
+    sequence of int
+        `final[order]` follows the order of `initial`
+
+    Raises
+    ------
+    StructureError
+        when the assignment is not clear
+    """
+    order = np.empty(len(initial), dtype=int)
+    unclear = []
+    for number in np.unique(initial.numbers):
+        here, there = np.flatnonzero(initial.numbers == number), np.flatnonzero(final.numbers == number)
+        distances = _distances(initial.positions[here], final.positions[there], initial.cell.array)
+        rows, columns = linear_sum_assignment(distances**2)
+        order[here[rows]] = there[columns]
+        chosen = distances[rows, columns]
+        others = distances.copy()
+        others[rows, columns] = np.inf
+        clear = chosen < _AMBIGUITY * others.min(axis=1, initial=np.inf)
+        unclear += here[~clear].tolist()
+    if len(unclear) > 1:
+        atoms = ", ".join(f"{n + 1} ({initial.symbols[n]})" for n in unclear[:4])
+        raise StructureError(
+            f"the ends hold their atoms in different orders, and the partners of atoms {atoms} are not clear:"
+            " give both ends in the same order"
+        )
+    return [int(n) for n in order]
+
+
+def _distances(
+    here: NDArray[np.float64], there: NDArray[np.float64], cell: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(n, n) distances [A] between all atoms of one end and of the other, to the nearest image."""
+    vectors = there[None, :, :] - here[:, None, :]
+    _, lengths = find_mic(vectors.reshape(-1, 3), cell)
+    table: NDArray[np.float64] = lengths.reshape(len(here), len(there))
+    return table

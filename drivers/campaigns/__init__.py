@@ -1,0 +1,15 @@
+"""Many calculations from one file: planned, checked, run side by side, each outcome kept."""
+
+from hopkin.drivers.campaigns.bench import run_campaign
+from hopkin.drivers.campaigns.campaign import load_campaign
+from hopkin.drivers.campaigns.executors import load_executor
+from hopkin.drivers.campaigns.jobs import Job
+from hopkin.drivers.campaigns.planning import plan
+
+__all__ = [
+    "Job",
+    "load_campaign",
+    "load_executor",
+    "plan",
+    "run_campaign",
+]

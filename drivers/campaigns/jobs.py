@@ -1,0 +1,86 @@
+"""A calculation of a campaign, and what becomes of it."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hopkin.analysis.comparison import DynamicsReference, Reference
+from hopkin.analysis.errors import AnalysisError
+from hopkin.drivers.errors import HopkinError
+from hopkin.drivers.specification import MDSpecification, Specification
+from hopkin.drivers.workflows import Run, Say
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One calculation of a campaign.
+
+    Attributes
+    ----------
+    kind, material, source, mechanism, hop_index, path_length_A, family
+        what it is, for tables and references
+    specification
+        what is asked for
+    work
+        does it, in a folder of run directories: `work(root, verify=..., say=...)`
+    reference
+        known barrier or dynamics, where there are
+    """
+
+    kind: Literal["barrier", "neb", "images", "md", "reference"]
+    material: str
+    source: str
+    mechanism: str | None = None
+    hop_index: int | None = None
+    path_length_A: float | None = None
+    family: str = ""
+    specification: Specification
+    work: Callable[..., Run]
+    reference: Reference | DynamicsReference | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called in progress and messages."""
+        words = [self.material]
+        if self.hop_index is not None:
+            words.append(f"hop {self.hop_index}")
+        if self.kind == "barrier" and self.mechanism != "vacancy":
+            words.append(str(self.mechanism))
+        if isinstance(self.specification, MDSpecification):
+            words.append(f"at {self.specification.temperature_K:g} K")
+        if self.kind == "reference" and isinstance(self.reference, DynamicsReference):
+            words.append(f"at {self.reference.temperature_K:g} K as known")
+        if self.kind == "images":
+            words.append("images of VASP")
+        return f"{' '.join(words)}, {self.specification.model}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a job: a run directory with its result, or the error that kept it from one."""
+
+    directory: Path | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    message: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Class of the failure: of the result, or of the error; None where there is none."""
+        return self.error if self.result is None else self.result["failure"]
+
+
+def run_job(job: Job, root: Path, *, verify: bool, say: Say) -> Outcome:
+    """Do a job; whatever it ends with is an outcome, so that the others go on."""
+    try:
+        run, result = job.work(root, verify=verify, say=say)
+    except (HopkinError, AnalysisError) as error:
+        return Outcome(error=type(error).__name__, message=str(error))
+    except Exception as error:  # a defect: recorded like the rest, and told in full to the log
+        _logger.exception("%s", job.title)
+        return Outcome(error=type(error).__name__, message=f"{type(error).__name__}: {error}")
+    return Outcome(directory=run.path, result=result)

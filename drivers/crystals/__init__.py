@@ -1,0 +1,62 @@
+"""Crystals: reading and checking them, built-in materials, lattices, symmetry and ordering."""
+
+from hopkin.drivers.crystals.lattices import (
+    Floats,
+    cell_index,
+    choose_supercell,
+    image_distance,
+    neighbours,
+    supercell_matrix,
+)
+from hopkin.drivers.crystals.materials import (
+    WITHOUT_COORDINATES,
+    Material,
+    build_material,
+    find_material,
+    is_material,
+    material_names,
+)
+from hopkin.drivers.crystals.ordering import order
+from hopkin.drivers.crystals.structures import (
+    OVERLAP_FRACTION,
+    Structure,
+    check_crystal,
+    choose_repeats,
+    lammps_orientation,
+    load_structure,
+    mobile_ion,
+    read_structure,
+    require_ion,
+    supercell,
+)
+from hopkin.drivers.crystals.symmetry import deviation, space_group, symmetrised, symmetry_dataset
+
+__all__ = [
+    "OVERLAP_FRACTION",
+    "WITHOUT_COORDINATES",
+    "Floats",
+    "Material",
+    "Structure",
+    "build_material",
+    "cell_index",
+    "check_crystal",
+    "choose_repeats",
+    "choose_supercell",
+    "deviation",
+    "find_material",
+    "image_distance",
+    "is_material",
+    "lammps_orientation",
+    "load_structure",
+    "material_names",
+    "mobile_ion",
+    "neighbours",
+    "order",
+    "read_structure",
+    "require_ion",
+    "space_group",
+    "supercell",
+    "supercell_matrix",
+    "symmetrised",
+    "symmetry_dataset",
+]

@@ -1,0 +1,255 @@
+"""Structures as LAMMPS needs them: read, checked, oriented, repeated."""
+
+import difflib
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+from ase.cell import Cell
+from ase.data import atomic_numbers, covalent_radii
+from ase.neighborlist import neighbor_list
+from numpy.typing import ArrayLike
+
+from hopkin.drivers.crystals.lattices import cells_of, perpendicular_heights, supercell_matrix
+from hopkin.drivers.crystals.materials import build_material, find_material, is_material
+from hopkin.drivers.errors import SpecificationError, StructureError
+
+OVERLAP_FRACTION = 0.5
+"""Two atoms overlap when closer than this fraction of the sum of their covalent radii.
+
+Chemical bonds lie between about 0.8 and 1.3 times that sum (Cordero et al., Dalton Trans. 2832
+(2008)), also under pressure and in hot liquids; the partners of a split or doubly listed site lie
+far below: 0.5 is 0.3 A for H-H, 0.97 A for Li-O, 1.3 A for Li-Li.
+"""
+
+FLAT_CELL_FRACTION = 1e-3
+"""A cell whose volume is a smaller fraction of a b c is taken to have none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """A checked crystal structure and where it came from."""
+
+    atoms: ase.Atoms
+    """Species, positions [A] inside the cell, and a right-handed cell [A] with a along x and b in
+    the xy plane; nothing else of what the file held (constraints, velocities, results)."""
+    material: str
+    """Name of the built-in material, or the stem of the file name."""
+    source: str
+    """Citation of the built-in material, or the file name as given."""
+
+
+def load_structure(structure: str) -> Structure:
+    """Read and check a structure: a built-in material, or any file that ASE reads.
+
+    Of a file with several frames the last one is taken. A built-in name wins over a file of the
+    same name: write ``./name`` for the file.
+
+    Raises
+    ------
+    StructureError
+        The structure cannot be found, read, or used; see :func:`check_crystal`.
+    """
+    if is_material(structure):
+        material = find_material(structure)
+        name, source, atoms = material.name, material.citation, build_material(structure)
+    else:
+        name, source, atoms = Path(structure).stem, structure, read_structure(structure)
+    check_crystal(atoms, source=structure)
+    return Structure(atoms=lammps_orientation(atoms), material=name, source=source)
+
+
+def read_structure(filename: str) -> ase.Atoms:
+    """Read the last structure of a file, unchecked; StructureError where there is none."""
+    path = Path(filename)
+    if not path.exists():
+        _raise_missing(path)
+    if path.is_dir():
+        raise StructureError(f"{filename} is a directory; give a structure file")
+    if path.stat().st_size == 0:
+        raise StructureError(f"{filename} is an empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"ase\.")
+            atoms = ase.io.read(path, index=-1)
+    except Exception as error:  # readers of ASE raise whatever their format trips over
+        reason = " ".join(str(error).split()) or "no reason given"
+        raise StructureError(
+            f"ASE cannot read {filename} as a structure: {type(error).__name__}: {reason}"
+        ) from error
+    if not isinstance(atoms, ase.Atoms):
+        raise StructureError(f"{filename} holds no structure")
+    return atoms
+
+
+def _raise_missing(path: Path) -> None:
+    if path.suffix == "" and path.parent == Path():
+        find_material(str(path))
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, siblings, n=1, cutoff=0.8)
+    suggestion = f"; did you mean {path.parent / close[0]}?" if close else ""
+    raise StructureError(f"no such file: {path}{suggestion}")
+
+
+def check_crystal(atoms: ase.Atoms, *, source: str) -> None:
+    """Refuse what is not an ordered crystal with atoms apart from each other.
+
+    Parameters
+    ----------
+    atoms
+        What was read.
+    source
+        Its name in the messages.
+
+    Raises
+    ------
+    StructureError
+        No atoms; not periodic in three dimensions; a cell without volume; partially occupied
+        sites; positions that are not finite; two atoms closer than `OVERLAP_FRACTION` allows.
+    """
+    if len(atoms) == 0:
+        raise StructureError(f"{source} holds no atoms")
+    if not all(atoms.pbc):
+        axes = "".join("T" if periodic else "F" for periodic in atoms.pbc)
+        raise StructureError(
+            f"{source} is not periodic in three dimensions (pbc {axes}); a crystal is needed"
+        )
+    lengths = atoms.cell.lengths()
+    if not atoms.cell.volume > FLAT_CELL_FRACTION * float(np.prod(lengths)):
+        raise StructureError(
+            f"{source} has a cell without volume: vectors of {_numbers(lengths)} A span "
+            f"{atoms.cell.volume:.3g} A^3"
+        )
+    partial = _partial_occupancies(atoms)
+    if partial:
+        raise StructureError(
+            f"{source} has partially occupied sites ({', '.join(partial)}); give an ordered cell, "
+            "in which every site is held by one whole atom: `hopkin order` makes one"
+        )
+    if not np.all(np.isfinite(atoms.positions)):
+        raise StructureError(f"{source} has positions that are not finite numbers")
+    _check_distances(atoms, source=source)
+
+
+def _partial_occupancies(atoms: ase.Atoms) -> list[str]:
+    """Describe the partially occupied sites, as ASE notes them in ``info["occupancy"]``."""
+    sites = atoms.info.get("occupancy", {}).values()
+    return sorted(
+        {
+            " + ".join(f"{element} {fraction:g}" for element, fraction in sorted(site.items()))
+            for site in sites
+            if len(site) > 1 or abs(sum(site.values()) - 1.0) > 1e-3
+        }
+    )
+
+
+def _check_distances(atoms: ase.Atoms, *, source: str) -> None:
+    radii = OVERLAP_FRACTION * covalent_radii[atoms.numbers]
+    i, j, distance, image = neighbor_list("ijdS", atoms, radii)
+    if len(i) == 0:
+        return
+    closest = int(np.argmin(distance))
+    a, b = int(i[closest]), int(j[closest])
+    symbols = list(atoms.symbols)
+    other = f"atom {b + 1} ({symbols[b]})"
+    if np.any(image[closest]):
+        other = f"a periodic image of {other}"
+    raise StructureError(
+        f"{source} has overlapping atoms: atom {a + 1} ({symbols[a]}) and {other} are "
+        f"{distance[closest]:.3f} A apart (accepted: at least {radii[a] + radii[b]:.2f} A)"
+    )
+
+
+def _numbers(values: ArrayLike) -> str:
+    return ", ".join(f"{value:.4g}" for value in np.ravel(values))
+
+
+def lammps_orientation(atoms: ase.Atoms) -> ase.Atoms:
+    """Rotate a crystal so that a lies along x and b in the xy plane, and wrap it into its cell.
+
+    The crystal itself stays the same: a left-handed cell is first replaced by the cell of the
+    vectors -a, -b, -c, which spans the same lattice.
+    """
+    cell = atoms.cell.array * np.sign(np.linalg.det(atoms.cell.array))
+    scaled = np.linalg.solve(cell.T, atoms.positions.T).T
+    oriented, _ = Cell(cell).standard_form()
+    scaled -= np.floor(scaled + 1e-9)
+    return ase.Atoms(numbers=atoms.numbers, scaled_positions=scaled, cell=oriented, pbc=True)
+
+
+def require_ion(atoms: ase.Atoms, ion: str) -> None:
+    """Refuse an `ion` that is no element symbol or that `atoms` does not hold.
+
+    Raises
+    ------
+    StructureError
+        No such element, or none of it in the structure.
+    """
+    if ion not in atomic_numbers or ion == "X":
+        raise StructureError(f"{ion!r} is not an element symbol; give the ion as Li, Na, K, ...")
+    present = sorted(set(atoms.symbols))
+    if ion not in present:
+        raise StructureError(f"the structure holds no {ion}; it holds {', '.join(present)}")
+
+
+ALKALI_METALS = ("Li", "Na", "K", "Rb", "Cs")
+
+
+def mobile_ion(symbols: Iterable[str], source: str) -> str:
+    """Return the ion that moves where nobody says which: the alkali metal of a structure.
+
+    Raises
+    ------
+    StructureError
+        There is none, or more than one; the message names the `source`.
+    """
+    held = set(symbols)
+    present = [alkali for alkali in ALKALI_METALS if alkali in held]
+    if len(present) != 1:
+        raise StructureError(f"{source} holds {', '.join(present) or 'no alkali metal'}: say which ion moves")
+    return present[0]
+
+
+def supercell(atoms: ase.Atoms, repeats: ArrayLike) -> ase.Atoms:
+    """Repeat a cell ``(n1, n2, n3)`` times along its vectors, or to a (3, 3) integer matrix of new vectors.
+
+    Atom ``i`` of the cell shifted by ``m1 a + m2 b + m3 c`` is atom ``cell_index(repeats, m) n_atoms + i`` of
+    the supercell; that index is ``(m1 n2 + m2) n3 + m3`` for repeats. Atoms are inside the supercell, which
+    is oriented as LAMMPS needs it.
+
+    Raises
+    ------
+    SpecificationError
+        `repeats` are neither three positive integers nor such a matrix with a determinant above 0.
+    """
+    matrix = supercell_matrix(repeats)
+    shifts = cells_of(matrix) @ atoms.cell.array
+    positions = (shifts[:, None] + atoms.positions).reshape(-1, 3)
+    numbers = np.tile(atoms.numbers, len(shifts))
+    cell = matrix @ atoms.cell.array
+    return lammps_orientation(ase.Atoms(numbers=numbers, positions=positions, cell=cell, pbc=True))
+
+
+def choose_repeats(cell: ArrayLike, min_length_A: float) -> tuple[int, int, int]:
+    """Choose the fewest repeats whose supercell is nowhere thinner than a length.
+
+    Parameters
+    ----------
+    cell
+        (3, 3) cell vectors as rows [A].
+    min_length_A
+        Least distance between opposite faces of the supercell [A].
+
+    Raises
+    ------
+    SpecificationError
+        `min_length_A` is not a positive, finite length.
+    """
+    if not 0.0 < min_length_A < float("inf"):
+        raise SpecificationError(f"the least supercell length is {min_length_A} A; accepted: > 0")
+    n1, n2, n3 = np.ceil(min_length_A / perpendicular_heights(cell) - 1e-9).astype(int)
+    return max(int(n1), 1), max(int(n2), 1), max(int(n3), 1)

