@@ -17,7 +17,8 @@ import numpy as np
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.models.bridge import load
-from hopkin.drivers.models.registry import Model, State, find_model, registry
+from hopkin.drivers.models.model import Model, State
+from hopkin.drivers.models.registry import find_model, known_models
 from hopkin.drivers.workflows.parity import rattled
 
 WARM_UP, COUNTED = 3, 15
@@ -53,7 +54,7 @@ def measure(model: Model) -> tuple[float, float, float]:
 
 def main(names: list[str]) -> None:
     models = [find_model(name) for name in names] or [
-        model for model in registry().values() if model.route == "bridge" and model.state() == State.READY
+        model for model in known_models().values() if model.route == "bridge" and model.state() == State.READY
     ]
     print("model, bridge [ms], calculator [ms], ratio")
     for model in models:

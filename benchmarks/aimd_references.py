@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from hopkin.analysis.trajectories.arrays import FloatArray
-from hopkin.analysis.trajectories.trajectory import Trajectory, atomic_masses, read_trajectory
+from hopkin.analysis.trajectories.frame import atomic_masses
+from hopkin.analysis.trajectories.trajectory import Trajectory, read_trajectory
 from hopkin.analysis.transport.density import find_sites
 from hopkin.analysis.transport.sites import hop_statistics
 from hopkin.analysis.transport.transport import analyze, density_of_ions, framework_drift

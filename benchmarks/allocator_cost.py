@@ -14,7 +14,8 @@ from pathlib import Path
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.engine import decks, launch
-from hopkin.drivers.models.registry import Model, fetch, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import fetch, find_model
 
 STEPS, TURNS = 10, 5
 SETTINGS = {name: value for name, value in launch._ENVIRONMENT.items() if name.startswith("MALLOC_")}

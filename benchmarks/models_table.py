@@ -14,7 +14,8 @@ from typing import Any
 from hopkin.drivers import engine
 from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.errors import HopkinError
-from hopkin.drivers.models.registry import Model, State, registry
+from hopkin.drivers.models.model import Model, State
+from hopkin.drivers.models.registry import known_models
 from hopkin.drivers.specification import BarrierSpecification, MDSpecification
 from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 from hopkin.drivers.workflows.dynamics import read_thermo, run_md
@@ -93,7 +94,7 @@ def measure(model: Model) -> Iterator[str]:
 def main(names: list[str]) -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
     rows = _rows_of_page()
-    for model in registry().values():
+    for model in known_models().values():
         if model.state() != State.READY or (names and model.name not in names):
             continue
         print(model.name, file=sys.stderr, flush=True)
@@ -103,7 +104,7 @@ def main(names: list[str]) -> None:
             print("failed:", error, file=sys.stderr, flush=True)
             cells = [f"failed: {error}"]
         rows[model.name] = f"| {model.name} | {' | '.join(cells)} |\n"
-        PAGE.write_text(HEAD + "".join(rows[name] for name in registry() if name in rows))
+        PAGE.write_text(HEAD + "".join(rows[name] for name in known_models() if name in rows))
         print(rows[model.name], flush=True)
 
 

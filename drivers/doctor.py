@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hopkin.drivers import engine, lammps_plugins
 from hopkin.drivers.errors import HopkinError
-from hopkin.drivers.models import cache_directory, families, interpreter, registry
+from hopkin.drivers.models import cache_directory, families, interpreter, known_models
 
 _STYLES = {
     "e3gnn": "libhopkin_e3gnn.so",
@@ -60,7 +60,9 @@ def examine() -> list[Check]:
 
 def _family(name: str) -> Check:
     python = interpreter(name)
-    ready = [model.name for model in registry().values() if model.family == name and model.state() == "ready"]
+    ready = [
+        model.name for model in known_models().values() if model.family == name and model.state() == "ready"
+    ]
     if python is None:
         detail = f"`hopkin models install {name}`"
     else:

@@ -1,8 +1,9 @@
 """Files of any format, read into unwrapped positions with their times, cells and species."""
 
 from hopkin.analysis.trajectories.arrays import FloatArray, frozen
+from hopkin.analysis.trajectories.frame import atomic_masses
 from hopkin.analysis.trajectories.frames import unwrap_in_place
-from hopkin.analysis.trajectories.trajectory import Trajectory, atomic_masses, frame_interval, read_trajectory
+from hopkin.analysis.trajectories.trajectory import Trajectory, frame_interval, read_trajectory
 
 __all__ = [
     "FloatArray",

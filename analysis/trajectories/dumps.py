@@ -8,14 +8,8 @@ from numpy.typing import NDArray
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
-from hopkin.analysis.trajectories.readers import (
-    Frame,
-    TornFrameError,
-    next_lines,
-    numbers,
-    open_binary,
-    split_table,
-)
+from hopkin.analysis.trajectories.frame import Frame, TornFrameError
+from hopkin.analysis.trajectories.lines import next_lines, numbers, open_binary, split_table
 
 PS_PER_TIME_UNIT = {"metal": 1.0, "real": 1.0e-3}  # LAMMPS unit styles with lengths in A
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
-from hopkin.analysis.trajectories.readers import Frame
+from hopkin.analysis.trajectories.frame import Frame
 
 SAME_FRAME_A = 1.0e-3
 GROWTH = 1.5

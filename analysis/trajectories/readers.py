@@ -7,59 +7,21 @@ XDATCAR. ASE does not read XDATCAR.gz frame by frame, takes milliseconds for a f
 and does not say when a last frame is torn.
 """
 
-import gzip
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
 from xml.etree import ElementTree
 
 import numpy as np
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
+from hopkin.analysis.trajectories.dumps import read_dump
+from hopkin.analysis.trajectories.frame import Frame, TornFrameError, atomic_masses
+from hopkin.analysis.trajectories.lines import next_lines, numbers, open_binary, split_table
 
 ULM = b"- of Ulm"  # first bytes of an ASE trajectory
-
-
-class TornFrameError(Exception):
-    """The file ends within a frame."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Frame:
-    """One frame of a trajectory file.
-
-    Attributes
-    ----------
-    positions
-        (n_atoms, 3) Cartesian positions [A].
-    cell
-        (3, 3) cell, rows are vectors [A].
-    species
-        (n_atoms,) chemical symbols.
-    velocities
-        (n_atoms, 3) velocities [A/ps], None where the file has none.
-    unwrapped
-        True if the positions are continuous across the cell's faces in the file itself.
-    step
-        MD step, None where the format does not count them.
-    time
-        Time [ps], None where the file does not tell.
-    timestep
-        Time between MD steps [fs], None where the file does not tell.
-    """
-
-    positions: FloatArray
-    cell: FloatArray
-    species: tuple[str, ...]
-    velocities: FloatArray | None = None
-    unwrapped: bool = False
-    step: int | None = None
-    time: float | None = None
-    timestep: float | None = None
 
 
 def read_frames(path: Path, species_of_type: Mapping[int, str] | None = None) -> Iterator[Frame]:
@@ -79,8 +41,6 @@ def read_frames(path: Path, species_of_type: Mapping[int, str] | None = None) ->
     TornFrameError
         If the file ends within a frame, after the frames before it were yielded.
     """
-    from hopkin.analysis.trajectories.dumps import read_dump
-
     try:
         with open_binary(path) as file:
             head = list(islice(file, 8))
@@ -100,41 +60,6 @@ def read_frames(path: Path, species_of_type: Mapping[int, str] | None = None) ->
         f"{path} is none of the accepted formats: LAMMPS text dump, XDATCAR, vasprun.xml, "
         "extended XYZ with Lattice (each also gzipped), ASE trajectory"
     )
-
-
-def open_binary(path: Path) -> BinaryIO:
-    """Open a file, plain or gzipped, to read bytes."""
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if is_gzip else path.open("rb")
-
-
-def next_lines(file: BinaryIO, count: int) -> list[bytes]:
-    """Return the next lines, each ended by a newline: without it, its last number may be cut."""
-    lines = list(islice(file, count))
-    if len(lines) < count or not lines[-1].endswith(b"\n"):
-        raise TornFrameError
-    return lines
-
-
-def split_table(path: Path, lines: list[bytes]) -> tuple[list[bytes], int]:
-    """Words of lines of atoms, row after row, and their number per row."""
-    words = b"".join(lines).split()
-    n_columns = len(lines[0].split())
-    if len(words) != n_columns * len(lines) or not words:
-        raise TrajectoryError(f"{path}: a line of atoms cannot be read: not as many columns as in the first")
-    return words, n_columns
-
-
-def numbers(path: Path, words: list[bytes], n_columns: int, columns: list[int]) -> FloatArray:
-    """(n_rows, len(columns)) numbers of some columns of :func:`split_table`."""
-    table = np.empty((len(words) // n_columns, len(columns)))
-    try:
-        for k, column in enumerate(columns):
-            table[:, k] = np.fromiter(map(float, words[column::n_columns]), np.float64, len(table))
-    except (ValueError, IndexError) as error:
-        raise TrajectoryError(f"{path}: a line of atoms cannot be read: {error}") from error
-    return table
 
 
 def _read_xdatcar(path: Path) -> Iterator[Frame]:
@@ -243,8 +168,6 @@ def _columns(comment: str) -> dict[str, list[int]]:
 def _velocities(momenta: FloatArray, species: tuple[str, ...]) -> FloatArray:
     """Velocities [A/ps] from momenta in the units of ASE."""
     from ase import units
-
-    from hopkin.analysis.trajectories.trajectory import atomic_masses
 
     return np.asarray(momenta / atomic_masses(species)[:, None] * (1000.0 * units.fs))
 

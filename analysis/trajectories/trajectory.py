@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
+from hopkin.analysis.trajectories.frame import TornFrameError, atomic_masses
 from hopkin.analysis.trajectories.frames import FrameStack, unwrap_in_place
-from hopkin.analysis.trajectories.readers import TornFrameError, read_frames
+from hopkin.analysis.trajectories.readers import read_frames
 
 if TYPE_CHECKING:
     from MDAnalysis import Universe  # type: ignore[import-untyped]
@@ -167,17 +168,6 @@ def to_universe(trajectory: Trajectory) -> "Universe":
         time_offset=float(times[0]),
     )
     return universe
-
-
-def atomic_masses(species: ArrayLike) -> FloatArray:
-    """Return the (n_atoms,) standard atomic masses [u] of chemical symbols."""
-    from ase.data import atomic_masses as mass_of_number
-    from ase.data import atomic_numbers
-
-    symbols = np.asarray(species).tolist()
-    if unknown := sorted(set(symbols) - set(atomic_numbers)):
-        raise TrajectoryError(f"not chemical symbols: {', '.join(unknown)}")
-    return np.array([mass_of_number[atomic_numbers[symbol]] for symbol in symbols])
 
 
 def frame_interval(times: FloatArray) -> float:

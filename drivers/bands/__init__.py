@@ -12,7 +12,7 @@ from hopkin.drivers.bands.paths import (
     off_symmetry,
     refined,
 )
-from hopkin.drivers.bands.profile import Profile, profile
+from hopkin.drivers.bands.profile import Profile, fit_profile
 from hopkin.drivers.bands.rates import RateError, kinetics, region
 from hopkin.drivers.bands.vaspbands import VaspBand, read_vasp_band
 
@@ -28,11 +28,11 @@ __all__ = [
     "collision",
     "displacements",
     "export_vasp",
+    "fit_profile",
     "interpolate",
     "kinetics",
     "load_pair",
     "off_symmetry",
-    "profile",
     "read_pairs",
     "read_vasp_band",
     "refined",

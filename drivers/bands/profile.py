@@ -80,7 +80,7 @@ class Profile:
         return places.tolist(), self.spline(places).tolist()
 
 
-def profile(images: Sequence[ase.Atoms], energies_eV: ArrayLike) -> Profile:
+def fit_profile(images: Sequence[ase.Atoms], energies_eV: ArrayLike) -> Profile:
     """Put a spline through a band.
 
     Parameters

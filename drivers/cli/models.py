@@ -13,10 +13,10 @@ models_app = typer.Typer(help="The models that hopkin knows.", no_args_is_help=T
 @models_app.command("list")
 def models_list(json: JsonOption = False) -> None:
     """List the models of the registry, and what each still needs here."""
-    from hopkin.drivers.models import registry
+    from hopkin.drivers.models import known_models
     from hopkin.drivers.terminal import show_models
 
-    show_models(list(registry().values()), as_json=json)
+    show_models(list(known_models().values()), as_json=json)
 
 
 @models_app.command("show")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import jinja2
 import numpy as np
@@ -13,8 +13,18 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.errors import DeckError
 
-if TYPE_CHECKING:
-    from hopkin.drivers.models import Model
+
+class Potential(Protocol):
+    """What a deck says of a potential."""
+
+    @property
+    def pair_style(self) -> str:
+        """LAMMPS pair style that runs it."""
+        ...
+
+    def pair_coeff(self) -> str:
+        """First argument of pair_coeff after `* *`."""
+        ...
 
 
 @cache
@@ -44,9 +54,9 @@ def render(template: str, **values: object) -> str:
 
 
 def write_deck(
-    directory: Path, template: str, model: "Model", elements: Sequence[str], **values: object
+    directory: Path, template: str, potential: Potential, elements: Sequence[str], **values: object
 ) -> str:
-    """Render `TEMPLATE.in` for a model into a directory.
+    """Render `TEMPLATE.in` for a potential into a directory.
 
     Parameters
     ----------
@@ -61,8 +71,10 @@ def write_deck(
         name of the deck
     """
     deck = f"{template}.in"
-    coefficient = model.pair_coeff()
-    text = render(template, elements=elements, pair_style=model.pair_style, pair_coeff=coefficient, **values)
+    coefficient = potential.pair_coeff()
+    text = render(
+        template, elements=elements, pair_style=potential.pair_style, pair_coeff=coefficient, **values
+    )
     (directory / deck).write_text(text)
     return deck
 

@@ -1,7 +1,8 @@
 """Potentials: names, weights, trust, and the environment and adapter that evaluate each."""
 
 from hopkin.drivers.models.environments import families, hopkin_hash, install, interpreter, package_version
-from hopkin.drivers.models.registry import Model, fetch, find_model, registry
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import fetch, find_model, known_models
 from hopkin.drivers.models.weights import cache_directory, sha256_of
 from hopkin.drivers.models.worker import call
 
@@ -15,7 +16,7 @@ __all__ = [
     "hopkin_hash",
     "install",
     "interpreter",
+    "known_models",
     "package_version",
-    "registry",
     "sha256_of",
 ]

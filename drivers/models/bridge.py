@@ -15,7 +15,8 @@ from ase.data import atomic_numbers
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters import Adapter
 from hopkin.drivers.models.adapters.ase import ASEAdapter
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 
 
 class Bridge:

@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from hopkin.drivers import bands, engine
-from hopkin.drivers.bands import Profile, profile
+from hopkin.drivers.bands import Profile, fit_profile
 from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BandSpecification
@@ -101,7 +101,7 @@ class Attempt:
     @property
     def profile(self) -> Profile:
         """Spline along the band."""
-        return profile(self.atoms, self.energies)
+        return fit_profile(self.atoms, self.energies)
 
     @property
     def evaluations(self) -> int:

@@ -9,7 +9,8 @@ import pytest
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
-from hopkin.analysis.trajectories.trajectory import Trajectory, atomic_masses, read_trajectory
+from hopkin.analysis.trajectories.frame import atomic_masses
+from hopkin.analysis.trajectories.trajectory import Trajectory, read_trajectory
 from hopkin.analysis.transport.msd import windowed_msd
 from hopkin.analysis.transport.tables import read_table
 from hopkin.analysis.transport.transport import TRANSPORT_FIELDS, TransportResult, analyze, write_tables

@@ -12,7 +12,7 @@ from ase.build import bulk
 from command_line import Run
 
 from hopkin.drivers import engine
-from hopkin.drivers.models.registry import registry
+from hopkin.drivers.models.registry import known_models
 
 CHGNET = "chgnet-0.3.0"
 SEVENNET = "sevennet-0"
@@ -231,7 +231,7 @@ def test_unknown_family(refused: Run, structure_file: Path, out: Path) -> None:
 @pytest.mark.parametrize("family", ["sevennet", "chgnet"])
 def test_checkpoint_of_another_family(refused: Run, structure_file: Path, out: Path, family: str) -> None:
     """Known by its hash."""
-    other = registry()[{"sevennet": CHGNET, "chgnet": SEVENNET}[family]]
+    other = known_models()[{"sevennet": CHGNET, "chgnet": SEVENNET}[family]]
     name = f"{family}:{other.checkpoint()}"
     sentence = refused("barrier", structure_file, "--model", name, "--out", out)
     assert f"a checkpoint of family {other.family}, not {family}" in sentence
@@ -252,7 +252,7 @@ def test_foreign_checkpoint(refused: Run, structure_file: Path, out: Path, famil
 
 @pytest.mark.parametrize("name", [SEVENNET, CHGNET])
 def test_truncated_checkpoint(refused: Run, structure_file: Path, out: Path, name: str) -> None:
-    model = registry()[name]
+    model = known_models()[name]
     torn = structure_file.with_name("torn.pth")
     torn.write_bytes(model.checkpoint().read_bytes()[:-1024])
     wanted = f"{model.family}:{torn}"

@@ -9,10 +9,11 @@ from ase.data import chemical_symbols
 
 from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models import environments, weights, worker
-from hopkin.drivers.models import registry as models
+from hopkin.drivers.models import environments, registry, weights, worker
+from hopkin.drivers.models import model as model_value
 from hopkin.drivers.models.adapters.ase import ASEAdapter
-from hopkin.drivers.models.registry import State, fetch, find_model, registry
+from hopkin.drivers.models.model import State
+from hopkin.drivers.models.registry import fetch, find_model, known_models
 from hopkin.drivers.models.weights import sha256_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -23,19 +24,19 @@ NAMES = ("sevennet-0", "chgnet-0.3.0")
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache directory of one's own."""
-    for module in (models, weights):
+    for module in (model_value, registry, weights):
         monkeypatch.setattr(module, "cache_directory", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 
 def test_registry_holds_the_23_models_of_the_comparison() -> None:
-    assert set(NAMES) <= set(registry())
-    assert len({model.paper for model in registry().values() if model.paper}) == 23
+    assert set(NAMES) <= set(known_models())
+    assert len({model.paper for model in known_models().values() if model.paper}) == 23
 
 
-@pytest.mark.parametrize("name", registry())
+@pytest.mark.parametrize("name", known_models())
 def test_entry_says_where_its_weights_are(name: str) -> None:
-    model = registry()[name]
+    model = known_models()[name]
     assert model.family in environments.families()
     assert model.sources
     assert model.licence
@@ -48,7 +49,7 @@ def test_entry_says_where_its_weights_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_entry_is_complete(name: str) -> None:
-    model = registry()[name]
+    model = known_models()[name]
     assert model.name == name
     assert len(model.elements) == 89
     assert len(set(model.elements)) == 89
@@ -66,31 +67,31 @@ def test_entry_is_complete(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_installed_weights_are_those_of_the_registry(name: str) -> None:
-    model = registry()[name]
+    model = known_models()[name]
     assert model.checkpoint_sha256() == model.sha256
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_weights_are_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     damaged = tmp_path / "weights"
-    content = bytearray(registry()[name].checkpoint().read_bytes())
+    content = bytearray(known_models()[name].checkpoint().read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
     monkeypatch.setattr(weights, "find", lambda *_: damaged)
     with pytest.raises(ModelError, match=rf"{name}: .*damaged or another file.*the registry says"):
-        fetch(registry()[name])
+        fetch(known_models()[name])
 
 
 def test_a_family_whose_environment_has_not_been_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environments, "interpreter", lambda _: None)
-    model = registry()["sevennet-0"]
+    model = known_models()["sevennet-0"]
     assert model.state() == State.NEEDS_INSTALL
     with pytest.raises(ModelError, match=r"family sevennet .*: run `hopkin models install sevennet`"):
         fetch(model)
 
 
 def test_weights_that_are_not_here(cache: Path) -> None:
-    model = registry()["sevennet-omat"]
+    model = known_models()["sevennet-omat"]
     assert model.state() == State.NEEDS_DOWNLOAD
     with pytest.raises(ModelError, match=r"weights are not here: run `hopkin models fetch sevennet-omat`"):
         model.checkpoint()
@@ -106,12 +107,12 @@ def test_unknown_name(name: str, hint: str) -> None:
 
 
 def test_name_of_the_registry_gives_its_entry() -> None:
-    assert find_model("chgnet-0.3.0") is registry()["chgnet-0.3.0"]
+    assert find_model("chgnet-0.3.0") is known_models()["chgnet-0.3.0"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_known_file_is_known_by_its_hash(name: str, tmp_path: Path) -> None:
-    known = registry()[name]
+    known = known_models()[name]
     mine = tmp_path / "mine.pth.tar"
     shutil.copy(known.checkpoint(), mine)
     model = find_model(f"{known.family}:{mine}")
@@ -125,7 +126,7 @@ def small(tmp_path: Path) -> Path:
     """A checkpoint that says otherwise than the registry's model of its family."""
     import torch
 
-    content = torch.load(registry()["sevennet-0"].checkpoint(), map_location="cpu", weights_only=False)
+    content = torch.load(known_models()["sevennet-0"].checkpoint(), map_location="cpu", weights_only=False)
     content["config"]["cutoff"] = 4.5
     content["config"]["_type_map"] = {3: 0, 8: 1}
     content["config"]["num_convolution_layer"] = 2
@@ -175,7 +176,7 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_fetch_makes_the_file_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = registry()["sevennet-0"]
+    model = known_models()["sevennet-0"]
     made = []
 
     def export(python: Path, task: str, *, model: str, path: str) -> None:
@@ -199,7 +200,7 @@ def test_an_export_that_fails_leaves_nothing(cache: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(worker, "call", export)
     with pytest.raises(ModelError, match="out of memory"):
-        fetch(registry()["sevennet-0"])
+        fetch(known_models()["sevennet-0"])
     assert [file for file in cache.iterdir() if not file.name.endswith(".lock")] == []
 
 
@@ -209,7 +210,7 @@ def test_exports_of_different_weights_have_different_names(tmp_path: Path, cache
     files = [tmp_path / folder / "mine.pth" for folder in "ab"]
     for number, file in enumerate(files):
         file.write_bytes(bytes([number]))
-    known = registry()["sevennet-0"]
+    known = known_models()["sevennet-0"]
     exported = [
         known.model_copy(update={"path": file, "sha256": sha256_of(file)}).exported() for file in files
     ]
@@ -217,7 +218,7 @@ def test_exports_of_different_weights_have_different_names(tmp_path: Path, cache
 
 
 def test_a_model_that_goes_through_the_bridge_is_its_checkpoint(cache: Path) -> None:
-    model = registry()["chgnet-0.3.0"]
+    model = known_models()["chgnet-0.3.0"]
     assert fetch(model) == model.checkpoint()
     assert model.pair_coeff() == "chgnet-0.3.0"
     assert not cache.exists()
@@ -264,7 +265,7 @@ def test_ase_calculator_without_stress(tmp_path: Path) -> None:
 
 
 def test_options_are_part_of_the_name(cache: Path) -> None:
-    known = registry()["mace-mp-0-small"]
+    known = known_models()["mace-mp-0-small"]
     model = find_model("mace-mp-0-small:dtype=float64")
     assert model.name == "mace-mp-0-small:dtype=float64"
     assert model.options == {"dtype": "float64"}
@@ -284,11 +285,11 @@ def test_options_in_another_order_are_the_same_model() -> None:
 def test_another_head_has_no_golden_energy() -> None:
     assert find_model("sevennet-mf-0:modal=R2SCAN").golden_energy_eV_per_atom is None
     same = find_model("sevennet-mf-0:modal=PBE")
-    assert same.golden_energy_eV_per_atom == registry()["sevennet-mf-0"].golden_energy_eV_per_atom
+    assert same.golden_energy_eV_per_atom == known_models()["sevennet-mf-0"].golden_energy_eV_per_atom
 
 
 def test_options_of_a_users_own_file(tmp_path: Path) -> None:
-    known = registry()["sevennet-mf-0"]
+    known = known_models()["sevennet-mf-0"]
     mine = tmp_path / "a=b.pth"
     shutil.copy(known.checkpoint(), mine)
     model = find_model(f"sevennet:{mine}:modal=R2SCAN")

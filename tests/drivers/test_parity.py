@@ -10,7 +10,8 @@ from ase import units
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.workflows import parity
 from hopkin.drivers.workflows.parity import Parity, SinglePoint, ensure_parity, rattled, single_point, verify
 

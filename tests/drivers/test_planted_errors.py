@@ -8,7 +8,8 @@ from ase.build import bulk
 from hopkin.drivers.crystals.structures import lammps_orientation
 from hopkin.drivers.engine import decks
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.workflows import parity
 from hopkin.drivers.workflows.parity import ensure_parity, verify
 

@@ -7,7 +7,7 @@ from ase.utils.forcecurve import fit_raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers.bands.profile import HIGHER_POINT_EV, Profile, profile
+from hopkin.drivers.bands.profile import HIGHER_POINT_EV, Profile, fit_profile
 
 Curve = np.polynomial.Polynomial
 
@@ -30,7 +30,7 @@ def test_a_cubic_is_reproduced(coefficients: list[float], seed: int) -> None:
     """Whatever the distances between images, and across the boundary of the cell."""
     curve = Curve(coefficients)
     places = np.concatenate([[0.0], np.cumsum(np.random.default_rng(seed).uniform(0.2, 1.0, 5))])
-    found = profile(*band(curve, places))
+    found = fit_profile(*band(curve, places))
     assert found.coordinate_A == pytest.approx(places)
     at = np.linspace(0.0, places[-1], 50)
     assert found.spline(at) == pytest.approx(curve(at) - curve(0.0), abs=1e-9)
@@ -40,7 +40,7 @@ def test_slopes_are_those_of_ase() -> None:
     """ASE draws its tangents from forces in the same way; its ends and its images."""
     curve = Curve([0.0, 0.0, 1.5, -1.0])
     images, energies = band(curve, np.linspace(0.0, 1.0, 5))
-    found = profile(images, energies)
+    found = fit_profile(images, energies)
     forces = [image.arrays["forces"] for image in images]
     positions = [images[0].positions + s * np.array([1.0, 2.0, -2.0]) / 3.0 for s in found.coordinate_A]
     theirs = fit_raw(energies, forces, positions)
@@ -52,14 +52,14 @@ def test_slopes_are_those_of_ase() -> None:
 def test_the_saddle_lies_between_the_images() -> None:
     """x^2 (3 - 2 x) turned around: the top of a parabola that no image sits on."""
     curve = Curve([0.0, 2.0, -1.0])  # top at s = 1, height 1
-    found = profile(*band(curve, np.array([0.0, 0.4, 0.8, 1.7, 2.0])))
+    found = fit_profile(*band(curve, np.array([0.0, 0.4, 0.8, 1.7, 2.0])))
     assert found.saddle() == (pytest.approx(1.0), pytest.approx(1.0))
     assert found.unresolved() is not None
     assert "above every image" in str(found.unresolved())
 
 
 def test_without_a_saddle_the_higher_end_is_it() -> None:
-    found = profile(*band(Curve([0.0, 1.0]), np.linspace(0.0, 2.0, 5)))
+    found = fit_profile(*band(Curve([0.0, 1.0]), np.linspace(0.0, 2.0, 5)))
     assert found.saddle() == (pytest.approx(2.0), pytest.approx(2.0))
     assert found.unresolved() is None
 
@@ -90,7 +90,7 @@ def test_an_intermediate_minimum_asks_for_images(energies: list[float], needs: s
 
 def test_samples_start_and_end_with_the_band() -> None:
     curve = Curve([0.0, 2.0, -1.0])
-    places, energies = profile(*band(curve, np.linspace(0.0, 1.5, 4))).sampled(per_interval=5)
+    places, energies = fit_profile(*band(curve, np.linspace(0.0, 1.5, 4))).sampled(per_interval=5)
     assert len(places) == len(energies) == 16
     assert (places[0], places[-1]) == (0.0, pytest.approx(1.5))
     assert energies == pytest.approx(curve(np.array(places)).tolist(), abs=HIGHER_POINT_EV * 1e-3)

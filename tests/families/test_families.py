@@ -12,7 +12,8 @@ from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.errors import MachineError
 from hopkin.drivers.models import environments
-from hopkin.drivers.models.registry import Model, fetch, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import fetch, find_model
 from hopkin.drivers.specification import BarrierSpecification, specify
 from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 from hopkin.drivers.workflows.parity import verify

@@ -17,7 +17,8 @@ from in_process import FloatArray, LammpsInProcess, PairStyle, State
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.crystals.structures import lammps_orientation
 from hopkin.drivers.models import environments
-from hopkin.drivers.models.registry import Model, fetch, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import fetch, find_model
 from hopkin.drivers.workflows.parity import rattled
 
 PACKAGES = {"sevennet-0": "sevenn", "chgnet-0.3.0": "chgnet"}

@@ -14,7 +14,8 @@ from in_process import FloatArray, LammpsInProcess, PairStyle, State
 from scipy.spatial.transform import Rotation
 
 from hopkin.drivers.crystals.structures import lammps_orientation
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.workflows.parity import verify
 
 States = Callable[[ase.Atoms, PairStyle], State]

@@ -8,7 +8,8 @@ import pytest
 from bands import Outcome, silent
 
 from hopkin.drivers.crystals.structures import Structure
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.workflows.barrier import run_neb
 

@@ -18,7 +18,8 @@ from bands import silent
 
 from hopkin.drivers.crystals.structures import Structure, lammps_orientation, load_structure
 from hopkin.drivers.errors import LammpsError
-from hopkin.drivers.models.registry import Model, fetch, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import fetch, find_model
 from hopkin.drivers.specification import MDSpecification
 from hopkin.drivers.workflows.continuation import TRAJECTORY, thermo_row, whole_frames
 from hopkin.drivers.workflows.dynamics import _schedule, _simulate

@@ -13,7 +13,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from bands import silent
 
 from hopkin.drivers.errors import MachineError, ModelError, StructureError
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.workflows import evaluation
 from hopkin.drivers.workflows.evaluation import evaluate, read_labelled
 

@@ -18,7 +18,8 @@ from landscapes import TILT_EV, WELL_EV
 from hopkin.drivers import engine
 from hopkin.drivers.bands.rates import attempt_frequency, frequencies, region
 from hopkin.drivers.crystals.structures import Structure
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BarrierSpecification
 from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 from hopkin.drivers.workflows.rates import RADIUS_A, with_rates

@@ -24,7 +24,8 @@ from bands import Outcome, silent
 from hopkin.analysis.trajectories.trajectory import read_trajectory
 from hopkin.drivers import engine
 from hopkin.drivers.crystals.structures import Structure, load_structure
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import MDSpecification
 from hopkin.drivers.workflows.continuation import TRAJECTORY, whole_frames
 from hopkin.drivers.workflows.dynamics import run_md

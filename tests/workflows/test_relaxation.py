@@ -13,7 +13,8 @@ from bands import silent
 
 from hopkin.drivers import engine
 from hopkin.drivers.crystals.structures import lammps_orientation
-from hopkin.drivers.models.registry import Model, find_model
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BarrierSpecification
 from hopkin.drivers.workflows.relaxation import Bulk, read_relaxed, relax_bulk
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.interface import Evaluation, FloatArray
-from hopkin.drivers.models.registry import Model
+from hopkin.drivers.models.model import Model
 
 
 class ASEAdapter:

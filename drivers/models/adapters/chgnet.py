@@ -20,7 +20,7 @@ from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
 from hopkin.drivers.models.adapters.interface import Evaluation, FloatArray
 from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
-from hopkin.drivers.models.registry import Model
+from hopkin.drivers.models.model import Model
 
 # chgnet takes the volume of the cell from a tensor that carries a gradient, and does not need it
 warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True", module="chgnet")

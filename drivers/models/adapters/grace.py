@@ -11,7 +11,7 @@ import yaml
 from ase.calculators.calculator import Calculator
 
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models.registry import Model
+from hopkin.drivers.models.model import Model
 
 SAVED_MODEL = "saved_model.pb"
 

@@ -12,7 +12,7 @@ from matgl.apps import pes as matgl_pes
 from matgl.ext.ase import PESCalculator
 
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models.registry import Model
+from hopkin.drivers.models.model import Model
 
 
 def _gradient(*arguments: Any, **options: Any) -> Any:

@@ -16,7 +16,7 @@ from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
 from hopkin.drivers.models.adapters.interface import Evaluation, FloatArray
 from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
-from hopkin.drivers.models.registry import Model
+from hopkin.drivers.models.model import Model
 
 
 class MatterSimAdapter:

@@ -9,7 +9,8 @@ from orb_models.forcefield.pretrained import ORB_PRETRAINED_MODELS
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
-from hopkin.drivers.models.registry import Model, registry
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import known_models
 
 
 def calculator(model: Model, *, device: str) -> Calculator:
@@ -38,7 +39,7 @@ def facts(path: Path) -> dict[str, Any]:
         )
     architecture = max(names, key=len)
     return {
-        "elements": registry()["orb-v2"].elements,
+        "elements": known_models()["orb-v2"].elements,
         "options": {"architecture": architecture},
         "conservative": "conservative" in architecture,
         "cutoff_A": None,

@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import choose, load
-from hopkin.drivers.models.registry import Model
+from hopkin.drivers.models.model import Model
 
 
 def calculator(model: Model, *, device: str) -> Calculator:

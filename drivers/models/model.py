@@ -1,0 +1,164 @@
+"""What a model is: a potential with its weights, and what LAMMPS is told to load."""
+
+import hashlib
+import importlib
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hopkin.drivers.errors import ModelError, TrustError
+from hopkin.drivers.models import environments, weights
+from hopkin.drivers.models.trust import require_trusted
+from hopkin.drivers.models.weights import Source, cache_directory, sha256_of
+
+Route = Literal["native", "bridge"]
+
+_OPTION = re.compile(r":(\w+)=([^:/=]*)$")
+
+
+class State(StrEnum):
+    """What a model still needs on this machine."""
+
+    READY = "ready"
+    NEEDS_INSTALL = "needs install"
+    NEEDS_DOWNLOAD = "needs download"
+    NEEDS_TRUST = "needs trust"
+    DAMAGED = "damaged"
+
+
+class Model(BaseModel):
+    """A model of the registry, or a checkpoint given by the user."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="how the user calls it, options after it: NAME:dtype=float64")
+    family: str = Field(description="package that evaluates it")
+    title: str = Field(description="name in full")
+    paper: str | None = Field(default=None, description="notation of the published comparison")
+    training_set: str = Field(description="data it was fitted to")
+    architecture: str = Field(description="class of the network")
+    elements: tuple[str, ...] = Field(description="chemical symbols it covers")
+    cutoff_A: float | None = Field(default=None, description="range of its edges [A]; None where unknown")
+    layers: int | None = Field(default=None, description="message-passing layers; None where unknown")
+    conservative: bool = Field(description="forces are the gradient of its energy")
+    atomic_energies: bool = Field(default=True, description="it splits its energy over the atoms")
+    options: dict[str, str] = Field(default={}, description="what its package has to be told to load it")
+    licence: str = Field(description="licence of the weights")
+    reference: str = Field(description="publication")
+    sources: tuple[Source, ...] = Field(default=(), description="where the weights are, in order of trial")
+    path: Path | None = Field(default=None, description="file of the weights, given by the user")
+    sha256: str = Field(default="", description="of the file of the weights")
+    golden_energy_eV_per_atom: float | None = Field(
+        default=None, description="energy of the built-in LiFePO4-olivine cell [eV/atom]"
+    )
+
+    @property
+    def entry(self) -> str:
+        """Its name without options, under which its weights are kept."""
+        return split_options(self.name)[0]
+
+    @property
+    def pair_style(self) -> str:
+        """LAMMPS pair style that runs it."""
+        known = environments.families().get(self.family)
+        return known.pair_style if known else "hopkin"
+
+    @property
+    def route(self) -> Route:
+        """Through a C++ pair style of its family, or the Python bridge."""
+        return "bridge" if self.pair_style == "hopkin" else "native"
+
+    @property
+    def module(self) -> ModuleType:
+        """Adapter of its family; imports the model's package."""
+        return importlib.import_module(f"hopkin.drivers.models.adapters.{self.family}")
+
+    def pair_coeff(self) -> str:
+        """First argument of pair_coeff after `* *`: a file for a native style, a name for the bridge."""
+        return str(self.exported()) if self.route == "native" else self.name
+
+    def interpreter(self) -> Path:
+        """Python of the environment that evaluates it; ModelError where that has not been made."""
+        return environments.require(self.family)
+
+    def checkpoint(self) -> Path:
+        """File or folder of the weights; ModelError when it is not there, or damaged."""
+        path = self.path or weights.find(self.entry, self.sources, environments.interpreter(self.family))
+        if path is None:
+            raise ModelError(
+                f"model {self.name}: its weights are not here: run `hopkin models fetch {self.entry}`"
+            )
+        digest = sha256_of(path)
+        if self.sha256 and digest != self.sha256:
+            raise ModelError(
+                f"model {self.name}: {path} is damaged or another file: its SHA-256 is {digest},"
+                f" the registry says {self.sha256}"
+            )
+        if not self.sha256:
+            require_trusted(digest, path, self.family)
+        return path
+
+    def checkpoint_sha256(self) -> str:
+        """SHA-256 of the weights."""
+        return sha256_of(self.checkpoint())
+
+    def state(self) -> State:
+        """Tell what it still needs on this machine."""
+        python = environments.interpreter(self.family)
+        if python is None:
+            return State.NEEDS_INSTALL
+        if self.family == "ase":
+            return State.READY
+        if self.path is None and weights.find(self.entry, self.sources, python) is None:
+            return State.NEEDS_DOWNLOAD
+        try:
+            self.checkpoint()
+        except TrustError:
+            return State.NEEDS_TRUST
+        except ModelError:
+            return State.DAMAGED
+        return State.READY
+
+    def describe(self) -> dict[str, Any]:
+        """Everything of it, its route and state too, as JSON can hold it."""
+        known = environments.families().get(self.family)
+        accepted = {option: list(values) for option, values in known.options.items()} if known else {}
+        return {
+            **self.model_dump(mode="json"),
+            "options_of_family": accepted,
+            "route": self.route,
+            "state": str(self.state()),
+        }
+
+    def exported(self) -> Path:
+        """Where the file that a native pair style reads is kept; named by the hash of all it comes from."""
+        stem = self.entry if self.path is None else self.path.stem
+        made_by = f"{self.options} {environments.package_version(self.family)}"
+        digest = hashlib.sha256(f"{self.checkpoint_sha256()} {made_by}".encode()).hexdigest()
+        return cache_directory() / f"{stem}-{digest[:12]}.pt"
+
+    def require_elements(self, symbols: Iterable[str]) -> None:
+        """Raise ModelError when the model does not cover one of the chemical symbols."""
+        missing = sorted(set(symbols) - set(self.elements))
+        if missing:
+            raise ModelError(
+                f"model {self.name} does not cover {', '.join(missing)}; it covers"
+                f" {len(self.elements)} elements: {' '.join(self.elements)}"
+            )
+
+
+def split_options(name: str) -> tuple[str, dict[str, str]]:
+    """Split a name from the options that follow it."""
+    options: dict[str, str] = {}
+    while found := _OPTION.search(name):
+        option, value = found.groups()
+        if option in options:
+            raise ModelError(f"model {name}: its option {option} is given twice")
+        options[option] = value
+        name = name[: found.start()]
+    return name, options

@@ -1,0 +1,85 @@
+"""What a family's own package is asked for, in its environment: `python -m hopkin.drivers.models.tasks`."""
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hopkin.drivers.errors import HopkinError
+from hopkin.drivers.models.model import Model
+
+
+def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[dict[str, Any]]:
+    """Evaluate structures with the model's own ASE calculator.
+
+    Parameters
+    ----------
+    model
+        a `Model`, as JSON
+    structures
+        `numbers`, `positions` [A], `cell` [A]; periodic in three dimensions
+    device
+        where the model runs, such as cpu
+
+    Returns
+    -------
+    list
+        `energy` [eV], `forces` (n_atoms, 3) [eV/A], `stress` (6,) xx yy zz yz xz xy [eV/A^3] of each
+    """
+    from ase import Atoms
+
+    loaded = Model.model_validate_json(model)
+    calculator = loaded.module.calculator(loaded, device=device)
+    results = []
+    for structure in structures:
+        atoms = Atoms(**structure, pbc=True, calculator=calculator)
+        results.append(
+            {
+                "energy": float(atoms.get_potential_energy()),
+                "forces": atoms.get_forces().tolist(),
+                "stress": atoms.get_stress().tolist(),
+            }
+        )
+    return results
+
+
+def export(model: str, path: str) -> None:
+    """Write the file that the native pair style of a model reads."""
+    loaded = Model.model_validate_json(model)
+    loaded.module.export(loaded, Path(path))
+
+
+def facts(family: str, path: str) -> dict[str, Any]:
+    """Read what a checkpoint says of itself: `elements`, and where it does, `cutoff_A` and `layers`."""
+    read: Callable[[Path], dict[str, Any]] = importlib.import_module(
+        f"hopkin.drivers.models.adapters.{family}"
+    ).facts
+    return read(Path(path))
+
+
+_TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate, "export": export, "facts": facts}
+
+
+def main() -> None:
+    """Do the task of the command line; the answer is a result, or an error of one sentence."""
+    task, asked, said = sys.argv[1:]
+    warnings.simplefilter("ignore")
+    answer: dict[str, Any]
+    try:
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            answer = {"result": _TASKS[task](**json.loads(Path(asked).read_text()))}
+    except HopkinError as error:
+        answer = {"error": str(error)}
+    except Exception as error:  # of any package
+        lines = str(error).splitlines() or [""]
+        answer = {"error": f"{type(error).__name__}: {lines[0]}"}
+    Path(said).write_text(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
