@@ -1,5 +1,7 @@
 // What a model is to hopkin: atoms in; energy, atomic energies, forces and virial out.
 // No LAMMPS, torch or Python header here: pair styles and evaluators meet on these types alone.
+// Energies are summed in double, from the model's atomic energies where those are in single
+// precision: line searches and finite differences need the digits.
 
 #pragma once
 

@@ -1,4 +1,8 @@
 // Finds the Python of the environment that hopkin is installed in, without linking to any.
+//
+// In a Python process the symbols are there. Under plain `lmp`, the shared library of the
+// environment's interpreter is opened globally, which the extension modules of torch and numpy need
+// anyway.
 
 #pragma once
 

@@ -1,5 +1,18 @@
 // The LAMMPS life cycle of a model: options, checks, atoms and neighbour graph out of LAMMPS,
 // energy, forces and virial back into it. What the model computes is an Evaluator's business.
+//
+// Atoms are handed to the model in the order of their IDs, whatever order LAMMPS keeps them in. A
+// replica that has not moved is not evaluated again: the frozen ends of a band cost nothing. In a
+// single replica, positions that differ by rounding count as moved.
+//
+// One rank per replica maps ghosts back to their owners, which is exact and cheapest. Several ranks
+// make the ghosts atoms of the model, as far as its layers reach, and send the forces on them back;
+// the energy is summed over owned atoms. That is exact for every model whose pair style knows its
+// layers; the others refuse.
+//
+// Replicas of a band wait for the slowest asleep, in a barrier that they look at now and then: a
+// rank that waits in MPI takes part of a core from those that compute, and a band has more ranks
+// than a laptop has cores.
 
 #pragma once
 

@@ -1,4 +1,7 @@
 // Registers a pair style with the LAMMPS that loaded the plugin, or refuses that LAMMPS.
+//
+// LAMMPS itself only logs that a plugin was built for another version. Here version and integer
+// sizes are compared through the C library interface, and the check cannot be skipped.
 
 #pragma once
 

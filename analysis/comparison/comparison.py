@@ -1,4 +1,8 @@
-"""Results of a campaign beside what is known: one row for each hop, or run of dynamics, and model."""
+"""Results of a campaign beside what is known: one row for each hop, or run of dynamics, and model.
+
+Failed runs are in the statistics: over the converged, and over all that have a number, both with their
+counts.
+"""
 
 import csv
 from collections.abc import Mapping, Sequence

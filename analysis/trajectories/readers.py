@@ -4,7 +4,8 @@ Small parsers of our own where the libraries fall short. MDAnalysis keeps positi
 precision, expects a fixed number of header lines in a LAMMPS dump (no TIME or UNITS section),
 drops its element column, and unwraps triclinic cells wrongly by image flags; it does not know
 XDATCAR. ASE does not read XDATCAR.gz frame by frame, takes milliseconds for a frame of extended XYZ,
-and does not say when a last frame is torn.
+and does not say when a last frame is torn. MDAnalysis remains the API (`to_universe`)
+and the oracle of the tests.
 """
 
 import re

@@ -12,7 +12,8 @@ sites,
 
 :math:`d_e` the shortest distance between two atoms of the element in the crystal. Crystals melt at a
 vibration of 0.1 to 0.2 of it; :math:`\delta` = `LINDEMANN` lies above. Every element: the anions of a
-polyanion that turns leave their sites, its centre does not.
+polyanion that turns leave their sites, its centre does not; and anions exchange and let ions through without
+being damaged.
 """
 
 from collections.abc import Sequence

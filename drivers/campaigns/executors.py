@@ -1,4 +1,9 @@
-"""Where the jobs of a campaign run: Parsl's executors and providers, described in one YAML file."""
+"""Where the jobs of a campaign run: Parsl's executors and providers, described in one YAML file.
+
+Jobs are threads or processes of Parsl; each keeps to its share of the processors (CPU affinity, which
+LAMMPS's ranks and threads inherit). Parsl's own affinity would give every rank of a band all threads of a
+worker.
+"""
 
 import os
 import sys

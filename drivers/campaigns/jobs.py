@@ -1,4 +1,8 @@
-"""A calculation of a campaign, and what becomes of it."""
+"""A calculation of a campaign, and what becomes of it.
+
+A failure is a result: whatever a job ends with goes into `campaign.json`, and tables are made from that
+file and the run directories, at any time. Only what Parsl lost, a worker or a block, is tried again.
+"""
 
 import logging
 from collections.abc import Callable

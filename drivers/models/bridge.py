@@ -1,7 +1,8 @@
 """What `pair_style hopkin` calls: loads a model, and evaluates LAMMPS's atoms with it.
 
 The C++ side (pair_styles/python_evaluator.cpp) embeds Python, calls `load` once and `Bridge.evaluate` at
-every step. Arrays cross as memory views of LAMMPS's own buffers and are copied at once.
+every step. Arrays cross as memory views of LAMMPS's own buffers and are copied at once. Beside the model, the
+bridge costs 2 % at most, and for CHGNet half as much as its own calculator (`benchmarks/adapter_cost.py`).
 """
 
 import os

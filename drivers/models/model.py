@@ -1,4 +1,10 @@
-"""What a model is: a potential with its weights, and what LAMMPS is told to load."""
+"""What a model is: a potential with its weights, and what LAMMPS is told to load.
+
+Options are part of its name (`mace-mp-0-small:dtype=float64`): one string is what a command, a campaign, a
+specification's hash, the parity stamp and a deck hold, and it needs no quotes in a shell, in YAML or in
+LAMMPS. Which ones a family takes stands in `models.toml`; the exported file is named by them. A golden
+energy holds for one head.
+"""
 
 import hashlib
 import importlib

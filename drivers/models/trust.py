@@ -1,4 +1,7 @@
-"""Checkpoints are programs: which files hopkin may load."""
+"""Checkpoints are programs: which files hopkin may load.
+
+A file of unknown hash is not loaded where its format can hold a program, unless the user says so once.
+"""
 
 import json
 from collections.abc import Mapping

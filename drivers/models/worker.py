@@ -1,4 +1,8 @@
-"""Has a task done by the interpreter of a family's environment."""
+"""Has a task done by the interpreter of a family's environment.
+
+A model's own package runs in a process of its own there: packages exclude one another, and hopkin imports
+none beside itself except in the bridge.
+"""
 
 import json
 import os

@@ -1,4 +1,18 @@
-"""Attempts at a band: one run of LAMMPS `neb` each, and the ladder of settings they go down."""
+"""Attempts at a band: one run of LAMMPS `neb` each, and the ladder of settings they go down.
+
+A ladder, not a verdict. A band that diverges starts again by smaller steps, one that stalls goes on with
+another optimiser and stiffer springs, one whose spline has a higher point or a minimum between images goes
+on with twice the images. LAMMPS chooses the climbing image once, after 20 iterations; where another one
+ends up highest, the band is run again from where it is, and is not converged before the two agree. Each
+attempt is in the result; a failure is classed after the last.
+
+A band ends by the norm of all 3N forces of a replica (`min_modify norm two`), which is stricter than the
+largest force on an atom: by that alone, a band in a soft crystal stopped 20 meV too high. What is reported
+is the largest atomic force, taken from the forces that the deck dumps: the column `MaxAtomForce` of
+LAMMPS's `neb` table is not that number (22 Jul 2025: squared).
+
+Images are data files (`neb ... none`), one per replica: what starts is what can be looked at.
+"""
 
 import math
 import shutil

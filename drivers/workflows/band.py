@@ -1,4 +1,12 @@
-"""A band: relaxed ends, an interpolated path, a climbing-image NEB in LAMMPS, and what it says."""
+"""A band: relaxed ends, an interpolated path, a climbing-image NEB in LAMMPS, and what it says.
+
+Ends are relaxed first and then held. The barrier is then defined by them, as in ASE.
+
+An end is the lowest that is known of its site. Ends built from a symmetric crystal may relax to a
+stationary point that is no ground state, from which the images of a band fall off (a Jahn-Teller distortion
+in NaNiO2: 0.28 eV). They are relaxed anew from an image downhill in their site that is more than 0.05 eV
+lower, twice at most.
+"""
 
 import shutil
 from collections.abc import Sequence

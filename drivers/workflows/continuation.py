@@ -1,4 +1,16 @@
-"""What a killed run of molecular dynamics left in its directory, and how much of it is whole."""
+"""What a killed run of molecular dynamics left in its directory, and how much of it is whole.
+
+A continued run is the undisturbed run, to the last bit (SevenNet, GRACE, CHGNet, MatterSim on a CPU; NVT,
+NPT, NVE; also in triclinic boxes, `tests/workflows/test_continuation.py`). LAMMPS builds its neighbours
+anew where it writes a restart file; the rest is the deck's (`md.in`): atoms are not sorted; the run is made
+in pieces that begin as a continuation begins; between them `run 0` rounds triclinic positions once more, as
+`read_restart` does; the barostat dilates about the origin, not about the centre of the box that it found.
+In a single replica the pair style evaluates positions anew that differ by rounding. What adds atomically on
+a GPU gives up the last bit.
+
+The trajectory is `custom/gz` without `TIME`, flushed at each frame: a killed run leaves whole frames, and
+MDAnalysis knows no other header.
+"""
 
 import gzip
 import math

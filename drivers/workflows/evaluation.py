@@ -1,4 +1,7 @@
-"""A model against labelled structures: its own calculator, in its environment, a batch at a time."""
+"""A model against labelled structures: its own calculator, in its environment, a batch at a time.
+
+Not LAMMPS: it has to agree with that calculator anyway, and loads the model for each structure.
+"""
 
 import json
 import math

@@ -1,4 +1,7 @@
-"""Watches molecular dynamics while it runs: how far it is, and whether it is worth going on."""
+"""Watches molecular dynamics while it runs: how far it is, and whether it is worth going on.
+
+Thermo and the last two states are what it reads; both cost nothing.
+"""
 
 import time
 from collections import deque

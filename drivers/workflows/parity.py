@@ -1,4 +1,8 @@
-"""The parity gate: LAMMPS and the model's own Python calculator must agree before a run is believed."""
+"""The parity gate: LAMMPS and the model's own Python calculator must agree before a run is believed.
+
+Forces and pressure are compared with finite differences of the energy, too: a wrong unit in both LAMMPS and
+Python would pass a comparison of the two. Energies are compared with the golden one of the registry.
+"""
 
 import hashlib
 import tempfile

@@ -1,4 +1,11 @@
-"""Edges of a periodic crystal, from candidates that are searched once per skin."""
+"""Edges of a periodic crystal, from candidates that are searched once per skin.
+
+They are filtered by the true distance at each step: models without a smooth envelope would change with
+edges beyond their cutoff. It is done where it gains: CHGNet's graph, made from arrays, takes 0.4 % of a
+step of 112 atoms in the place of 13 %, MatterSim's 0.3 % in the place of 3 %. M3GNet (search 0.1 %, graph
+0.3 to 0.5 %) and Orb (0.5 to 1 %; it keeps the nearest 20 of a k-d tree in single precision) are left to
+their packages, and any ASE calculator to itself (`benchmarks/adapter_cost.py`).
+"""
 
 from dataclasses import dataclass
 
