@@ -1,4 +1,9 @@
-"""What is known, how far the computed is off, and the tables of a folder of results."""
+"""What is known, how far the computed is off, and the tables of a folder of results.
+
+`results` finds the runs; `references` reads what is known; `metrics` has the errors; `comparison` joins
+them for barriers, `dynamics_comparison` and `dynamics_tables` for dynamics, `pathimages` and `labels` for
+forces.
+"""
 
 from hopkin.analysis.comparison.comparison import collect, write_tables
 from hopkin.analysis.comparison.labels import (

@@ -1,4 +1,7 @@
-"""One page, with its figures and tables, of a folder of results."""
+"""One page, with its figures and tables, of a folder of results.
+
+`report` gathers the page; `plots` draws; `columns` says what each table has, and how its cells read.
+"""
 
 from hopkin.analysis.report.report import write_report
 

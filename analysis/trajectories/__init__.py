@@ -1,4 +1,8 @@
-"""Files of any format, read into unwrapped positions with their times, cells and species."""
+"""Files of any format, read into unwrapped positions with their times, cells and species.
+
+`readers` and `dumps` yield each `frame` as it stands in the file; `frames` collects and unwraps them;
+`trajectory` is what the kernels take.
+"""
 
 from hopkin.analysis.trajectories.arrays import FloatArray, frozen
 from hopkin.analysis.trajectories.frame import atomic_masses

@@ -1,4 +1,8 @@
-"""Numbers of a trajectory: displacements, diffusivities, activation energies, distributions, errors."""
+"""Numbers of a trajectory: displacements, diffusivities, activation energies, distributions, errors.
+
+`transport` gathers all of one run, `temperatures` of several; the other rooms are one kernel each, arrays
+in and numbers out.
+"""
 
 from hopkin.analysis.transport.arrhenius import Point, fit_arrhenius
 from hopkin.analysis.transport.density import find_sites, write_cube

@@ -1,4 +1,8 @@
-"""The path between two ends: images, energy profile, rates, ends from files, and VASP, in and out."""
+"""The path between two ends as numbers and files: images, barrier and rate from it, VASP in and out.
+
+`paths` interpolates and classes; `profile` is the spline along it; `rates` are harmonic; `endpoints` and
+`vaspbands` read ends and bands; `export` writes finished runs, by `vasp`. Nothing here runs LAMMPS.
+"""
 
 from hopkin.drivers.bands.endpoints import Pair, check_pair, load_pair, read_pairs
 from hopkin.drivers.bands.export import export_vasp

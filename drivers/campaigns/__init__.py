@@ -1,4 +1,7 @@
-"""Many calculations from one file: planned, checked, run side by side, each outcome kept."""
+"""Many calculations from one file: planned, checked, run side by side, each outcome kept.
+
+`campaign` is what the file holds; `planning` makes `jobs` of it; `bench` runs them where `executors` says.
+"""
 
 from hopkin.drivers.campaigns.bench import run_campaign
 from hopkin.drivers.campaigns.campaign import load_campaign

@@ -1,4 +1,7 @@
-"""The command line. Nothing is computed here: arguments in, one call, a table or JSON out."""
+"""The command line. Nothing is computed here: arguments in, one call, a table or JSON out.
+
+Each room has the commands that its docstring names; `options` are those that several share.
+"""
 
 import logging
 import signal

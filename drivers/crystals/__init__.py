@@ -1,4 +1,8 @@
-"""Crystals: reading and checking them, built-in materials, lattices, symmetry and ordering."""
+"""Crystals as LAMMPS needs them: where they come from, what is checked, and their symmetry.
+
+`structures` reads, checks, orients and repeats; `materials` are the built-in ones; `lattices` chooses
+supercells; `symmetry` keeps the space group; `ordering` fills the sites of disordered crystals.
+"""
 
 from hopkin.drivers.crystals.lattices import (
     Floats,

@@ -1,4 +1,8 @@
-"""LAMMPS: its decks, its run directories, and the one place that starts it."""
+"""LAMMPS: its decks, its run directories, and the one place that starts it.
+
+`decks` renders the templates of `lammps_inputs/` and reads states back; `launch` starts LAMMPS;
+`rundirectory` names, holds and finishes the folder of a calculation.
+"""
 
 from hopkin.drivers.engine.decks import elements_of, is_triclinic, read_state, write_deck, write_structure
 from hopkin.drivers.engine.launch import command, executable, lammps_version, run_deck

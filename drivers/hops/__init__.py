@@ -1,4 +1,9 @@
-"""Which hops a crystal has, the network they make, and the vacancies at their ends."""
+"""Which hops a crystal has, the network they make, and the vacancies at their ends.
+
+`find` lists the distinct hops, by `site_symmetry`, with the room on their way (`bottlenecks`);
+`percolation` tells where they lead; `vacancies` builds both ends; `sites` tells whether an end stayed in
+its site.
+"""
 
 from hopkin.drivers.hops.find import Hop, find_hops
 from hopkin.drivers.hops.percolation import percolating_barriers

@@ -1,4 +1,9 @@
-"""Potentials: names, weights, trust, and the environment and adapter that evaluate each."""
+"""Potentials: their names, weights and trust, and the environment and adapter that evaluate each.
+
+`registry` finds a `model` by name (`models.toml`); `weights` and `trust` are about its file; `environments`
+makes the Python of its family (`requirements/`), `worker` has `tasks` done there; `bridge` is what
+`pair_style hopkin` calls, and `adapters` holds one module for each family.
+"""
 
 from hopkin.drivers.models.environments import families, hopkin_hash, install, interpreter, package_version
 from hopkin.drivers.models.model import Model

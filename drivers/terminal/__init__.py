@@ -1,4 +1,7 @@
-"""What the terminal shows."""
+"""What the terminal shows: progress, tables and JSON, of results that are there.
+
+`console` is shared; `catalogue` shows what there is, `runs` and `campaigns` what came out.
+"""
 
 from hopkin.drivers.terminal.campaigns import show_jobs, show_tables
 from hopkin.drivers.terminal.catalogue import show_checks, show_hops, show_materials, show_models, show_parity
