@@ -1,6 +1,7 @@
 """The floors of the house: imports go down, each wing is entered by its face, and there is no circle."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from importlib.util import find_spec
@@ -118,3 +119,15 @@ def test_a_face_says_what_its_wing_is_responsible_for() -> None:
 def test_modules_can_be_read_in_one_sitting() -> None:
     lines = {name: len(path.read_text().splitlines()) for name, path in ALL.items()}
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_the_plan_of_the_house_shows_every_wing_and_only_files_that_are_there() -> None:
+    project = Path(__file__).parents[1]
+    plan = (project / "ARCHITECTURE.md").read_text()
+    for package, floors in FLOORS.items():
+        for wing in set().union(*floors):
+            assert re.search(rf"\b{wing}\b", plan), f"{package}.{wing}"
+    folders = ("drivers", "analysis", "pair_styles", "tests")
+    files = [file for folder in folders for file in (project / folder).rglob("*.*")]
+    for name in re.findall(r"`([\w/]+\.(?:py|h|cpp|toml))`", plan):
+        assert any(str(file).endswith(f"/{name}") for file in files), name
