@@ -246,9 +246,9 @@ def _energies(
             if run.material == material and first > 0 and second > 0
         ]
         try:
-            first, second = (fit_arrhenius(side).activation_energy for side in zip(*points, strict=True))
-            energies.append((first, second))
-        except (AnalysisError, ValueError):
+            fits = [fit_arrhenius([pair[side] for pair in points]) for side in (0, 1)]
+            energies.append((fits[0].activation_energy, fits[1].activation_energy))
+        except AnalysisError:
             without.append(material)
     return energies, tuple(without)
 
