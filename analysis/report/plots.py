@@ -23,6 +23,10 @@ COLOURS = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MAX_POINTS = 400
+EDGE_MARKERS = ("^", "v", ">", "<")
+OUTER_FENCE = 3.0  # times the distance of the quartiles
+STRETCHED = 2.0  # times the bulk: outliers within it are drawn where they are
+MARGIN = 0.05
 STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -153,14 +157,13 @@ def plot_energy_profiles(
 def plot_parity(points: Sequence[ParityPoints], *, quantity: str, logarithmic: bool = False) -> Figure:
     """Draw computed against known numbers, one colour per model; open where the run failed.
 
-    On a logarithmic scale, all of them have to be positive.
+    Axes are those of the bulk: what lies far outside is a triangle at the edge, and counted in the legend.
+    On a logarithmic scale, all numbers have to be positive.
     """
     with mpl.rc_context(STYLE):
         figure, axes = _figure(6.0, 3.8)
         every = np.concatenate([np.concatenate([p.reference, p.computed]) for p in points] or [np.zeros(0)])
-        ends = (
-            (every.min() if logarithmic else min(0.0, every.min()), every.max()) if len(every) else (0.0, 1.0)
-        )
+        ends = _limits(every, logarithmic=logarithmic)
         if logarithmic:
             axes.set_xscale("log")
             axes.set_yscale("log")
@@ -171,23 +174,59 @@ def plot_parity(points: Sequence[ParityPoints], *, quantity: str, logarithmic: b
         axes.plot(ends, ends, color="0.6", linewidth=0.9, linestyle="--", zorder=0)
         for index, series in enumerate(points):
             style = _style(index)
+            beyond = _beyond(series, ends)
             for failed, face in ((False, style["color"]), (True, "none")):
-                chosen = series.failed == failed
-                axes.scatter(
-                    series.reference[chosen],
-                    series.computed[chosen],
-                    s=22,
-                    marker=style["marker"],
-                    edgecolors=style["color"],
-                    facecolors=face,
-                    linewidths=0.9,
-                    label=None if failed else series.label,
-                )
+                for marker in (None, *EDGE_MARKERS):
+                    chosen = (series.failed == failed) & (beyond == (marker or ""))
+                    axes.scatter(
+                        np.clip(series.reference[chosen], *ends),
+                        np.clip(series.computed[chosen], *ends),
+                        s=22,
+                        marker=marker or style["marker"],
+                        edgecolors=style["color"],
+                        facecolors=face,
+                        linewidths=0.9,
+                        clip_on=False,
+                        label=None if failed or marker else series.label,
+                    )
+        if n_outside := sum(int((_beyond(series, ends) != "").sum()) for series in points):
+            axes.plot([], [], "^", color="0.4", markersize=5, label=f"{n_outside} outside")
+        axes.set_xlim(*ends)
+        axes.set_ylim(*ends)
         axes.set_aspect("equal")
         axes.set_xlabel(f"known {quantity}")
         axes.set_ylabel(f"computed {quantity}")
-        _legend(axes, len(points))
+        _legend(axes, len(points) + bool(n_outside))
         return figure
+
+
+def _limits(values: FloatArray, *, logarithmic: bool) -> tuple[float, float]:
+    """Choose the ends of an axis: of all values, or of the bulk where the others would stretch it twofold.
+
+    The bulk is what lies within three times the distance of the quartiles of them (Tukey's outer fences).
+    """
+    if len(values) == 0:
+        return (0.1, 1.0) if logarithmic else (0.0, 1.0)
+    shown = np.log10(values) if logarithmic else values
+    first, last = np.quantile(shown, [0.25, 0.75])
+    reach = OUTER_FENCE * (last - first)
+    bulk = shown[(shown >= first - reach) & (shown <= last + reach)]
+    if not logarithmic:  # the origin is on the axis
+        shown, bulk = np.append(shown, 0.0), np.append(bulk, 0.0)
+    chosen = bulk if 0 < STRETCHED * np.ptp(bulk) < np.ptp(shown) else shown
+    low, high = float(chosen.min()), float(chosen.max())
+    margin = MARGIN * (high - low) or 0.5
+    if logarithmic:
+        return 10 ** (low - margin), 10 ** (high + margin)
+    return low - margin, high + margin
+
+
+def _beyond(points: ParityPoints, ends: tuple[float, float]) -> NDArray[np.str_]:
+    """(n,) marker of each point that lies outside, towards where it lies; empty within."""
+    low, high = ends
+    left, right = points.reference < low, points.reference > high
+    below, above = points.computed < low, points.computed > high
+    return np.select([above, below, right, left], EDGE_MARKERS, default="")
 
 
 def plot_distributions(values: Mapping[str, FloatArray], *, quantity: str) -> Figure:

@@ -33,7 +33,9 @@ from hopkin.analysis.transport import read_table
 _NO_METADATA: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _KINDS = ("barrier", "neb", "images", "md", "reference")
 _STATES = ("finished", "failed", "unfinished", "unreadable")
-PARITY_CAPTION = "Dashed: equality. Open: runs that failed and have a number all the same."
+PARITY_CAPTION = (
+    "Dashed: equality. Open: runs that failed and have a number all the same. Triangles at the edge: outside."
+)
 NOT_DRAWN = "type_I_divergence"  # energies without meaning, of any size
 
 

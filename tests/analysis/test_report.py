@@ -8,14 +8,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.markers import MarkerStyle
 
 from hopkin.analysis.comparison.results import find_runs
 from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.report.columns import MISSING
-from hopkin.analysis.report.plots import EnergyProfile, MsdCurve, plot_energy_profiles, plot_msd, plot_rdf
+from hopkin.analysis.report.plots import (
+    EnergyProfile,
+    MsdCurve,
+    ParityPoints,
+    plot_energy_profiles,
+    plot_msd,
+    plot_parity,
+    plot_rdf,
+)
 from hopkin.analysis.report.report import write_report
 from hopkin.analysis.transport.tables import read_table
 
+TRIANGLE = len(MarkerStyle("^").get_path().vertices)
 BARRIER: dict[str, Any] = {
     "material": "LiFePO4-olivine", "ion": "Li", "hop": 1, "path_length_A": 3.0049, "images": 5,
     "model": "sevennet-0", "model_sha256": "ab" * 32, "barrier_eV": 0.26149,
@@ -256,3 +267,67 @@ def test_a_model_has_one_colour_in_all_figures_whoever_stands_beside_it() -> Non
     everyone = colours("stranger", "c", "a", "b")
     assert len(set(everyone.values())) == 4
     assert colours("b", "stranger", "c") == {label: everyone[label] for label in ("b", "stranger", "c")}
+
+
+def drawn(known: list[float], computed: list[float], *, logarithmic: bool = False) -> tuple[Axes, list[str]]:
+    """Axes of a parity figure, and the words of its legend."""
+    points = ParityPoints(
+        label="model",
+        reference=np.array(known),
+        computed=np.array(computed),
+        failed=np.zeros(len(known), dtype=np.bool_),
+    )
+    (axes,) = plot_parity([points], quantity="barrier (eV)", logarithmic=logarithmic).axes
+    legend = axes.get_legend()
+    assert legend is not None
+    return axes, [text.get_text() for text in legend.get_texts()]
+
+
+def marked(axes: Axes) -> dict[tuple[float, float], int]:
+    """Places of all points, and with how many corners each is drawn."""
+    return {
+        (float(x), float(y)): len(points.get_paths()[0].vertices)
+        for points in axes.collections
+        for x, y in np.asarray(points.get_offsets())
+    }
+
+
+def test_outliers_do_not_stretch_a_parity_figure() -> None:
+    known = [0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.3, 0.4]
+    axes, legend = drawn(known, [0.25, 0.3, 0.3, 0.45, 0.5, 0.55, 14.0, -9.0])
+    low, high = axes.get_xlim()
+    assert axes.get_ylim() == (low, high)
+    assert -0.1 < low < 0.0
+    assert 0.6 < high < 0.7
+    assert legend == ["model", "2 outside"]
+    places = marked(axes)
+    assert all(low <= x <= high and low <= y <= high for x, y in places)
+    assert len(places) == len(known)
+    assert places[0.3, high] == places[0.4, low] == TRIANGLE
+
+
+def test_outliers_do_not_stretch_logarithmic_axes() -> None:
+    known = [1e-6, 2e-6, 3e-6, 4e-6, 5e-6, 3e-6]
+    axes, legend = drawn(known, [2e-6, 2e-6, 2e-6, 5e-6, 6e-6, 1e3], logarithmic=True)
+    low, high = axes.get_ylim()
+    assert 5e-7 < low < 1e-6
+    assert 6e-6 < high < 1e-5
+    assert legend == ["model", "1 outside"]
+    assert (3e-6, high) in marked(axes)
+
+
+@pytest.mark.parametrize(
+    ("known", "computed"),
+    [
+        ([0.2, 0.3, 0.4, 0.5], [0.25, 0.35, 0.4, 0.9]),  # far off, and readable all the same
+        ([0.3, 0.3, 0.3, 0.3], [0.3, 0.3, 0.3, 0.4]),  # no spread to compare with
+        ([0.3], [5.0]),
+    ],
+)
+def test_a_parity_figure_that_is_readable_shows_everything_where_it_is(
+    known: list[float], computed: list[float]
+) -> None:
+    axes, legend = drawn(known, computed)
+    assert legend == ["model"]
+    assert marked(axes).keys() == set(zip(known, computed, strict=True))
+    assert max(axes.get_xlim()) > max(computed)
