@@ -87,7 +87,7 @@ def main() -> None:
             typer.echo("interrupted: the same command goes on where it was", err=True)
         raise
     except OSError as error:
-        typer.echo(f"hopkin: {error.filename or 'the disk'}: {error.strerror or error}", err=True)
+        _say_why(f"{error.filename or 'the disk'}: {error.strerror or error}")
         sys.exit(2)
     except Exception as error:
         from hopkin.analysis.errors import AnalysisError
@@ -95,5 +95,12 @@ def main() -> None:
 
         if not isinstance(error, HopkinError | AnalysisError):
             raise
-        typer.echo(f"hopkin: {error}", err=True)
+        _say_why(str(error))
         sys.exit(2)
+
+
+def _say_why(message: str) -> None:
+    """Write a message in one line, whatever the words hold that it quotes from files."""
+    words = " ".join(message.split())
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    typer.echo(f"hopkin: {shown}", err=True)

@@ -172,3 +172,15 @@ def test_an_option_that_a_family_does_not_have_is_one_sentence(run: Run) -> None
     said = run("models", "verify", "chgnet-0.3.0:dtype=float64")
     assert said.code == 2
     assert said.err.strip() == ("hopkin: model chgnet-0.3.0: family chgnet has no option dtype: it has none")
+
+
+def test_a_message_is_one_line_whatever_it_quotes(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "{name: mine, models: [chgnet-0.3.0], barriers: [{structures: [LiTiS2-layered]}],"
+        " references: known.csv}"
+    )
+    (tmp_path / "known.csv").write_text('"sys\ntem\x1b[31m",barrier_eV\nLiTiS2-layered,0.5\n')
+    said = run("bench", tmp_path / "mine.yaml", "--dry-run")
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert said.err.endswith(r"its columns are sys tem\x1b[31m, barrier_eV" + "\n")
