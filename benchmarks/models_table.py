@@ -6,6 +6,7 @@ Takes up to an hour on two cores; an interrupted one goes on where it was, from 
 runs/models and the stamps of the parity gate.
 """
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ PAGE = Path("docs/models.md")
 STEPS = 100
 COLUMNS = (
     *("model", "forces", "energy [eV/atom]", "force [eV/A]", "stress [GPa]", "golden [eV/atom]", "slope"),
-    *("barrier [eV]", "T [K]", "ms/step"),
+    *("barrier [eV]", "T [K]", "ms/step", "commit"),
 )
 
 HEAD = f"""# Models, measured
@@ -48,7 +49,7 @@ and is smaller than the cutoff. The gate wants {ENERGY_TOLERANCE_EV_PER_ATOM:g} 
 against the number in the registry. *Slope*: the force in LAMMPS against the fall of the energy along it; of a
 direct model it is a property of the model. *Barrier*: channel hop of {REFERENCE} in 1x2x1 cells, 55 atoms,
 3 images, converged to 0.05 eV/A. *T*, *ms/step*: {STEPS} steps of 2 fs of NVT at 300 K, 28 atoms, two cores;
-the times are rough, as other work ran beside them.
+the times are rough, as other work ran beside them. *Commit*: the source that a row was measured with.
 
 | {" | ".join(COLUMNS)} |
 |{"---|" * len(COLUMNS)}
@@ -89,6 +90,9 @@ def measure(model: Model) -> Iterator[str]:
     thermo = read_thermo(run.path)
     yield f"{md['temperature_mean_K']:.0f}"
     yield f"{1000 * (thermo['CPU'][-1] - thermo['CPU'][0]) / (thermo['Step'][-1] - thermo['Step'][0]):.0f}"
+    yield subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def main(names: list[str]) -> None:
