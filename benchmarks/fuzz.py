@@ -43,6 +43,7 @@ TIME_LIMIT_S = 20.0
 MEMORY_LIMIT_BYTES = 4 << 30
 CRASHED = 70
 N_FRAMES = 20
+LOGGED = re.compile(r"hopkin(\.\w+)+: ")  # such as a torn last frame, which is dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def seeds() -> list[Seed]:
     analyze = ("analyze", "{input}", "--ion", "Li", "--out", "tables", "--json")
     per_frame, per_step = ("--frame-interval-fs", "100"), ("--timestep-fs", "2")
     cif = written(crystal, "cif")
-    known = b"system,hop,mechanism,barrier_eV,functional,source\nLiTiS2,0,vacancy,0.5,PBE,here\n"
+    known = b"system,hop,mechanism,barrier_eV,functional,source\nLiTiS2-layered,0,vacancy,0.5,PBE,here\n"
     walk = frames(layered)
     found = [
         Seed(name="plain.cif", words=hops, content=cif, beside={}),
@@ -241,7 +242,7 @@ DAMAGES: tuple[Callable[[random.Random, bytes], bytes], ...] = (
 
 
 def damaged(seed: int, number: int, sound: Sequence[Seed]) -> tuple[Seed, bytes]:
-    """Choose a sound input and damage it; the same for the same numbers. The first of each kind stays sound."""
+    """Choose a sound input and damage it; the first of each kind stays sound."""
     rng = random.Random(f"{seed} {number}")
     chosen = sound[number % len(sound)]
     if number < len(sound):
@@ -282,7 +283,7 @@ def child(words: Sequence[str], folder: Path) -> None:
 def judged(code: int | None, folder: Path, *, sound: bool) -> str | None:
     """Say in one line what is wrong with how a command ended; None: nothing."""
     out, err = ((folder / name).read_text(errors="replace") for name in ("out", "err"))
-    said = [line for line in err.splitlines() if line.strip()]
+    said = [line for line in err.splitlines() if line.strip() and not LOGGED.match(line)]
     left = sorted(str(file.relative_to(folder / "work")) for file in (folder / "work").rglob("*"))
     if code is None:
         return f"hang: no end within {TIME_LIMIT_S:g} s"
@@ -293,6 +294,8 @@ def judged(code: int | None, folder: Path, *, sound: bool) -> str | None:
         return f"exit code {code}: {said[-1][:150] if said else 'nothing said'}"
     if code == 2 and sound:
         return f"a sound input is refused: {said[-1][:150]}"
+    if code == 2 and (warning := re.search(r"^\S+:\d+: (\w*Warning: .*)$", err, re.MULTILINE)):
+        return f"a warning of Python before the sentence: {warning[1][:150]} [{said[-1][:100]}]"
     if code == 2 and (len(said) != 1 or not said[0].startswith("hopkin: ")):
         return f"no single sentence: {len(said)} lines, the last: {said[-1][:150] if said else 'nothing'}"
     if code == 2 and re.search(r"[\x00-\x08\x0b-\x1f\x7f]", err):
