@@ -50,13 +50,14 @@ $(VENV)/.families: $(VENV)/.installed
 	$(BIN)/hopkin models install grace
 	touch $@
 
-# the tests
+# the tests: files side by side, one per core; what is made once for a file stays with it
+SIDE_BY_SIDE := --numprocesses $(shell nproc) --dist loadfile
 test: lint $(VENV)/.families
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 # make test-all slow tests too
 test-all: lint $(VENV)/.families
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # make bench    cost of a step in LAMMPS against the model's own calculator
 bench: $(VENV)/.installed
