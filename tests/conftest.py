@@ -1,6 +1,8 @@
 """What every test needs: reference data beside the project, and threads that do not fight for cores."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,11 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no reference data beside the project: {path}")
     return path
+
+
+@pytest.fixture
+def sigint_ends_children() -> Iterator[None]:
+    """Have SIGINT end what a test starts, even where a shell has these tests ignore it (nohup, `script &`)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored is inherited
+    yield
+    signal.signal(signal.SIGINT, before)

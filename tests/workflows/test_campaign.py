@@ -173,6 +173,7 @@ def test_default_workers_leave_a_processor_to_each_image(
         assert default_workers(jobs) == workers
 
 
+@pytest.mark.usefixtures("sigint_ends_children")
 def test_an_interrupted_campaign_goes_on(tmp_path: Path, private_cache: Path) -> None:
     """Ctrl-C ends what runs at once, keeps what has ended, and the same command does the rest."""
     endpoints(tmp_path / "ends.extxyz", good=(0.0, 0.5))
@@ -186,9 +187,12 @@ def test_an_interrupted_campaign_goes_on(tmp_path: Path, private_cache: Path) ->
     hopkin = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    assert wait_until(lambda: list((tmp_path / "results").glob("*/result.json")), hopkin)
-    hopkin.send_signal(signal.SIGINT)
-    _, said = hopkin.communicate(timeout=60)
+    try:
+        assert wait_until(lambda: list((tmp_path / "results").glob("*/result.json")), hopkin)
+        hopkin.send_signal(signal.SIGINT)
+        _, said = hopkin.communicate(timeout=60)
+    finally:
+        hopkin.kill()
     assert hopkin.returncode == 130, said
     assert said.splitlines()[-1] == "interrupted: the same command goes on where it was"
     assert "Traceback" not in said

@@ -319,17 +319,21 @@ def wait_for_restart(hopkin: subprocess.Popen[str], out: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.usefixtures("sigint_ends_children")
 def test_a_killed_run_goes_on_where_it_was(
     command: list[str], undisturbed: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The same trajectory as of a run that nobody stopped, to the last bit."""
     killed = start(command, tmp_path / "killed")
-    directory = wait_for_restart(killed, tmp_path / "killed")
-    if number == signal.SIGKILL:
-        os.killpg(killed.pid, number)
-    else:
-        killed.send_signal(number)
-    _, said = killed.communicate(timeout=30)
+    try:
+        directory = wait_for_restart(killed, tmp_path / "killed")
+        if number == signal.SIGKILL:
+            os.killpg(killed.pid, number)
+        else:
+            killed.send_signal(number)
+        _, said = killed.communicate(timeout=30)
+    finally:
+        killed.kill()
     if number == signal.SIGINT:
         assert killed.returncode == 130
         assert said.splitlines()[-1] == "interrupted: the same command goes on where it was"
