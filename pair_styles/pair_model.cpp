@@ -292,20 +292,25 @@ template <typename Found> void PairModel::for_each_neighbor(int i, const Found &
   }
 }
 
-// Ghost atoms are periodic images of the replica's own atoms: an edge to a ghost ends at its owner.
+// Ghost atoms are periodic images of the replica's own atoms: an edge to a ghost ends at its owner,
+// found by its ID among the atoms, which are in the order of their IDs.
 void PairModel::build_graph_of_owners()
 {
-  tagint max_tag = 0;
-  for (const int i : atoms_) max_tag = std::max(max_tag, atom->tag[i]);
-  node_of_tag_.assign(max_tag + 1, -1);
+  const tagint *tag = atom->tag;
+  node_of_index_.assign(atom->nlocal + atom->nghost, -1);
   for (std::size_t node = 0; node < atoms_.size(); ++node)
-    node_of_tag_[atom->tag[atoms_[node]]] = static_cast<int>(node);
+    node_of_index_[atoms_[node]] = static_cast<int>(node);
+  for (int i = atom->nlocal; i < atom->nlocal + atom->nghost; ++i) {
+    const auto owner = std::lower_bound(atoms_.begin(), atoms_.end(), tag[i],
+                                        [tag](int a, tagint id) { return tag[a] < id; });
+    if (owner != atoms_.end() && tag[*owner] == tag[i]) node_of_index_[i] = node_of_index_[*owner];
+  }
 
   std::vector<std::int64_t> destinations;
   for (std::size_t node = 0; node < atoms_.size(); ++node)
     for_each_neighbor(atoms_[node], [&](int j, const std::array<double, 3> &r) {
       graph_.edge_index.push_back(static_cast<std::int64_t>(node));
-      destinations.push_back(node_of_tag_[atom->tag[j]]);
+      destinations.push_back(node_of_index_[j]);
       graph_.edge_vectors.insert(graph_.edge_vectors.end(), r.begin(), r.end());
     });
   graph_.edge_index.insert(graph_.edge_index.end(), destinations.begin(), destinations.end());
@@ -321,21 +326,21 @@ void PairModel::build_graph_with_ghosts()
 
   nodes_.resize(configuration_.n_owned);
   std::iota(nodes_.begin(), nodes_.end(), 0);
-  std::vector<int> node_of_index(atom_of_index.size(), -1);
+  node_of_index_.assign(atom_of_index.size(), -1);
   for (std::size_t node = 0; node < nodes_.size(); ++node)
-    node_of_index[atoms_[nodes_[node]]] = static_cast<int>(node);
+    node_of_index_[atoms_[nodes_[node]]] = static_cast<int>(node);
   std::vector<std::int64_t> destinations;
   std::size_t first = 0;    // nodes before this one have their edges
   for (int layer = 0; layer < layers; ++layer) {
     const auto last = nodes_.size();
     for (auto node = first; node < last; ++node)
       for_each_neighbor(atoms_[nodes_[node]], [&](int j, const std::array<double, 3> &r) {
-        if (node_of_index[j] < 0) {
-          node_of_index[j] = static_cast<int>(nodes_.size());
+        if (node_of_index_[j] < 0) {
+          node_of_index_[j] = static_cast<int>(nodes_.size());
           nodes_.push_back(atom_of_index[j]);
         }
         graph_.edge_index.push_back(static_cast<std::int64_t>(node));
-        destinations.push_back(node_of_index[j]);
+        destinations.push_back(node_of_index_[j]);
         graph_.edge_vectors.insert(graph_.edge_vectors.end(), r.begin(), r.end());
       });
     first = last;

@@ -74,9 +74,9 @@ class PairModel : public Pair {
   hopkin::NeighborGraph graph_;
   hopkin::Evaluation evaluation_;
   std::chrono::steady_clock::duration evaluation_time_{};    // of the last evaluation
-  std::vector<int> atoms_;          // LAMMPS index of each atom of configuration_
-  std::vector<int> nodes_;          // atom of configuration_ of each atom of the model
-  std::vector<int> node_of_tag_;    // (max tag + 1,) atom of the model with this atom ID, or -1
+  std::vector<int> atoms_;            // LAMMPS index of each atom of configuration_
+  std::vector<int> nodes_;            // atom of configuration_ of each atom of the model
+  std::vector<int> node_of_index_;    // (own atoms and ghosts,) atom of the model, or -1
 };
 
 }    // namespace LAMMPS_NS

@@ -1,6 +1,7 @@
 """A replica on several MPI ranks is the replica on one: same energy, forces, stress and dynamics."""
 
 import os
+import resource
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.crystals.structures import lammps_orientation
 from hopkin.drivers.engine import decks
 from hopkin.drivers.workflows.parity import rattled
+
+
+LARGEST_ID = 2**31 - 2  # of a LAMMPS with 4-byte IDs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +152,34 @@ def test_five_layers(chain: ase.Atoms, double_sevennet: PairStyle, tmp_path: Pat
     base = run(tmp_path, 1, chain, double_sevennet)
     assert_same_in_double(run(tmp_path, ranks, chain, double_sevennet, settings=settings), base)
     assert np.abs(base.forces).max() > 0.1
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_largest_atom_ids(chain: ase.Atoms, double_sevennet: PairStyle, tmp_path: Path, ranks: int) -> None:
+    """IDs are names: whatever they are, an atom costs what it costs."""
+    settings = "processors * 1 1"
+    base = run(tmp_path, ranks, chain, double_sevennet, settings=settings)
+    ids = dict(zip(range(1, 9), (1, 7, 8, 1000, 10**6, 10**9, LARGEST_ID - 1, LARGEST_ID), strict=True))
+    deck = deck_of(tmp_path, chain, double_sevennet, settings)
+    data = tmp_path / "structure.data"
+    head, title, rows = data.read_text().partition("Atoms # atomic\n\n")
+    renamed = [[str(ids[int(first)]), *rest] for first, *rest in map(str.split, rows.splitlines())]
+    data.write_text(head + title + "\n".join(" ".join(row) for row in reversed(renamed)) + "\n")
+    ended = mpirun(
+        tmp_path,
+        f"{deck}run 0\nwrite_dump all custom atoms id fx fy fz"
+        " modify sort id format float %.17g\n"
+        'print "$(pe:%.17g)" file totals\n',
+        ranks,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    forces = np.loadtxt(tmp_path / "atoms", skiprows=9)
+    assert forces[:, 0].tolist() == list(ids.values())
+    np.testing.assert_allclose(forces[:, 1:], base.forces, rtol=0, atol=tolerances.DOUBLE_EV_PER_A)
+    energy = float((tmp_path / "totals").read_text())
+    assert energy == pytest.approx(base.energy, rel=0, abs=len(chain) * tolerances.DOUBLE_EV)
+    largest_process_kB = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert largest_process_kB < 4e6  # an array as long as the largest ID: 8.6e6
 
 
 def test_five_layers_in_single_precision(chain: ase.Atoms, sevennet: PairStyle, tmp_path: Path) -> None:
