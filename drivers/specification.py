@@ -1,5 +1,6 @@
 """What a user asks for, validated once; and the presets."""
 
+from reprlib import Repr
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
@@ -11,6 +12,9 @@ S = TypeVar("S", bound=BaseModel)
 Preset = Literal["quick", "paper"]
 Mechanism = Literal["vacancy", "divacancy"]
 Repeats = tuple[PositiveInt, PositiveInt, PositiveInt]
+
+_SHORT = Repr()  # of what was received, whatever it holds
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 1, 200, 200
 
 # Least distance between a vacancy and its periodic images [A]
 _PRESETS: dict[Preset, float] = {"quick": 7.0, "paper": 10.0}
@@ -122,6 +126,8 @@ def sentences(error: ValidationError) -> str:
     clauses = []
     for problem in error.errors():
         where = ".".join(map(str, problem["loc"]))
-        received = "" if problem["type"] in ("missing", "value_error") else f", received {problem['input']!r}"
+        received = ""
+        if problem["type"] not in ("missing", "value_error"):
+            received = f", received {_SHORT.repr(problem['input'])}"
         clauses.append(f"{where}: " * bool(where) + problem["msg"].removeprefix("Value error, ") + received)
     return "; ".join(clauses)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -65,7 +66,8 @@ class Reference(BaseModel):
     def _mean(cls, fields: Any) -> Any:
         both = (fields.get("forward_barrier_eV"), fields.get("reverse_barrier_eV"))
         if fields.get("barrier_eV") is None and None not in both:
-            return {**fields, "barrier_eV": sum(map(float, both)) / 2}
+            with suppress(TypeError, ValueError):  # no numbers: their own fields say so
+                return {**fields, "barrier_eV": sum(map(float, both)) / 2}
         return fields
 
     @model_validator(mode="after")
@@ -154,7 +156,7 @@ def read_dynamics_references(path: Path) -> list[DynamicsReference]:
     """
     references = []
     for reference in _read(path, DynamicsReference, DYNAMICS_ALIASES, {}, ""):
-        files = tuple((path.parent / file).resolve() for file in reference.trajectory)
+        files = tuple(path.parent.resolve() / file for file in reference.trajectory)
         references.append(reference.model_copy(update={"trajectory": files}))
     for number, reference in enumerate(references):
         find_dynamics_reference(references[: number + 1], reference.material, reference.temperature_K)
@@ -180,7 +182,7 @@ def _read(
     lacking = sorted(set(columns.values()) - {column for row in rows for column in row})
     if lacking:
         raise ReferencesError(
-            f"{path} has no column {', '.join(lacking)}; its columns are {', '.join(rows[0])}"
+            f"{path} has no column {', '.join(lacking)}; its columns are {', '.join(map(str, rows[0]))}"
         )
     places = {
         field: (columns[field],) if field in columns else (field, *aliases.get(field, ()))
@@ -200,7 +202,7 @@ def _read(
             where = ".".join(map(str, problem["loc"]))
             raise ReferencesError(
                 f"row {number} of {path} is no reference: {where}{': ' if where else ''}"
-                f"{problem['msg'].removeprefix('Value error, ')}; its columns are {', '.join(row)}"
+                f"{problem['msg'].removeprefix('Value error, ')}; its columns are {', '.join(map(str, row))}"
             ) from error
     return references
 
@@ -211,7 +213,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         if path.suffix.lower() == ".csv":
             return [_stripped(row, path) for row in csv.DictReader(io.StringIO(text), skipinitialspace=True)]
         rows = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError, yaml.YAMLError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ReferencesError(f"cannot read the references {path}: {reason}") from error
     if isinstance(rows, dict):

@@ -88,7 +88,7 @@ class Dynamics(_Part):
     structures: Names = Field(description="built-in materials, or structure files")
     temperatures_K: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="[K]")
     ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the structure")
-    seeds: PositiveInt = Field(default=1, description="runs with different initial velocities")
+    seeds: PositiveInt = Field(default=1, le=1000, description="runs with different initial velocities")
     time_ps: float | None = Field(default=None, gt=0, description="length of a run that is analysed [ps]")
     equilibration_ps: float | None = Field(default=None, ge=0, description="length of the run before it [ps]")
     timestep_fs: float | None = Field(default=None, gt=0, description="time step [fs]")
@@ -144,5 +144,10 @@ def read_yaml(path: Path) -> object:
         raise CampaignError(f"no such file: {path}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise CampaignError(f"cannot read {path}: {error}") from error
-    except yaml.YAMLError as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # of a date, a number, depth
         raise CampaignError(f"{path} is no YAML: {' '.join(str(error).split())}") from error

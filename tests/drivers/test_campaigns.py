@@ -30,6 +30,9 @@ from hopkin.drivers.models.registry import find_model
 
 WHOLE = "name: x\nmodels: [chgnet-0.3.0]\n"
 HOPS = WHOLE + "barriers: [{structures: [LiFePO4-olivine]}]\n"
+LAUGHS = (
+    "a0: &a0 [ha]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)) + HOPS
+)
 
 
 def planned(folder: Path, text: str) -> list[Job]:
@@ -43,6 +46,11 @@ def planned(folder: Path, text: str) -> list[Job]:
     ("text", "sentence"),
     [
         ("name: [", r"campaign.yaml is no YAML: .*line 1"),
+        ("name: 2024-13-45\n", r"campaign.yaml is no YAML: month must be in 1..12"),
+        ("name: !!float x\n", r"campaign.yaml is no YAML: could not convert string to float: 'x'"),
+        ("name: !!timestamp x\n", r"campaign.yaml is no YAML: "),
+        ("[" * 5000, r"campaign.yaml is no YAML: maximum recursion depth exceeded"),
+        (LAUGHS, r"a0: Extra inputs .* received \['ha'\]; a1: .{,1500}$"),
         ("models: [chgnet-0.3.0]\n", r"name: Field required"),
         (WHOLE, r"it asks for nothing: give barriers, pairs or dynamics"),
         (HOPS + "executor: local\n", r"executor: Extra inputs are not permitted"),
@@ -65,6 +73,10 @@ def planned(folder: Path, text: str) -> list[Job]:
         (
             WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [-1]}]",
             r"temperature_K: .*received -1",
+        ),
+        (
+            WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [300], seeds: 1000000000}]",
+            r"seeds: .*less than or equal to 1000, received 1000000000",
         ),
     ],
 )
@@ -518,3 +530,37 @@ def test_workers_belong_to_this_machine(tmp_path: Path) -> None:
     assert load_executor("local", None, 2) == load_executor("local", 2)
     with pytest.raises(CampaignError, match=r"--workers belongs to --executor local"):
         load_executor(str(tmp_path / "executor.yaml"), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("t.csv", 'system,barrier_eV\n"' + "x" * 200_000 + '",1\n', r"field larger than field limit"),
+        ("t.json", "[" * 100_000, r"maximum recursion depth exceeded"),
+        ("t.yaml", "[" * 5000, r"maximum recursion depth exceeded"),
+        ("t.yaml", "- {system: a, source: !!timestamp x}", r"cannot read the references"),
+        ("t.yaml", "- {1: 2}", r"row 1 of .* is no reference: .*; its columns are 1$"),
+        (
+            "t.yaml",
+            "- {system: a, forward_barrier_eV: [1], reverse_barrier_eV: 2}",
+            r"row 1 of .* is no reference: forward_barrier_eV: Input should be a valid number",
+        ),
+        (
+            "t.csv",
+            "system,forward_barrier_eV,reverse_barrier_eV\na,high,2\n",
+            r"row 1 of .* is no reference: forward_barrier_eV: Input should be a valid number",
+        ),
+    ],
+)
+def test_a_damaged_table_of_references(tmp_path: Path, name: str, text: str, sentence: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ReferencesError, match=sentence) as error:
+        read_references(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_reference_trajectory_of_no_possible_name_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "known.csv").write_text("material,temperature_K,trajectory\nLiTiS2-layered,800,a\0b\n")
+    text = "dynamics: [{structures: [LiTiS2-layered], temperatures_K: [800], references: known.csv}]\n"
+    with pytest.raises(CampaignError, match="no such trajectory"):
+        planned(tmp_path, WHOLE + text)
