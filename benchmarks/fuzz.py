@@ -159,17 +159,8 @@ def dump(walk: Sequence[ase.Atoms]) -> bytes:
 
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 WORDS = (
-    b"nan",
-    b"inf",
-    b"-inf",
-    b"1e308",
-    b"-1e308",
-    b"1e-320",
-    b"99999999999999999999",
-    b"-1",
-    b"0",
-    b"1e5",
-    b"",
+    *(b"nan", b"inf", b"-inf", b"1e308", b"-1e308", b"1e-320", b"99999999999999999999", b"-1", b"0", b"1e5"),
+    *(b"", b"2024-13-45", b"!!float x", b"[" * 3000),
 )
 STRANGE = (
     b"\xff\xfe",
