@@ -23,7 +23,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def sigint_ends_children() -> Iterator[None]:
-    """Have SIGINT end what a test starts, even where a shell has these tests ignore it (nohup, `script &`)."""
+    """Have SIGINT end what a test starts, even where a shell has the tests ignore it (nohup)."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored is inherited
     yield
     signal.signal(signal.SIGINT, before)

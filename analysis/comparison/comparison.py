@@ -5,6 +5,7 @@ counts.
 """
 
 import csv
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hopkin.analysis.comparison.dynamics_tables import dynamics_tables
 from hopkin.analysis.comparison.metrics import errors, statistic
 from hopkin.analysis.comparison.references import Reference
 from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs, read_object
+
+_logger = logging.getLogger(__name__)
 
 TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics", "rdf_differences")
 
@@ -49,13 +52,23 @@ def collect(results: Path) -> dict[str, list[Row]]:
 
 def _jobs(results: Path) -> list[tuple[Mapping[str, Any], Run | None]]:
     campaign = results / "campaign.json"
-    if not campaign.is_file():
+    jobs = _read_jobs(campaign) if campaign.is_file() else None
+    if jobs is None:
         return [({}, run) for run in find_runs(results)]
-    jobs = read_object(campaign)["jobs"]
     runs = (
         {run.directory.name: run for run in find_runs(results)} if any(j["directory"] for j in jobs) else {}
     )
     return [(job, runs.get(job["directory"])) for job in jobs]
+
+
+def _read_jobs(campaign: Path) -> Sequence[Mapping[str, Any]] | None:
+    """Jobs of a campaign; None where its file is torn, which is said."""
+    try:
+        jobs: Sequence[Mapping[str, Any]] = read_object(campaign)["jobs"]
+    except (ValueError, KeyError) as error:
+        _logger.warning("%s is torn: %s; it counts as absent", campaign, error)
+        return None
+    return jobs
 
 
 def _row(job: Mapping[str, Any], run: Run | None) -> Row:

@@ -29,7 +29,7 @@ class Run:
         Content of result.json; empty where there is none.
     state
         "finished", "failed" (finished, with a failure), "unfinished" (no result.json yet), or
-        "unreadable" (one of the two files is not a JSON object).
+        "unreadable" (one of the two files is not a JSON object, or the result lacks its failure).
     """
 
     directory: Path
@@ -80,6 +80,8 @@ def _read_run(directory: Path, results_root: Path) -> Run:
         if not result_file.exists():
             return Run(directory=directory, name=name, asked=asked, result={}, state="unfinished")
         result = read_object(result_file)
+        if "failure" not in result:
+            raise ValueError(f"{result_file} lacks its failure")
     except (OSError, ValueError):
         return Run(directory=directory, name=name, asked=asked, result={}, state="unreadable")
     return Run(

@@ -1,6 +1,5 @@
 """Finished runs as input of other programs."""
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from ase import Atoms
 from hopkin.drivers import engine
 from hopkin.drivers.bands import vasp
 from hopkin.drivers.bands.paths import displacements
-from hopkin.drivers.engine import write_json, writing_to
+from hopkin.drivers.engine import read_fields, write_json, writing_to
 from hopkin.drivers.errors import RunError
 
 
@@ -51,9 +50,9 @@ def _finished_band(run: Path) -> tuple[dict[str, Any], dict[str, Any], list[Atom
     """Content of run.json and result.json, and all images, without jumps across the boundary."""
     if not (run / "result.json").is_file():
         raise RunError(f"{run} is no finished run: it has no result.json")
-    asked = json.loads((run / "run.json").read_text())
-    result = json.loads((run / "result.json").read_text())
-    if asked["kind"] not in ("barrier", "neb") or not result["energies_eV"]:
+    asked = read_fields(run / "run.json", "kind")
+    result = read_fields(run / "result.json", "failure")
+    if asked["kind"] not in ("barrier", "neb") or not result.get("energies_eV"):
         raise RunError(
             f"{run} holds no band ({asked['kind']}, {result['failure'] or 'finished'}): give the directory of"
             " a barrier or neb run that came to one"

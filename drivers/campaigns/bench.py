@@ -97,7 +97,7 @@ def _ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
     outcomes = {}
     for run in find_runs(root) if any(root.glob("*/run.json")) else ():
         number = numbers.get(key(run.kind, str(run.get("material")), run.asked.get("specification")))
-        if number is not None and run.state in ("finished", "failed"):
+        if number is not None and run.state in ("finished", "failed") and "failure" in run.result:
             outcomes[number] = Outcome(directory=run.directory, result=dict(run.result))
     return outcomes
 

@@ -6,7 +6,16 @@
 
 from hopkin.drivers.engine.decks import elements_of, is_triclinic, read_state, write_deck, write_structure
 from hopkin.drivers.engine.launch import command, executable, lammps_version, run_deck
-from hopkin.drivers.engine.rundirectory import RunDirectory, alone, find_run, write_json, writing_to
+from hopkin.drivers.engine.rundirectory import (
+    RunDirectory,
+    alone,
+    find_run,
+    read_fields,
+    read_json,
+    say_absent,
+    write_json,
+    writing_to,
+)
 
 __all__ = [
     "RunDirectory",
@@ -17,8 +26,11 @@ __all__ = [
     "find_run",
     "is_triclinic",
     "lammps_version",
+    "read_fields",
+    "read_json",
     "read_state",
     "run_deck",
+    "say_absent",
     "write_deck",
     "write_json",
     "write_structure",

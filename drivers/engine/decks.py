@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.io.lammpsdata import write_lammps_data
 from numpy.typing import NDArray
 
-from hopkin.drivers.errors import DeckError
+from hopkin.drivers.errors import DeckError, RunError
 
 
 class Potential(Protocol):
@@ -122,12 +122,33 @@ def read_state(path: Path) -> Atoms:
 
     The box of LAMMPS keeps its origin in the file; positions are returned relative to it. Forces [eV/A] are
     in `atoms.arrays["forces"]`, shape (n_atoms, 3).
+
+    Raises
+    ------
+    RunError
+        when it is missing or torn: atoms, columns or the end of its last line are missing
     """
-    lines = path.read_text().splitlines()
+    try:
+        return _state(path.read_text())
+    except FileNotFoundError as error:
+        raise RunError(f"there is no {path}") from error
+    except (ValueError, LookupError, StopIteration) as error:
+        raise RunError(f"{path} is torn: {str(error) or 'its header is not whole'}") from error
+
+
+def _state(text: str) -> Atoms:
+    if not text.endswith("\n"):
+        raise ValueError("its last line has no end")
+    lines = text.splitlines()
+    n_atoms = int(lines[1 + next(i for i, line in enumerate(lines) if line == "ITEM: NUMBER OF ATOMS")])
     box = next(i for i, line in enumerate(lines) if line.startswith("ITEM: BOX BOUNDS"))
     header = next(i for i, line in enumerate(lines) if line.startswith("ITEM: ATOMS"))
     columns = lines[header].split()[2:]
     rows = [line.split() for line in lines[header + 1 :]]
+    if len(rows) != n_atoms:
+        raise ValueError(f"it holds {len(rows)} of {n_atoms} atoms")
+    if short := next((row for row in rows if len(row) != len(columns)), None):
+        raise ValueError(f"an atom has {len(short)} of {len(columns)} columns")
     cell, origin = _box(np.array([line.split() for line in lines[box + 1 : box + 4]], dtype=np.float64))
     table = {name: [row[column] for row in rows] for column, name in enumerate(columns)}
 

@@ -34,13 +34,13 @@ _DIVERGED = re.compile(
     r"Lost atoms|Non-numeric|Out of range atoms|negative box|Illegal .*box|Neighbor list overflow",
     re.IGNORECASE,
 )
-# How mpirun tells of signals: exit codes of its ranks, in wait(2)'s form (Hydra), or words (Open MPI)
+# How mpirun tells of signals: exit codes of its ranks, as of wait(2) (Hydra), or words (Open MPI)
 _OF_SIGNALS = range(256 - 31, 256 - 2)  # exit codes of a rank that a signal ended; 255 is also exit(-1)
 _RANK_CODES = re.compile(r"Exit codes: (.*)")
 _SIGNAL_SAID = re.compile(r"exited on signal (\d+)|\(signal (\d+)\)")
-_OF_MPIRUN = re.compile(r"=|\[mpiexec@|YOUR APPLICATION TERMINATED|This typically refers|Please see the FAQ")
+_OF_MPIRUN = re.compile(r"=|\[mpiexec@|YOUR APPLICATION TERMINATED|This typically|Please see")
 _FROM_OUTSIDE = {
-    signal.SIGKILL: "by the kernel where memory ran out, else by someone: give it more memory, or fewer images"
+    signal.SIGKILL: "by the kernel where memory ran out, else by someone: give it more memory, fewer images"
     " or a smaller supercell",
     signal.SIGTERM: "by a batch system or by someone: the same command goes on where it was",
 }

@@ -3,18 +3,24 @@
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import get_ident
 from typing import Any
 
-from hopkin.drivers.errors import MachineError
+import yaml
+
+from hopkin.drivers.errors import MachineError, RunError
+
+_logger = logging.getLogger(__name__)
 
 _LEAST_FREE_BYTES = 20_000_000
 
@@ -25,12 +31,13 @@ class RunDirectory:
 
     path: Path
     asked: Mapping[str, Any]
+    needs: tuple[str, ...] = ("failure",)
+    """Fields without which a result counts as absent."""
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The result, or None while there is none."""
-        file = self.path / "result.json"
-        return json.loads(file.read_text()) if file.is_file() else None
+        """The result, or None while there is none, or what is there is torn."""
+        return read_json(self.path / "result.json", *self.needs)
 
     @contextmanager
     def begun(self) -> Iterator[None]:
@@ -49,7 +56,7 @@ class RunDirectory:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however it ends
             except BlockingIOError as error:
                 raise MachineError(f"another hopkin is at work in {self.path}: wait for it") from error
-            if not (self.path / "run.json").is_file():
+            if read_json(self.path / "run.json", *self.asked) is None:
                 write_json(self.path / "run.json", {**self.asked, "hopkin_version": version("hopkin")})
             yield
 
@@ -67,7 +74,7 @@ class RunDirectory:
         return finite
 
 
-def find_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
+def find_run(root: Path, name: str, asked: Mapping[str, Any], *needs: str) -> RunDirectory:
     """Name the directory of a calculation, which may be there already, and see that it can be written.
 
     Parameters
@@ -78,6 +85,8 @@ def find_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
         readable part of its name
     asked
         all that the result depends on; its hash is the other part of the name
+    needs
+        fields that its result has, beside `failure`
 
     Raises
     ------
@@ -85,7 +94,7 @@ def find_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
         when nothing can be written there, and the calculation has not ended yet
     """
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]
-    run = RunDirectory(root / f"{name}-{digest}", asked)
+    run = RunDirectory(root / f"{name}-{digest}", asked, ("failure", *needs))
     if run.result is None:
         with writing_to(root):
             root.mkdir(parents=True, exist_ok=True)
@@ -93,6 +102,46 @@ def find_run(root: Path, name: str, asked: Mapping[str, Any]) -> RunDirectory:
         if shutil.disk_usage(root).free < _LEAST_FREE_BYTES:
             raise MachineError(f"the disk of {root} is full")
     return run
+
+
+def read_fields(path: Path, *needs: str) -> dict[str, Any]:
+    """Read a JSON or YAML file of fields that hopkin, or a deck of its own, has written.
+
+    Raises
+    ------
+    RunError
+        when it is missing or torn, or lacks a field that is needed
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except FileNotFoundError as error:
+        raise RunError(f"there is no {path}") from error
+    except (ValueError, yaml.YAMLError) as error:
+        content = " ".join(str(error).split())
+        raise RunError(f"{path} is torn: {content or type(error).__name__}") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is torn: it holds no fields, but {str(content)[:40] or 'nothing'}")
+    if missing := [name for name in needs if name not in content]:
+        raise RunError(f"{path} is torn: it lacks {', '.join(missing)}")
+    return content
+
+
+def read_json(path: Path, *needs: str) -> dict[str, Any] | None:
+    """Read a JSON file that hopkin has written; None where there is none, or it is torn, which is said."""
+    if not path.is_file():
+        return None
+    try:
+        return read_fields(path, *needs)
+    except RunError as error:
+        say_absent(str(error))
+        return None
+
+
+@cache
+def say_absent(torn: str) -> None:
+    """Say, once, that what is torn counts as absent."""
+    _logger.warning("%s; it counts as absent", torn)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopkin.drivers.engine import alone, write_json
+from hopkin.drivers.engine import alone, read_json, write_json
 from hopkin.drivers.errors import MachineError, ModelError
 
 _MARKER = "hopkin.json"  # written last: an environment without it is half-made
@@ -202,12 +202,7 @@ def _is_here(package: str) -> bool:
 
 
 def _state(python: Path) -> dict[str, str]:
-    try:
-        content = json.loads((python.parents[1] / _MARKER).read_text())
-    except (OSError, ValueError):  # half-made
-        return {}
-    assert isinstance(content, dict)
-    return content
+    return read_json(python.parents[1] / _MARKER) or {}  # else half-made
 
 
 def _imports(python: Path, module: str) -> bool:

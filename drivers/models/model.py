@@ -113,6 +113,23 @@ class Model(BaseModel):
         """SHA-256 of the weights."""
         return sha256_of(self.checkpoint())
 
+    def require_unchanged(self) -> None:
+        """Raise ModelError where the file that LAMMPS loads is not the one any more that hopkin began with."""
+        file = self.path if self.family == "ase" else self._loaded()
+        if file is None:
+            return
+        began_with = self.sha256 if self.route == "bridge" and self.sha256 else weights.sha256_of(file)
+        digest = weights.sha256_now(file) if file.exists() else "that of no file"
+        if digest != began_with:
+            raise ModelError(
+                f"model {self.name}: {file} was overwritten while hopkin was at work: its SHA-256 was"
+                f" {began_with} and is {digest}: put the first file back and give the same command, or begin"
+                " anew with the other one"
+            )
+
+    def _loaded(self) -> Path:
+        return self.exported() if self.route == "native" else self.checkpoint()
+
     def state(self) -> State:
         """Tell what it still needs on this machine."""
         python = environments.interpreter(self.family)

@@ -4,7 +4,6 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
-import json
 import tempfile
 import tomllib
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Any
 
 from ase.data import atomic_numbers
 
-from hopkin.drivers.engine import alone, write_json, writing_to
+from hopkin.drivers.engine import alone, read_json, write_json, writing_to
 from hopkin.drivers.errors import ModelError, TrustError
 from hopkin.drivers.models import environments, weights, worker
 from hopkin.drivers.models.model import Model, split_options
@@ -172,14 +171,14 @@ def _facts(family: str, path: Path, name: str) -> dict[str, Any]:
     # the architecture of some is told by the file's name, and how facts are read by hopkin's version
     named = f"{family} {path.name} {sha256_of(path)} {environments.hopkin_hash()}"
     kept = cache_directory() / "facts" / f"{hashlib.sha256(named.encode()).hexdigest()}.json"
-    if not kept.is_file():
+    read = read_json(kept, "elements")
+    if read is None:
         python = environments.require(family)
         try:
-            facts = worker.call(python, "facts", family=family, path=str(path))
+            read = worker.call(python, "facts", family=family, path=str(path))
         except ModelError as error:
             raise ModelError(f"model {name}: {path} is no checkpoint of family {family}: {error}") from error
-        write_json(kept, facts)
-    read: dict[str, Any] = json.loads(kept.read_text())
+        write_json(kept, read)
     return read | {"elements": tuple(read["elements"])}
 
 

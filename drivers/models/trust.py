@@ -3,14 +3,13 @@
 A file of unknown hash is not loaded where its format can hold a program, unless the user says so once.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
 
-from hopkin.drivers.engine import alone, write_json
+from hopkin.drivers.engine import alone, read_json, write_json
 from hopkin.drivers.errors import TrustError
 
 
@@ -19,9 +18,7 @@ def _file() -> Path:
 
 
 def _trusted() -> Mapping[str, object]:
-    content = json.loads(_file().read_text()) if _file().is_file() else {}
-    assert isinstance(content, dict)
-    return content
+    return read_json(_file()) or {}
 
 
 def trust(sha256: str, path: Path) -> None:

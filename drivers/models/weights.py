@@ -57,13 +57,14 @@ def cache_directory() -> Path:
 @cache
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal; of a folder, that of the lines `sha256  name` of its files."""
-    return _sha256_now(path)
+    return sha256_now(path)
 
 
-def _sha256_now(path: Path) -> str:
+def sha256_now(path: Path) -> str:
+    """Hash it anew."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = "".join(f"{_sha256_now(file)}  {file.relative_to(path)}\n" for file in files)
+        lines = "".join(f"{sha256_now(file)}  {file.relative_to(path)}\n" for file in files)
         return hashlib.sha256(lines.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -133,7 +134,7 @@ def download(name: str, sources: Sequence[Source], sha256: str, *, say: Say) -> 
             reason = getattr(error, "reason", None) or (error.args[0] if error.args else "no answer")
             reasons.append(f"{source}: {_of_pip(error) or reason}")
             continue
-        digest = _sha256_now(got)
+        digest = sha256_now(got)
         if sha256 and digest != sha256:
             _remove(got)
             reasons.append(f"{source}: another file, its SHA-256 is {digest}")

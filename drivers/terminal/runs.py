@@ -73,9 +73,9 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
     for _, result in () if as_json else runs:
         if evidence := result.get("bulk_evidence"):
             console.print(evidence, markup=False)
-        if evidence := result["evidence"]:
+        if evidence := result.get("evidence"):
             console.print(f"{result['failure']}: {evidence}", markup=False)
-        if reason := result["diffusivity_windowed_reason"]:
+        if reason := result.get("diffusivity_windowed_reason"):
             console.print(f"no windowed diffusivity: {reason}", markup=False)
 
 

@@ -15,8 +15,7 @@ Images are data files (`neb ... none`), one per replica: what starts is what can
 """
 
 import math
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,10 +25,10 @@ from ase import Atoms
 
 from hopkin.drivers import bands, engine
 from hopkin.drivers.bands import Profile, fit_profile
-from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
+from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BandSpecification
-from hopkin.drivers.workflows.calculation import Say, is_converged, threads_per_replica
+from hopkin.drivers.workflows.calculation import Say, is_converged, run_deck, threads_per_replica
 from hopkin.drivers.workflows.relaxation import Relaxed, max_force, read_state
 
 _PLAIN_ITERATIONS = 20
@@ -37,8 +36,6 @@ _REPORT_EVERY = 5
 
 # An image that ends up less than this above the climbing one is as high [eV].
 _AS_HIGH_EV = 0.001
-
-_MOST_CLIMBS = 3
 
 # A band relaxes: one whose barrier has risen by more than this has run away [eV].
 _RUN_AWAY_EV = 2.0
@@ -53,17 +50,6 @@ class Settings:
     spring_eV_per_A2: float = 1.0
     largest_step_A: float = 0.1
 
-
-# From the interpolated path again, after an attempt that diverged.
-_AFTER_DIVERGENCE = (
-    Settings(timestep_ps=0.0005, largest_step_A=0.02),
-    Settings(optimiser="quickmin", timestep_ps=0.0005, spring_eV_per_A2=0.2, largest_step_A=0.02),
-)
-# On from where the last attempt ended, which had not converged.
-_AFTER_STALL = (
-    Settings(optimiser="quickmin", timestep_ps=0.001),
-    Settings(timestep_ps=0.0005, spring_eV_per_A2=5.0),
-)
 
 Outcome = Literal["converged", "another image is highest", "not converged", "diverged", "broke down"]
 
@@ -135,95 +121,9 @@ class Attempt:
         }
 
 
-def climb(
-    ends: tuple[Relaxed, Relaxed],
-    model: Model,
-    specification: BandSpecification,
-    directory: Path,
-    *,
-    earlier: Sequence[Attempt] = (),
-    enough: Callable[[Attempt], object] | None,
-    say: Say,
-) -> tuple[Attempt, list[Attempt]]:
-    """Attempt a band until it has converged with enough images, or the ladder ends.
-
-    LAMMPS chooses the climbing image once, after the first iterations: where another one ends up
-    highest, the band goes on from where it is. One that diverges starts again by smaller steps; one
-    that stalls goes on with another optimiser, then with stiffer springs. One that is converged, but
-    whose profile says that it has too few images, goes on with twice as many; where that fails, the
-    one before counts, for whatever reason it fails. Where the last attempt left no numbers, an earlier
-    one that has some counts. An attempt of which the caller has `enough` is the last.
-
-    Returns the attempt that counts, and all, after the `earlier` ones, which were between other ends. The
-    files of the one that counts are in `directory`, those of the others in `attempt_N` there.
-    """
-    if not earlier:
-        for stale in directory.glob("attempt_*"):  # of a run that was killed
-            shutil.rmtree(stale)
-    after_divergence, after_stall = list(_AFTER_DIVERGENCE), list(_AFTER_STALL)
-    straight = bands.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
-    first = bands.off_symmetry(straight, aside=not specification.symmetric_path)
-    begin = "interpolated between ends relaxed anew" if earlier else "interpolated"
-    settings, images, start, climbs = Settings(), first, begin, 1
-    attempts = [*earlier]
-    coarse: int | None = None
-    while True:
-        if attempts:
-            _set_aside(directory, len(attempts))
-        try:
-            last = _attempt(images, settings, start, ends, model, specification, directory, say=say)
-        except (LammpsError, MachineError) as error:  # out of memory or slots, say, which the coarse band had
-            if coarse is None:
-                raise
-            last = Attempt(
-                settings=settings,
-                images=len(images) - 2,
-                start=start,
-                outcome="broke down",
-                evidence=str(error),
-            )
-        attempts.append(last)
-        if last.replicas and enough is not None and enough(last):
-            return last, attempts
-        if not last.replicas:
-            if coarse is not None or not after_divergence:
-                break
-            settings, images, start = after_divergence.pop(0), first, begin
-        elif last.outcome == "converged":
-            images = bands.refined(last.atoms)
-            if coarse is not None or len(images) - 2 > specification.most_images:
-                break
-            reason = last.profile.unresolved() or _below_an_end(last.energies)
-            if reason is None:
-                break
-            coarse, start = len(attempts), f"band {len(attempts)} with twice the images, because {reason}"
-        else:
-            if last.outcome == "another image is highest" and climbs < _MOST_CLIMBS:
-                climbs += 1
-            elif after_stall:
-                settings = after_stall.pop(0)
-            else:
-                break
-            images, start = last.atoms, f"band {len(attempts)}"
-    counts = len(attempts)
-    if last.outcome != "converged":
-        ours = [n for n, a in enumerate(attempts, 1) if a.replicas and n > len(earlier)]
-        counts = coarse or max(ours, default=counts)
-    if counts != len(attempts):
-        _set_aside(directory, len(attempts))
-        _bring_back(directory, counts)
-    return attempts[counts - 1], attempts
-
-
-def _below_an_end(energies_eV: Sequence[float]) -> str | None:
-    failed = bands.classify(energies_eV)
-    return failed.evidence if failed else None
-
-
-def _attempt(
+def run_attempt(
+    asked: Attempt,
     images: Sequence[Atoms],
-    settings: Settings,
-    start: str,
     ends: tuple[Relaxed, Relaxed],
     model: Model,
     specification: BandSpecification,
@@ -231,7 +131,8 @@ def _attempt(
     *,
     say: Say,
 ) -> Attempt:
-    """Run `neb.in` from some images."""
+    """Run `neb.in` from some images, as is asked; what came of it."""
+    settings = asked.settings
     n_replicas = len(images)
     elements = engine.elements_of(images[0])
     for stale in directory.glob("image_*"):
@@ -267,12 +168,11 @@ def _attempt(
             else "band: starting"
         )
 
-    asked = Attempt(settings=settings, images=n_replicas - 2, start=start)
     try:
-        engine.run_deck(
+        run_deck(
             directory,
             deck,
-            python=model.interpreter(),
+            model,
             replicas=n_replicas,
             threads=threads_per_replica(n_replicas - 2),
             on_poll=watch,
@@ -312,24 +212,6 @@ def _attempt(
     )
 
 
-def _files(directory: Path) -> list[Path]:
-    return [*directory.glob("image_*"), *directory.glob("neb.in"), *directory.glob("log.lammps*")]
-
-
-def _set_aside(directory: Path, number: int) -> None:
-    """Move the files of an attempt into a folder of its own."""
-    folder = directory / f"attempt_{number}"
-    folder.mkdir()
-    for file in _files(directory):
-        file.rename(folder / file.name)
-
-
-def _bring_back(directory: Path, number: int) -> None:
-    for file in _files(directory / f"attempt_{number}"):
-        file.rename(directory / file.name)
-    (directory / f"attempt_{number}").rmdir()
-
-
 @dataclass(frozen=True, slots=True)
 class BandLog:
     """What LAMMPS `neb` has written to the log of the universe so far.
@@ -357,10 +239,11 @@ class BandLog:
 
 
 def read_band_log(directory: Path) -> BandLog:
-    """Read the table that LAMMPS `neb` writes to log.lammps."""
+    """Read the table that LAMMPS `neb` writes to log.lammps; its last line may be half written."""
     log = directory / "log.lammps"
     rows, climbing_image = [], None
-    for line in log.read_text().splitlines() if log.is_file() else ():
+    whole, _, _ = log.read_text(errors="replace").rpartition("\n") if log.is_file() else ("", "", "")
+    for line in whole.splitlines():
         words = line.split()
         if words and words[0].isdecimal() and len(words) > 9:
             rows.append([float(word) for word in words])

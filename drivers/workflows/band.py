@@ -8,7 +8,6 @@ in NaNiO2: 0.28 eV). They are relaxed anew from an image downhill in their site 
 lower, twice at most.
 """
 
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -24,8 +23,9 @@ from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.hops import strayed
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BandSpecification
-from hopkin.drivers.workflows.attempts import Attempt, climb
+from hopkin.drivers.workflows.attempts import Attempt
 from hopkin.drivers.workflows.calculation import Say, is_converged
+from hopkin.drivers.workflows.ladder import climb, ends_set_aside
 from hopkin.drivers.workflows.relaxation import Relaxed, relax
 
 _MOST_ENDS = 3
@@ -83,16 +83,16 @@ def relaxed_band(
     symmetry of the crystal had kept the end from, it starts again between ends relaxed from there.
     """
     ion %= len(ends[0])
-    _first_ends_again(directory)
     band: dict[str, Any] | None = None
     starts, attempts = ends, list[Attempt]()
     lower = partial(_lower_ends, ends, ion=ion)
     for more in reversed(range(_MOST_ENDS)):
+        before = [folder for n, folder in ends_set_aside(directory) if n > len(attempts)]  # of a killed run
         try:
             relaxed = relax(
                 dict(zip(("initial", "final"), starts, strict=True)),
                 model,
-                directory / "ends",
+                before[0] if before else directory / "ends",
                 relax_cell=False,
                 force_tolerance=specification.force_tolerance_eV_per_A,
                 max_iterations=specification.max_iterations,
@@ -126,19 +126,11 @@ def relaxed_band(
         if more == 0 or not last.replicas or (found := lower(last)) is None:
             break
         starts = found
-        (directory / "ends").rename(directory / f"ends_{len(attempts)}")
+        aside = directory / f"ends_{len(attempts)}"
+        if not aside.is_dir():
+            (directory / "ends").rename(aside)
     assert band is not None
     return band
-
-
-def _first_ends_again(directory: Path) -> None:
-    """Undo what a killed run did after its first ends: it starts from them again."""
-    earlier = sorted(directory.glob("ends_*"), key=lambda folder: int(folder.name.split("_")[1]))
-    if earlier:
-        shutil.rmtree(directory / "ends", ignore_errors=True)
-        earlier[0].rename(directory / "ends")
-    for folder in earlier[1:]:
-        shutil.rmtree(folder)
 
 
 def _drift(ends: Sequence[Atoms], relaxed: Sequence[Relaxed], ion: int) -> float:

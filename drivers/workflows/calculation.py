@@ -13,7 +13,7 @@ from ase import Atoms
 
 from hopkin.drivers import engine
 from hopkin.drivers.engine import RunDirectory, find_run
-from hopkin.drivers.errors import DivergenceError
+from hopkin.drivers.errors import DivergenceError, LammpsError
 from hopkin.drivers.models import Model, fetch
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
 from hopkin.drivers.workflows.parity import ensure_parity
@@ -23,6 +23,10 @@ Say = Callable[[str], None]
 
 Run = tuple[RunDirectory, dict[str, Any]]
 """A run directory, and the content of its `result.json`."""
+
+# Fields that every result has, and those of a band
+_NEEDS = ("model", "material", "conservative", "verified", "parity", "evidence")
+_BAND_NEEDS = ("energies_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "attempts")
 
 _logger = logging.getLogger(__name__)
 
@@ -75,6 +79,8 @@ def calculate(
             "model_sha256": sha256,
             "specification": specification.model_dump(mode="json"),
         },
+        *_NEEDS,
+        *(_BAND_NEEDS if isinstance(specification, BandSpecification) and kind != "images" else ()),
     )
     finished = run.result
     if finished is not None and (finished["verified"] or not verify):
@@ -107,6 +113,41 @@ def calculate(
             _logger.warning("%s", error)
             result |= {**diverged, "failure": error.failure, "evidence": str(error)}
         return run, run.finish(result | {"wall_s": time.monotonic() - start})
+
+
+def run_deck(
+    directory: Path,
+    deck: str,
+    model: Model,
+    *,
+    replicas: int,
+    threads: int,
+    variables: dict[str, str] | None = None,
+    on_poll: Callable[[], None] | None = None,
+) -> float:
+    """Run a deck as `engine.run_deck` does, with the weights that hopkin began with.
+
+    Raises
+    ------
+    ModelError
+        when their file was overwritten before or meanwhile
+    """
+    model.require_unchanged()
+    try:
+        wall_s = engine.run_deck(
+            directory,
+            deck,
+            python=model.interpreter(),
+            replicas=replicas,
+            threads=threads,
+            variables=variables,
+            on_poll=on_poll,
+        )
+    except LammpsError:
+        model.require_unchanged()  # other weights may be why
+        raise
+    model.require_unchanged()
+    return wall_s
 
 
 def is_converged(max_force: float, specification: BandSpecification | MDSpecification) -> bool:

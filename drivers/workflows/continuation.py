@@ -103,7 +103,7 @@ def read_thermo(directory: Path) -> dict[str, np.ndarray]:
     rows: dict[int, list[float]] = {}
     keywords: list[str] = []
     for log in [*sorted(directory.glob("log.lammps.before*"), key=_number_of), directory / "log.lammps"]:
-        lines = log.read_text().splitlines() if log.is_file() else []
+        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
         for line in lines:  # by the line, because a killed run leaves the last YAML block open
             if line.startswith("keywords: [") and line.endswith("]"):
                 keywords = yaml.safe_load(line)["keywords"]

@@ -15,7 +15,14 @@ from hopkin.drivers.crystals import Structure, choose_repeats, require_ion, supe
 from hopkin.drivers.errors import Failure, SpecificationError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import MDSpecification, Repeats
-from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint, threads_per_replica
+from hopkin.drivers.workflows.calculation import (
+    Run,
+    Say,
+    calculate,
+    fingerprint,
+    run_deck,
+    threads_per_replica,
+)
 from hopkin.drivers.workflows.continuation import (
     TRAJECTORY,
     last_restart,
@@ -196,10 +203,11 @@ def _simulate(
         rewrite_trajectory(directory / TRAJECTORY, before_step=first_step)
         variables["restart"] = str(first_step)
     set_log_aside(directory)
-    wall_s = engine.run_deck(
+    wall_s = run_deck(
         directory,
         deck,
-        python=model.interpreter(),
+        model,
+        replicas=1,
         threads=threads_per_replica(1),
         variables=variables,
         on_poll=Monitor(directory, start, specification, n_steps=n_steps, say=say),

@@ -23,7 +23,7 @@ from hopkin.analysis.comparison import (
     force_errors_by_element,
     tells_elements_apart,
 )
-from hopkin.drivers.engine import find_run
+from hopkin.drivers.engine import find_run, say_absent
 from hopkin.drivers.errors import ModelError, StructureError
 from hopkin.drivers.models import Model, fetch, sha256_of
 from hopkin.drivers.workflows.calculation import Run, Say, slug
@@ -31,6 +31,7 @@ from hopkin.drivers.workflows.parity import own_results
 
 _BATCH_ATOMS = 2000  # so many that loading the model does not count, so few that little is lost
 _ANSWERS = "answers.jsonl"
+_OF_AN_ANSWER = ("energy", "forces", "stress")
 _ALL = "all"
 
 
@@ -107,7 +108,8 @@ def evaluate(path: Path, model: Model, root: Path, *, group: str | None = None, 
         "model": model.name,
         "model_sha256": sha256,
     }
-    run = find_run(root, f"{path.stem}-{slug(model.name)}", asked)
+    needs = ("n_skipped", "n_failed", "groups", "elements", "energy_shifted_mae_eV_per_atom")
+    run = find_run(root, f"{path.stem}-{slug(model.name)}", asked, *needs)
     if run.result is not None:
         return run, run.result
     fetch(model, say=say)
@@ -171,8 +173,15 @@ def _read(kept: Path) -> dict[int, dict[str, Any]]:
         os.truncate(kept, len(whole) + 1)
     else:
         kept.write_bytes(b"")
-    lines = [json.loads(line) for line in whole.splitlines()]
-    return {line.pop("structure"): line for line in lines if "error" not in line}
+    answers = {}
+    for line in whole.splitlines():
+        try:
+            answer = json.loads(line)
+            if "error" not in answer:
+                answers[int(answer.pop("structure"))] = {name: answer[name] for name in _OF_AN_ANSWER}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            say_absent(f"{kept} is torn in {line[:40]!r}")
+    return answers
 
 
 def _batches(numbers: Sequence[int], labelled: Sequence[Labelled]) -> Iterator[list[int]]:

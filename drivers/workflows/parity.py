@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from ase import Atoms, units
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hopkin.drivers import engine, models
 from hopkin.drivers.crystals import build_material
-from hopkin.drivers.engine import write_json
+from hopkin.drivers.engine import read_json, write_json
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model, cache_directory, fetch, sha256_of
 
@@ -118,7 +117,7 @@ def single_point(atoms: Atoms, model: Model, directory: Path) -> SinglePoint:
         atomic_energies=model.atomic_energies,
     )
     engine.run_deck(directory, deck, python=model.interpreter())
-    state = yaml.safe_load((directory / "point.yaml").read_text())
+    state = engine.read_fields(directory / "point.yaml", "energy_eV", "pressure_bar")
     return SinglePoint(
         energy=float(state["energy_eV"]),
         forces=engine.read_state(directory / "point.dump").arrays["forces"],
@@ -235,7 +234,8 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
     """
     fetch(model, say=say)
     stamp = cache_directory() / "parity" / f"{_key(model, atoms)}.json"
-    if not stamp.is_file():
+    known = read_json(stamp, *Parity.model_fields)
+    if known is None:
         say(f"verifying {model.name}: LAMMPS against its own calculator")
         parity = verify(model, atoms)
         golden = parity.golden_difference_eV_per_atom
@@ -248,8 +248,9 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
                 f" pressure and energies by {parity.pressure_difference_GPa:.2g} GPa"
                 + ("" if golden is None else f"; its golden energy is off by {golden:.2g} eV/atom")
             )
-        write_json(stamp, parity.model_dump())
-    return Parity.model_validate_json(stamp.read_text()).model_dump()
+        known = parity.model_dump()
+        write_json(stamp, known)
+    return known
 
 
 def _key(model: Model, atoms: Atoms) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from hopkin.drivers import bands, engine
+from hopkin.drivers.errors import RunError
 from hopkin.drivers.models import Model
-from hopkin.drivers.workflows.calculation import Run, Say, threads_per_replica
+from hopkin.drivers.workflows.calculation import Run, Say, run_deck, threads_per_replica
 
 RADIUS_A = 4.0
 """Atoms that are so near to the ion, in either end or at the saddle, vibrate [A]."""
@@ -29,7 +29,10 @@ def with_rates(run: Run, model: Model, temperatures_K: Sequence[float], *, say: 
     directory, result = run
     if result["failure"]:
         return directory, result | {"rates": None, "rates_evidence": f"the band failed: {result['failure']}"}
-    band = list(ase.io.iread(directory.path / "path.extxyz"))
+    if missing := [name for name in ("climbing_image", "ion_index") if name not in result]:
+        return directory, result | {"rates": None, "rates_evidence": f"its result lacks {missing[0]}"}
+    n_replicas = len(result["energies_eV"])
+    band = [engine.read_state(directory.path / f"image_{n}.dump") for n in range(n_replicas)]
     # the image that climbed: the highest one, within noise of it, need not be a stationary point
     states = [band[0], band[result["climbing_image"]], band[-1]]
     moving = bands.region(states, result["ion_index"], RADIUS_A)
@@ -60,7 +63,8 @@ def dynamical_matrices(
     """
     files = [directory / f"{name}.dynmat" for name in _STATES]
     size = 3 * len(moving)
-    if not (directory / "ended").is_file():
+    matrices = _read(files, size) if (directory / "ended").is_file() else None
+    if matrices is None:
         directory.mkdir(exist_ok=True)
         elements = engine.elements_of(states[0])
         for name, atoms in zip(_STATES, states, strict=True):
@@ -76,12 +80,30 @@ def dynamical_matrices(
             displacement=_DISPLACEMENT_A,
         )
         say(f"rates: vibrations of {len(moving)} atoms")
-        engine.run_deck(
+        run_deck(
             directory,
             deck,
-            python=model.interpreter(),
+            model,
             replicas=len(_STATES),
             threads=threads_per_replica(len(_STATES)),
         )
+        matrices = _read(files, size)
+        if matrices is None:
+            raise RunError(f"{directory}: LAMMPS has not written the dynamical matrices whole")
         (directory / "ended").touch()
-    return [np.array(file.read_text().split(), dtype=np.float64).reshape(size, size) for file in files]
+    return matrices
+
+
+def _read(files: Sequence[Path], size: int) -> list[NDArray[np.float64]] | None:
+    """Read matrices; None where one is missing or torn."""
+    matrices = []
+    for file in files:
+        text = file.read_text() if file.is_file() else ""
+        try:
+            if not text.endswith("\n"):
+                raise ValueError("its last line has no end")
+            matrices.append(np.array(text.split(), dtype=np.float64).reshape(size, size))
+        except ValueError as error:
+            engine.say_absent(f"{file} is torn: {error}")
+            return None
+    return matrices

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from ase import Atoms
 
 from hopkin.drivers import crystals, engine
-from hopkin.drivers.errors import DivergenceError
+from hopkin.drivers.errors import DivergenceError, ModelError, RunError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BarrierSpecification, MDSpecification
-from hopkin.drivers.workflows.calculation import Say, is_converged, threads_per_replica
+from hopkin.drivers.workflows.calculation import Say, is_converged, run_deck, threads_per_replica
 
 _logger = logging.getLogger(__name__)
 
@@ -118,7 +117,8 @@ def relax(
     DivergenceError
         when it diverges numerically by small steps, too
     """
-    if not all((directory / f"{name}.yaml").is_file() for name in structures):
+    ended = _ended(directory, list(structures))
+    if ended is None:
         directory.mkdir(exist_ok=True)
         elements = engine.elements_of(next(iter(structures.values())))
         for name, atoms in structures.items():
@@ -145,20 +145,36 @@ def relax(
                 for state in (f"{name}.dump", f"{name}.yaml"):
                     (directory / state).unlink(missing_ok=True)
             try:
-                engine.run_deck(
+                run_deck(
                     directory,
                     deck,
-                    python=model.interpreter(),
+                    model,
                     replicas=len(structures),
                     threads=threads_per_replica(len(structures)),
                     on_poll=lambda: say(f"relaxing {' and '.join(structures)}"),
                 )
                 return [read_relaxed(directory, name) for name in structures]
+            except ModelError:
+                for name in structures:  # of other weights
+                    (directory / f"{name}.yaml").unlink(missing_ok=True)
+                raise
             except DivergenceError as error:
                 if timestep_ps == _STEPS[-1][0]:
                     raise
                 _logger.warning("%s: again by smaller steps", error)
-    return [read_relaxed(directory, name) for name in structures]
+    assert ended is not None
+    return ended
+
+
+def _ended(directory: Path, names: Sequence[str]) -> list[Relaxed] | None:
+    """Read what an earlier run has relaxed; None where it has not, or left torn files."""
+    if not all((directory / f"{name}.yaml").is_file() for name in names):
+        return None
+    try:
+        return [read_relaxed(directory, name) for name in names]
+    except RunError as error:
+        engine.say_absent(str(error))
+        return None
 
 
 def relax_bulk(
@@ -229,13 +245,20 @@ def read_relaxed(directory: Path, name: str) -> Relaxed:
 
 
 def read_state(directory: Path, name: str) -> Relaxed:
-    """Read the same, whatever the numbers are."""
+    """Read the same, whatever the numbers are; RunError where a file is torn."""
     atoms = engine.read_state(directory / f"{name}.dump")
-    state = yaml.safe_load((directory / f"{name}.yaml").read_text())
-    pressure = np.abs(np.array(state["pressure_bar"], dtype=np.float64))
+    file = directory / f"{name}.yaml"
+    state = engine.read_fields(file, "energy_eV", "pressure_bar")
+    try:
+        energy, pressure = (
+            float(state["energy_eV"]),
+            np.abs(np.array(state["pressure_bar"], dtype=np.float64)),
+        )
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{file} is torn: {error}") from error
     return Relaxed(
         atoms=atoms,
-        energy_eV=float(state["energy_eV"]),
+        energy_eV=energy,
         max_force_eV_per_A=max_force([atoms]),
         max_pressure_GPa=float(pressure.max() / BAR_PER_GPA),
         cell_changes=state.get("cell_changes", 0),

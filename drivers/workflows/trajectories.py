@@ -1,13 +1,12 @@
 """Trajectories that are there already: which files are which run, and what becomes of them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hopkin.drivers.crystals import load_structure, mobile_ion, require_ion
-from hopkin.drivers.engine import writing_to
+from hopkin.drivers.engine import read_json, writing_to
 from hopkin.drivers.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def find_trajectories(
         raise SpecificationError(f"two runs are named {twice}: give each once, or rename a folder")
     runs = []
     for k, group in enumerate(groups):
-        asked = _read(group[0] / "run.json")
+        asked = read_json(group[0] / "run.json") or {}
         own = asked.get("specification", {})
         files = group
         if group[0].is_dir():
@@ -99,15 +98,10 @@ def find_trajectories(
                 material=asked.get("material"),
                 model=own.get("model"),
                 model_sha256=asked.get("model_sha256"),
-                failure=_read(group[0] / "result.json").get("failure"),
+                failure=(read_json(group[0] / "result.json") or {}).get("failure"),
             )
         )
     return runs
-
-
-def _read(file: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    return content
 
 
 def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> dict[str, Any]:

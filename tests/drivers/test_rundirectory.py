@@ -136,8 +136,8 @@ def test_a_finished_run_is_read_even_where_nothing_can_be_written(
 ) -> None:
     run = find_run(tmp_path, "x", ASKED)
     begin(run)
-    run.finish({"barrier_eV": 0.25})
+    run.finish({"barrier_eV": 0.25, "failure": None})
     monkeypatch.setattr(rundirectory, "_LEAST_FREE_BYTES", float("inf"))
-    assert find_run(tmp_path, "x", ASKED).result == {"barrier_eV": 0.25}
+    assert find_run(tmp_path, "x", ASKED).result == {"barrier_eV": 0.25, "failure": None}
     with pytest.raises(MachineError, match=r"the disk of .* is full"):
         find_run(tmp_path, "y", ASKED)

@@ -17,7 +17,7 @@ from ase.build import bulk
 from bands import silent
 
 from hopkin.drivers.crystals.structures import Structure, lammps_orientation, load_structure
-from hopkin.drivers.errors import LammpsError
+from hopkin.drivers.errors import MachineError
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import fetch, find_model
 from hopkin.drivers.specification import MDSpecification
@@ -48,6 +48,7 @@ def stillinger_weber(tmp_path: Path) -> Model:
         pair_style="sw",
         pair_coeff=lambda: str(tmp_path / "Si.sw"),
         interpreter=lambda: Path(sys.executable),
+        require_unchanged=lambda: None,
     )
     return cast(Model, model)
 
@@ -117,7 +118,7 @@ def kill_again_and_again(atoms: ase.Atoms, model: Model, tmp_path: Path, **field
             try:
                 simulate(atoms, model, killed, **fields)
                 break
-            except LammpsError:
+            except MachineError:
                 kills += 1
         start = max((int(file.name.split(".")[1]) for file in killed.glob("md.*.restart")), default=0)
     assert kills == KILLS

@@ -6,7 +6,8 @@ import ase
 import pytest
 
 from hopkin.drivers.workflows.attempts import Attempt, Settings
-from hopkin.drivers.workflows.band import _first_ends_again, _lower_ends
+from hopkin.drivers.workflows.band import _lower_ends
+from hopkin.drivers.workflows.ladder import _forget
 from hopkin.drivers.workflows.relaxation import Relaxed
 
 BUILT_A = (0.0, 4.0)
@@ -56,12 +57,14 @@ def test_another_framework_is_no_better_end() -> None:
     assert ends_of(band(*images, framework=1.1)) is None
 
 
-def test_a_killed_run_starts_from_its_first_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "left"), [(1, "ends"), (3, "ends ends_2"), (11, "ends ends_10 ends_2")])
+def test_ends_that_came_of_lost_attempts_are_forgotten(tmp_path: Path, number: int, left: str) -> None:
+    """The band goes on between the ends that attempt was between."""
     for name in ("ends", "ends_2", "ends_10"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "initial.yaml").write_text(name)
-    _first_ends_again(tmp_path)
-    assert [folder.name for folder in tmp_path.iterdir()] == ["ends"]
-    assert (tmp_path / "ends" / "initial.yaml").read_text() == "ends_2"
-    _first_ends_again(tmp_path)
-    assert (tmp_path / "ends" / "initial.yaml").read_text() == "ends_2"
+    for _ in range(2):
+        _forget(tmp_path, number)
+        assert " ".join(sorted(folder.name for folder in tmp_path.iterdir())) == left
+        between = {1: "ends_2", 3: "ends_10", 11: "ends"}[number]
+        assert (tmp_path / "ends" / "initial.yaml").read_text() == between
