@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 from hopkin.analysis.errors import AnalysisError
 from hopkin.analysis.trajectories import FloatArray
@@ -177,9 +176,11 @@ def _half_width(coefficients: FloatArray, variances: FloatArray, freedom: FloatA
 
     `freedom` is that of each variance, or a number where one scatter was taken for all of them.
     """
+    from scipy.special import stdtrit  # quantiles of Student's t
+
     parts = coefficients**2 * variances
     if not np.isfinite(parts).all():
         return None
     if not isinstance(freedom, float):
         freedom = float(parts.sum() ** 2 / max((parts**2 / freedom).sum(), 1e-300))
-    return float(np.sqrt(parts.sum()) * student.ppf(0.5 + 0.5 * CONFIDENCE, min(freedom, 1e6)))
+    return float(np.sqrt(parts.sum()) * stdtrit(min(freedom, 1e6), 0.5 + 0.5 * CONFIDENCE))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from hopkin.analysis.errors import AnalysisError
 from hopkin.analysis.trajectories import FloatArray, frozen
@@ -78,6 +77,8 @@ def find_sites(
     AnalysisError
         If there is none.
     """
+    from scipy.ndimage import gaussian_filter
+
     shape = np.array(density.shape)
     steps = np.linalg.norm(cell, axis=1) / shape
     smooth = gaussian_filter(density, smoothing / steps, mode="wrap")

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import vesin  # type: ignore[import-untyped]
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
@@ -152,6 +151,8 @@ def _pairs(
     reach: dict[tuple[str, str], float],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray, NDArray[np.intp]]:
     """Centres and anions closer than `reach` says: their indices, distance, and number of the kind."""
+    import vesin  # type: ignore[import-untyped]
+
     kind_of = {element: n for n, element in enumerate(dict.fromkeys(species.tolist()))}
     number = np.full((len(kind_of), len(kind_of)), -1)
     limit = np.zeros(number.shape)
@@ -168,6 +169,8 @@ def _pairs(
 
 def _spacing(positions: FloatArray, cell: FloatArray) -> float:
     """Shortest distance between two of the atoms, or one and its own image."""
+    import vesin
+
     shortest = float(np.linalg.norm(cell, axis=1).min())
     neighbours = vesin.NeighborList(cutoff=1.001 * shortest, full_list=False)
     (distances,) = neighbours.compute(points=positions, box=cell, periodic=True, quantities="d")

@@ -20,7 +20,6 @@ lag *m*, in frames            first axis of the result
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
 
 from hopkin.analysis.trajectories import FloatArray, frozen
 
@@ -86,6 +85,8 @@ def windowed_msd(positions: FloatArray) -> FloatArray:
     NDArray
         (n_frames, n_atoms) windowed squared displacements [A^2]; row *m* is lag *m*.
     """
+    from scipy.fft import irfft, next_fast_len, rfft
+
     n_frames, n_atoms, _ = positions.shape
     msd = np.empty((n_atoms, n_frames))
     for atoms in _batches(n_atoms):
@@ -109,6 +110,8 @@ def windowed_msd_tensor(positions: FloatArray) -> FloatArray:
     NDArray
         (n_frames, 3, 3) tensors [A^2], symmetric; their trace is the windowed MSD.
     """
+    from scipy.fft import irfft, next_fast_len, rfft
+
     n_frames, n_atoms, _ = positions.shape
     squares, correlation = np.zeros((6, n_frames)), np.zeros((6, n_frames))
     for atoms in _batches(n_atoms):

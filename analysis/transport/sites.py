@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from hopkin.analysis.errors import AnalysisError
 from hopkin.analysis.trajectories import FloatArray, frozen
@@ -111,6 +110,8 @@ def site_of_ions(
     NDArray
         (n_frames, n_ions) indices of sites, -1 between them.
     """
+    from scipy.spatial import cKDTree
+
     cell = cells.mean(axis=0)
     reach = np.ceil(radius * np.linalg.norm(np.linalg.inv(cell), axis=0)).astype(int)
     images = np.array(list(np.ndindex(*(2 * reach + 1)))) - reach

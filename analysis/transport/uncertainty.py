@@ -19,7 +19,6 @@ least-squares error of an MSD forty times too small: `benchmarks/results/error_c
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 from hopkin.analysis.errors import MissingPackageError
 from hopkin.analysis.trajectories import FloatArray
@@ -120,6 +119,8 @@ def estimate_by_blocks(positions: FloatArray, interval: float, blocks: Blocks | 
     blocks
         How to cut the run, or why it cannot be cut.
     """
+    from scipy.special import stdtrit  # quantiles of Student's t
+
     if isinstance(blocks, str):
         return Estimate(reason=blocks)
     lag_times = interval * np.arange(blocks.n_frames, dtype=np.float64)
@@ -130,7 +131,7 @@ def estimate_by_blocks(positions: FloatArray, interval: float, blocks: Blocks | 
         fits.append(fit_diffusivity(lag_times[blocks.window], msd))
     values = np.array(fits)
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(blocks.n))
-    half_width = error * float(student.ppf(0.5 + 0.5 * CONFIDENCE, blocks.n - 1))
+    half_width = error * float(stdtrit(blocks.n - 1, 0.5 + 0.5 * CONFIDENCE))
     return Estimate(
         diffusivity=mean,
         standard_error=error,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import welch
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories import FloatArray, Trajectory, atomic_masses, frame_interval, frozen
@@ -67,6 +66,8 @@ def density_of_states(trajectory: Trajectory, *, resolution: float = RESOLUTION_
             f"frames every {1000 * interval:g} fs do not resolve vibrations; "
             f"{1000 * LARGEST_INTERVAL_PS:.0f} fs or less do"
         )
+    from scipy.signal import welch
+
     length = min(len(trajectory.times_ps), round(1.0 / (resolution * interval)))
     names = np.unique(trajectory.species)
     masses = atomic_masses(trajectory.species)

@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import ase
-import ase.io
 import numpy as np
 from ase.geometry import find_mic
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from hopkin.drivers.bands.paths import CELL_TOLERANCE_A, check_endpoints, displacements
 from hopkin.drivers.crystals import Structure, check_crystal, lammps_orientation, load_structure
@@ -74,10 +72,12 @@ def read_pairs(path: Path) -> dict[str, tuple[ase.Atoms, ase.Atoms]]:
 
 
 def _frames(path: Path) -> list[ase.Atoms]:
+    from ase.io import iread
+
     if not path.is_file():
         raise StructureError(f"no such file: {path}")
     try:
-        return list(ase.io.iread(path, index=":", format="extxyz"))
+        return list(iread(path, index=":", format="extxyz"))
     except Exception as error:  # readers of ASE raise whatever their format trips over
         raise StructureError(f"ASE cannot read {path} as extxyz: {type(error).__name__}: {error}") from error
 
@@ -155,6 +155,8 @@ def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:
     StructureError
         when the assignment is not clear
     """
+    from scipy.optimize import linear_sum_assignment
+
     order = np.empty(len(initial), dtype=int)
     unclear = []
     for number in np.unique(initial.numbers):

@@ -9,7 +9,6 @@ import ase
 import numpy as np
 from ase.data import covalent_radii
 from ase.geometry import find_mic
-from ase.mep.neb import NEB, idpp_interpolate
 from numpy.typing import ArrayLike, NDArray
 
 from hopkin.drivers.crystals import OVERLAP_FRACTION
@@ -115,6 +114,8 @@ def interpolate(
         for fraction in np.linspace(0.0, 1.0, n_images + 2)
     ]
     if method == "idpp":
+        from ase.mep.neb import NEB, idpp_interpolate
+
         _bow(images)
         band = NEB(images, method="improvedtangent")
         idpp_interpolate(band, traj=None, log=None, mic=True)

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import ase
 import numpy as np
 from ase.geometry import find_mic
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicHermiteSpline
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicHermiteSpline
 
 HIGHER_POINT_EV = 0.01
 """A maximum between two images that is so much above every image asks for more images [eV]."""
@@ -33,8 +36,10 @@ class Profile:
     """(n_images,) dE/ds [eV/A]."""
 
     @property
-    def spline(self) -> CubicHermiteSpline:
+    def spline(self) -> "CubicHermiteSpline":
         """Energy [eV] as a function of the coordinate [A]."""
+        from scipy.interpolate import CubicHermiteSpline
+
         return CubicHermiteSpline(self.coordinate_A, self.energies_eV, self.slopes_eV_per_A)
 
     def stationary_points(self) -> list[tuple[float, float]]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io.vasp import write_vasp
 from numpy.typing import NDArray
 
 from hopkin.drivers.errors import RunError, StructureError
@@ -82,6 +81,8 @@ def write_neb(images: Sequence[Atoms], folder: Path, *, kpoint_density: float) -
     StructureError
         when there is no potential for an element
     """
+    from ase.io.vasp import write_vasp
+
     last = len(images) - 1
     beyond = sorted(p.name for p in folder.glob("[0-9][0-9]") if p.is_dir() and int(p.name) > last)
     if beyond:

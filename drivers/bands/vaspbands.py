@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import ase
-import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,6 +99,8 @@ def read_vasp_band(folder: Path) -> VaspBand:
 
 
 def _read_image(place: Path) -> ase.Atoms:
+    from ase.io import read
+
     files = {place / name: kind for name, kind in _FORMATS.items() if (place / name).is_file()}
     if not files:
         raise StructureError(f"{place} has none of {', '.join(_FORMATS)}")
@@ -107,7 +108,7 @@ def _read_image(place: Path) -> ase.Atoms:
     problem = ""
     for file, kind in files.items():
         try:
-            atoms = ase.io.read(file, index=-1, format=kind)
+            atoms = read(file, index=-1, format=kind)
         except Exception as error:  # readers of ASE raise whatever their format trips over
             problem = f"ASE cannot read {file}: {type(error).__name__}: {error}"
             _logger.warning("%s", problem)

@@ -11,9 +11,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import parsl
-from parsl.dataflow.dflow import DataFlowKernel
-
 from hopkin.analysis.comparison import count_failures, find_runs, write_tables
 from hopkin.drivers.campaigns.executors import HighThroughput, Threads, configuration, take_share
 from hopkin.drivers.campaigns.jobs import Job, Outcome, run_job
@@ -53,6 +50,9 @@ def run_campaign(
     list of Outcome
         one for each job
     """
+    import parsl
+    from parsl.dataflow.dflow import DataFlowKernel
+
     outcomes = _ended_before(root, jobs)
     write_json(root / "campaign.json", _record(name, jobs, outcomes))
     workers = default_workers(jobs)

@@ -9,21 +9,19 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from parsl.config import Config
-from parsl.executors import HighThroughputExecutor, ThreadPoolExecutor
-from parsl.executors.base import ParslExecutor
-from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
-from parsl.launchers import SingleNodeLauncher, SrunLauncher
-from parsl.launchers.base import Launcher
-from parsl.providers import KubernetesProvider, LocalProvider, PBSProProvider, SlurmProvider
-from parsl.providers.base import ExecutionProvider
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from hopkin.drivers.campaigns.campaign import read_yaml
 from hopkin.drivers.errors import CampaignError
 from hopkin.drivers.specification import sentences
+
+if TYPE_CHECKING:
+    from parsl.config import Config
+    from parsl.executors.base import ParslExecutor
+    from parsl.launchers.base import Launcher
+    from parsl.providers.base import ExecutionProvider
 
 _RETRIES = 2  # of a job whose worker or block was lost; what a job itself ends with is never tried again
 
@@ -53,8 +51,10 @@ class Local(_Blocks):
 
     kind: Literal["local"]
 
-    def provider(self) -> ExecutionProvider:
+    def provider(self) -> "ExecutionProvider":
         """Parsl's provider."""
+        from parsl.providers import LocalProvider
+
         return LocalProvider(**self.given())
 
 
@@ -73,8 +73,11 @@ class Slurm(_Blocks):
     exclusive: bool = Field(default=False, description="whole nodes")
     scheduler_options: str = Field(default="", description="further #SBATCH lines")
 
-    def provider(self) -> ExecutionProvider:
+    def provider(self) -> "ExecutionProvider":
         """Parsl's provider; srun starts the workers where there are several nodes."""
+        from parsl.launchers import SingleNodeLauncher, SrunLauncher
+        from parsl.providers import SlurmProvider
+
         launcher: Launcher = SrunLauncher() if self.nodes_per_block > 1 else SingleNodeLauncher()
         return SlurmProvider(**self.given(), launcher=launcher)
 
@@ -90,8 +93,10 @@ class Pbs(_Blocks):
     walltime: Walltime = "01:00:00"
     scheduler_options: str = Field(default="", description="further #PBS lines")
 
-    def provider(self) -> ExecutionProvider:
+    def provider(self) -> "ExecutionProvider":
         """Parsl's provider."""
+        from parsl.providers import PBSProProvider
+
         return PBSProProvider(**self.given())
 
 
@@ -107,8 +112,10 @@ class Kubernetes(_Blocks):
     init_mem: str = Field(default="2Gi", description="memory that a pod asks for")
     persistent_volumes: list[tuple[str, str]] = Field(default=[], description="claim and mount point of each")
 
-    def provider(self) -> ExecutionProvider:
+    def provider(self) -> "ExecutionProvider":
         """Parsl's provider."""
+        from parsl.providers import KubernetesProvider
+
         return KubernetesProvider(**self.given())
 
 
@@ -130,8 +137,11 @@ class HighThroughput(_Part):
     address: str | None = Field(default=None, description="of this machine, as the nodes reach it")
     encrypted: bool = Field(default=True, description="CurveZMQ between here and the workers")
 
-    def executor(self) -> ParslExecutor:
+    def executor(self) -> "ParslExecutor":
         """Parsl's executor, started from the environment of this process where the nodes see that."""
+        from parsl.executors import HighThroughputExecutor
+        from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
+
         beside = f"{Path(sys.executable).parent}/"
         there = "" if isinstance(self.provider, Kubernetes) else beside
         return HighThroughputExecutor(
@@ -176,8 +186,11 @@ def load_executor(
         raise CampaignError(f"{name}: {sentences(error)}") from error
 
 
-def configuration(executor: Threads | HighThroughput, workers: int, folder: Path) -> Config:
+def configuration(executor: Threads | HighThroughput, workers: int, folder: Path) -> "Config":
     """Parsl's configuration; its own files go into a folder."""
+    from parsl.config import Config
+    from parsl.executors import ThreadPoolExecutor
+
     return Config(
         executors=[
             ThreadPoolExecutor(label="hopkin", max_threads=workers)

@@ -5,7 +5,6 @@ from itertools import count, permutations, product
 import numpy as np
 from ase.geometry import minkowski_reduce
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree
 
 from hopkin.drivers.errors import SpecificationError
 
@@ -109,6 +108,8 @@ def neighbours(
     tuple
         (n,) which center; (n,) which point; (n, 3) cell of its image; (n, 3) vector from center to image [A].
     """
+    from scipy.spatial import KDTree
+
     inverse = np.linalg.inv(cell)
     center_cells, point_cells = (np.floor(x @ inverse).astype(int) for x in (centers, points))
     wrapped = centers - center_cells @ cell

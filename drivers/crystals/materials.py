@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import ase
-from ase.spacegroup import Spacegroup, crystal
 
 from hopkin.drivers.errors import StructureError
 
@@ -58,6 +57,8 @@ class Material:
     @property
     def space_group_symbol(self) -> str:
         """Hermann-Mauguin symbol, ``"P n m a"``."""
+        from ase.spacegroup import Spacegroup
+
         symbol: str = Spacegroup(self.space_group, self.setting).symbol
         return symbol
 
@@ -127,6 +128,8 @@ def build_material(name: str) -> ase.Atoms:
     StructureError
         No built-in material has this name.
     """
+    from ase.spacegroup import crystal
+
     material = find_material(name)
     atoms = crystal(
         symbols=[site.element for site in material.sites],

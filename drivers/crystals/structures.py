@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ase
-import ase.io
 import numpy as np
 from ase.cell import Cell
 from ase.data import atomic_numbers, covalent_radii
-from ase.neighborlist import neighbor_list
 from numpy.typing import ArrayLike
 
 from hopkin.drivers.crystals.lattices import cells_of, perpendicular_heights, supercell_matrix
@@ -65,6 +63,8 @@ def load_structure(structure: str) -> Structure:
 
 def read_structure(filename: str) -> ase.Atoms:
     """Read the last structure of a file, unchecked; StructureError where there is none."""
+    from ase.io import read
+
     path = Path(filename)
     if not path.exists():
         _raise_missing(path)
@@ -75,7 +75,7 @@ def read_structure(filename: str) -> ase.Atoms:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"ase\.")
-            atoms = ase.io.read(path, index=-1)
+            atoms = read(path, index=-1)
     except Exception as error:  # readers of ASE raise whatever their format trips over
         reason = " ".join(str(error).split()) or "no reason given"
         raise StructureError(
@@ -148,6 +148,8 @@ def _partial_occupancies(atoms: ase.Atoms) -> list[str]:
 
 
 def _check_distances(atoms: ase.Atoms, *, source: str) -> None:
+    from ase.neighborlist import neighbor_list
+
     radii = OVERLAP_FRACTION * covalent_radii[atoms.numbers]
     i, j, distance, image = neighbor_list("ijdS", atoms, radii)
     if len(i) == 0:

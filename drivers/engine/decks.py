@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import jinja2
 import numpy as np
 from ase import Atoms
-from ase.io.lammpsdata import write_lammps_data
 from numpy.typing import NDArray
 
 from hopkin.drivers.errors import DeckError, RunError
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 class Potential(Protocol):
@@ -28,7 +29,9 @@ class Potential(Protocol):
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment() -> "jinja2.Environment":
+    import jinja2
+
     return jinja2.Environment(
         loader=jinja2.PackageLoader("hopkin.lammps_inputs", "."),
         undefined=jinja2.StrictUndefined,
@@ -45,6 +48,8 @@ def render(template: str, **values: object) -> str:
     DeckError
         when there is no such template, or a value is missing
     """
+    import jinja2
+
     try:
         return _environment().get_template(f"{template}.in.j2").render(**values)
     except jinja2.TemplateNotFound as error:
@@ -100,6 +105,8 @@ def write_structure(path: Path, atoms: Atoms, elements: Sequence[str]) -> None:
     elements
         chemical symbols of the LAMMPS types
     """
+    from ase.io.lammpsdata import write_lammps_data
+
     cell = atoms.cell.array
     if np.any(np.abs(cell[np.triu_indices(3, 1)]) > 1e-8):
         raise DeckError("a LAMMPS cell has a along x and b in the xy plane; received another orientation")

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from hopkin.analysis.comparison import Reference
-from hopkin.drivers.campaigns import Job
 from hopkin.drivers.terminal.console import console, print_json, shown, table_of
+
+if TYPE_CHECKING:
+    from hopkin.drivers.campaigns import Job
 
 # Columns of the tables of a campaign that fit a terminal, by their headings
 _SHOWN: Mapping[str, Mapping[str, str]] = {
@@ -77,8 +78,10 @@ _SHOWN: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def show_jobs(jobs: Sequence[Job], *, as_json: bool) -> None:
+def show_jobs(jobs: "Sequence[Job]", *, as_json: bool) -> None:
     """Show what a campaign would do."""
+    from hopkin.analysis.comparison import Reference
+
     if as_json:
         print_json(
             [

@@ -2,26 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from hopkin.drivers.crystals import WITHOUT_COORDINATES, Material
-from hopkin.drivers.doctor import Check
-from hopkin.drivers.hops import Hop
-from hopkin.drivers.models import Model
 from hopkin.drivers.terminal.console import console, print_json, table_of
-from hopkin.drivers.workflows import (
-    ENERGY_TOLERANCE_EV_PER_ATOM,
-    FORCE_TOLERANCE_EV_PER_A,
-    GOLDEN_TOLERANCE_EV_PER_ATOM,
-    GRADIENT_TOLERANCE,
-    PRESSURE_TOLERANCE_GPA,
-    STRESS_TOLERANCE_GPA,
-    Parity,
-)
+
+if TYPE_CHECKING:
+    from hopkin.drivers.crystals import Material
+    from hopkin.drivers.doctor import Check
+    from hopkin.drivers.hops import Hop
+    from hopkin.drivers.models import Model
+    from hopkin.drivers.workflows import Parity
 
 
-def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
+def show_checks(checks: "Sequence[Check]", *, as_json: bool) -> None:
     """Show what the doctor found."""
     if as_json:
         print_json([asdict(check) for check in checks])
@@ -33,7 +28,7 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
     console.print(table)
 
 
-def show_models(models: Sequence[Model], *, as_json: bool) -> None:
+def show_models(models: "Sequence[Model]", *, as_json: bool) -> None:
     """Show the registry."""
     if as_json:
         print_json([model.describe() for model in models])
@@ -47,8 +42,17 @@ def show_models(models: Sequence[Model], *, as_json: bool) -> None:
     console.print(table)
 
 
-def show_parity(model: Model, parity: Parity, *, as_json: bool) -> None:
+def show_parity(model: "Model", parity: "Parity", *, as_json: bool) -> None:
     """Show how far LAMMPS and the model's own calculator are apart."""
+    from hopkin.drivers.workflows import (
+        ENERGY_TOLERANCE_EV_PER_ATOM,
+        FORCE_TOLERANCE_EV_PER_A,
+        GOLDEN_TOLERANCE_EV_PER_ATOM,
+        GRADIENT_TOLERANCE,
+        PRESSURE_TOLERANCE_GPA,
+        STRESS_TOLERANCE_GPA,
+    )
+
     if as_json:
         print_json({"model": model.name, **parity.model_dump(), "passed": parity.passed})
         return
@@ -73,8 +77,10 @@ def show_parity(model: Model, parity: Parity, *, as_json: bool) -> None:
     console.print("[green]passed[/]" if parity.passed else "[red]failed[/]")
 
 
-def show_materials(materials: Sequence[Material], *, as_json: bool) -> None:
+def show_materials(materials: "Sequence[Material]", *, as_json: bool) -> None:
     """Show the built-in materials."""
+    from hopkin.drivers.crystals import WITHOUT_COORDINATES
+
     if as_json:
         print_json(
             [
@@ -100,7 +106,7 @@ def show_materials(materials: Sequence[Material], *, as_json: bool) -> None:
         )
 
 
-def show_hops(material: str, hops: Sequence[Hop], *, as_json: bool) -> None:
+def show_hops(material: str, hops: "Sequence[Hop]", *, as_json: bool) -> None:
     """Show the distinct hops of a crystal."""
     if as_json:
         print_json([hop.as_dict() for hop in hops])

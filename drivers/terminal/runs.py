@@ -1,16 +1,19 @@
 """Results of runs: barriers, dynamics, diffusivities, errors against labels."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.markup import escape
 
-from hopkin.drivers.engine import RunDirectory
 from hopkin.drivers.terminal.console import console, print_json, shown, table_of
+
+if TYPE_CHECKING:
+    from hopkin.drivers.engine import RunDirectory
 
 # Beyond it, hops are said to disagree about the energies of the sites
 _SITE_ENERGY_TOLERANCE_EV = 0.02
-Runs = Sequence[tuple[RunDirectory, Mapping[str, Any]]]
+Run: TypeAlias = "tuple[RunDirectory, Mapping[str, Any]]"
+Runs: TypeAlias = Sequence[Run]
 Columns = Mapping[str, str | tuple[str, int]]
 
 
@@ -113,7 +116,7 @@ def show_arrhenius(
             console.print(f"{name}: left out, not positive: {kelvin}", markup=False)
 
 
-def show_evaluation(run: tuple[RunDirectory, Mapping[str, Any]], *, as_json: bool) -> None:
+def show_evaluation(run: Run, *, as_json: bool) -> None:
     """Show the errors of a model against labels, and where they are."""
     directory, result = run
     if as_json:
@@ -143,7 +146,7 @@ def show_evaluation(run: tuple[RunDirectory, Mapping[str, Any]], *, as_json: boo
     console.print(str(directory.path), markup=False, highlight=False, soft_wrap=True)
 
 
-def _with_directory(run: tuple[RunDirectory, Mapping[str, Any]]) -> dict[str, Any]:
+def _with_directory(run: Run) -> dict[str, Any]:
     return {**run[1], "directory": str(run[0].path)}
 
 

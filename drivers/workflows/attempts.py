@@ -1,10 +1,4 @@
-"""Attempts at a band: one run of LAMMPS `neb` each, and the ladder of settings they go down.
-
-A ladder, not a verdict. A band that diverges starts again by smaller steps, one that stalls goes on with
-another optimiser and stiffer springs, one whose spline has a higher point or a minimum between images goes
-on with twice the images. LAMMPS chooses the climbing image once, after 20 iterations; where another one
-ends up highest, the band is run again from where it is, and is not converged before the two agree. Each
-attempt is in the result; a failure is classed after the last.
+"""Attempts at a band: one run of LAMMPS `neb` each.
 
 A band ends by the norm of all 3N forces of a replica (`min_modify norm two`), which is stricter than the
 largest force on an atom: by that alone, a band in a soft crystal stopped 20 meV too high. What is reported

@@ -13,10 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from hopkin.drivers import bands
 from hopkin.drivers.errors import DivergenceError
@@ -240,10 +238,13 @@ def _verdict(last: Attempt, n_attempts: int) -> dict[str, Any]:
 
 def _write_path(path: Path, band: Attempt) -> None:
     """Write ends and images, with energies and forces, as one file to look at."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.io import write
+
     images = []
     for replica in band.replicas:
         image = replica.atoms.copy()
         forces = image.arrays.pop("forces")
         image.calc = SinglePointCalculator(image, energy=replica.energy_eV, forces=forces)
         images.append(image)
-    ase.io.write(path, images, format="extxyz")
+    write(path, images, format="extxyz")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import ase
-import ase.io
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,10 +58,12 @@ def read_labelled(path: Path, group: str | None = None) -> list[Labelled]:
     StructureError
         when the file cannot be read, or a structure is not periodic, or has no energy, forces or group
     """
+    from ase.io import read
+
     if not path.is_file():
         raise StructureError(f"no such file: {path}")
     try:
-        frames = ase.io.read(path, index=":")
+        frames = read(path, index=":")
     except Exception as error:  # readers of ASE raise whatever their format trips over
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StructureError(f"ASE cannot read {path} as structures: {reason}") from error

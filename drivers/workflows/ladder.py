@@ -1,4 +1,11 @@
-"""The ladder of settings that attempts at a band go down; a killed run goes on after the last that ended."""
+"""The ladder of settings that attempts at a band go down; a killed run goes on after the last that ended.
+
+A ladder, not a verdict. A band that diverges starts again by smaller steps, one that stalls goes on with
+another optimiser and stiffer springs, one whose spline has a higher point or a minimum between images goes
+on with twice the images. LAMMPS chooses the climbing image once, after 20 iterations; where another one
+ends up highest, the band is run again from where it is, and is not converged before the two agree. Each
+attempt is in the result; a failure is classed after the last.
+"""
 
 import math
 import shutil

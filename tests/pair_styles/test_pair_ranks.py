@@ -21,7 +21,6 @@ from hopkin.drivers.crystals.structures import lammps_orientation
 from hopkin.drivers.engine import decks
 from hopkin.drivers.workflows.parity import rattled
 
-
 LARGEST_ID = 2**31 - 2  # of a LAMMPS with 4-byte IDs
 
 
