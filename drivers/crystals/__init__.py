@@ -4,6 +4,7 @@
 supercells; `symmetry` keeps the space group; `ordering` fills the sites of disordered crystals.
 """
 
+from hopkin.drivers.crystals.files import read_structure, unreadable
 from hopkin.drivers.crystals.lattices import (
     Floats,
     cell_index,
@@ -21,15 +22,14 @@ from hopkin.drivers.crystals.materials import (
     material_names,
 )
 from hopkin.drivers.crystals.ordering import order
+from hopkin.drivers.crystals.overlaps import OVERLAP_FRACTION
 from hopkin.drivers.crystals.structures import (
-    OVERLAP_FRACTION,
     Structure,
     check_crystal,
     choose_repeats,
     lammps_orientation,
     load_structure,
     mobile_ion,
-    read_structure,
     require_ion,
     supercell,
 )
@@ -63,4 +63,5 @@ __all__ = [
     "supercell_matrix",
     "symmetrised",
     "symmetry_dataset",
+    "unreadable",
 ]

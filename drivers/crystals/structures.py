@@ -1,7 +1,5 @@
-"""Structures as LAMMPS needs them: read, checked, oriented, repeated."""
+"""Structures as LAMMPS needs them: checked, oriented, repeated."""
 
-import difflib
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +10,11 @@ from ase.cell import Cell
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import ArrayLike
 
+from hopkin.drivers.crystals.files import read_structure
 from hopkin.drivers.crystals.lattices import cells_of, perpendicular_heights, supercell_matrix
 from hopkin.drivers.crystals.materials import build_material, find_material, is_material
+from hopkin.drivers.crystals.overlaps import OVERLAP_FRACTION, overlaps
 from hopkin.drivers.errors import SpecificationError, StructureError
-
-OVERLAP_FRACTION = 0.5
-"""Two atoms overlap when closer than this fraction of the sum of their covalent radii.
-
-Chemical bonds lie between about 0.8 and 1.3 times that sum (Cordero et al., Dalton Trans. 2832
-(2008)), also under pressure and in hot liquids; the partners of a split or doubly listed site lie
-far below: 0.5 is 0.3 A for H-H, 0.97 A for Li-O, 1.3 A for Li-Li.
-"""
 
 FLAT_CELL_FRACTION = 1e-3
 """A cell whose volume is a smaller fraction of a b c is taken to have none."""
@@ -42,7 +34,7 @@ class Structure:
 
 
 def load_structure(structure: str) -> Structure:
-    """Read and check a structure: a built-in material, or any file that ASE reads.
+    """Read and check a structure: a built-in material, or any file that :func:`read_structure` reads.
 
     Of a file with several frames the last one is taken. A built-in name wins over a file of the
     same name: write ``./name`` for the file.
@@ -59,40 +51,6 @@ def load_structure(structure: str) -> Structure:
         name, source, atoms = Path(structure).stem, structure, read_structure(structure)
     check_crystal(atoms, source=structure)
     return Structure(atoms=lammps_orientation(atoms), material=name, source=source)
-
-
-def read_structure(filename: str) -> ase.Atoms:
-    """Read the last structure of a file, unchecked; StructureError where there is none."""
-    from ase.io import read
-
-    path = Path(filename)
-    if not path.exists():
-        _raise_missing(path)
-    if path.is_dir():
-        raise StructureError(f"{filename} is a directory; give a structure file")
-    if path.stat().st_size == 0:
-        raise StructureError(f"{filename} is an empty file")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"ase\.")
-            atoms = read(path, index=-1)
-    except Exception as error:  # readers of ASE raise whatever their format trips over
-        reason = " ".join(str(error).split()) or "no reason given"
-        raise StructureError(
-            f"ASE cannot read {filename} as a structure: {type(error).__name__}: {reason}"
-        ) from error
-    if not isinstance(atoms, ase.Atoms):
-        raise StructureError(f"{filename} holds no structure")
-    return atoms
-
-
-def _raise_missing(path: Path) -> None:
-    if path.suffix == "" and path.parent == Path():
-        find_material(str(path))
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, siblings, n=1, cutoff=0.8)
-    suggestion = f"; did you mean {path.parent / close[0]}?" if close else ""
-    raise StructureError(f"no such file: {path}{suggestion}")
 
 
 def check_crystal(atoms: ase.Atoms, *, source: str) -> None:
@@ -148,15 +106,12 @@ def _partial_occupancies(atoms: ase.Atoms) -> list[str]:
 
 
 def _check_distances(atoms: ase.Atoms, *, source: str) -> None:
-    from ase.neighborlist import neighbor_list
-
-    radii = OVERLAP_FRACTION * covalent_radii[atoms.numbers]
-    i, j, distance, image = neighbor_list("ijdS", atoms, radii)
+    i, j, distance, image = overlaps(atoms)
     if len(i) == 0:
         return
     closest = int(np.argmin(distance))
     a, b = int(i[closest]), int(j[closest])
-    symbols = list(atoms.symbols)
+    symbols, radii = list(atoms.symbols), OVERLAP_FRACTION * covalent_radii[atoms.numbers]
     other = f"atom {b + 1} ({symbols[b]})"
     if np.any(image[closest]):
         other = f"a periodic image of {other}"

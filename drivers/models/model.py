@@ -114,7 +114,7 @@ class Model(BaseModel):
         return sha256_of(self.checkpoint())
 
     def require_unchanged(self) -> None:
-        """Raise ModelError where the file that LAMMPS loads is not the one any more that hopkin began with."""
+        """Raise ModelError where LAMMPS would load another file by now than hopkin began with."""
         file = self.path if self.family == "ase" else self._loaded()
         if file is None:
             return

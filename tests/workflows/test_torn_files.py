@@ -1,4 +1,4 @@
-"""What a later run finds torn counts as absent, is said, and is made anew; what has ended is not done again."""
+"""What a later run finds torn counts as absent, is said, and is made anew; what ended is not done again."""
 
 import json
 import logging
