@@ -13,6 +13,7 @@ from hopkin.drivers.engine.rundirectory import (
     read_fields,
     read_json,
     say_absent,
+    slug,
     write_json,
     writing_to,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "read_state",
     "run_deck",
     "say_absent",
+    "slug",
     "write_deck",
     "write_json",
     "write_structure",

@@ -1,18 +1,26 @@
 """LAMMPS decks: templates of `hopkin.lammps_inputs` rendered, structures written and read back."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from hopkin.drivers.engine.rundirectory import writing_to
 from hopkin.drivers.errors import DeckError, RunError
 
 if TYPE_CHECKING:
     import jinja2
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9.]+")
+# What has a meaning in LAMMPS's input language: the end of a line and its continuation, quotes, variables,
+# comments. What is not ASCII it drops.
+_SYNTAX = re.compile(r"""[^\x20-\x7e]+|["#$&'`\\]+""")
 
 
 class Potential(Protocol):
@@ -25,6 +33,10 @@ class Potential(Protocol):
 
     def pair_coeff(self) -> str:
         """First argument of pair_coeff after `* *`."""
+        ...
+
+    def file(self) -> Path | None:
+        """File or folder whose path that argument holds; None where it holds none."""
         ...
 
 
@@ -43,6 +55,8 @@ def _environment() -> "jinja2.Environment":
 def render(template: str, **values: object) -> str:
     """Render a deck template.
 
+    Text in the values, also within lists, is text in the deck: what LAMMPS would take for more becomes `_`.
+
     Raises
     ------
     DeckError
@@ -51,17 +65,28 @@ def render(template: str, **values: object) -> str:
     import jinja2
 
     try:
-        return _environment().get_template(f"{template}.in.j2").render(**values)
+        return _environment().get_template(f"{template}.in.j2").render(_plain(values))
     except jinja2.TemplateNotFound as error:
         raise DeckError(f"no deck template '{error.name}' in hopkin.lammps_inputs") from error
     except jinja2.UndefinedError as error:
         raise DeckError(f"deck {template}.in: {error}") from error
 
 
+def _plain(value: object) -> Any:
+    """Return a value with text that means nothing to LAMMPS."""
+    if value is None or isinstance(value, Real | np.bool):
+        return value
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return _SYNTAX.sub("_", str(value))
+
+
 def write_deck(
     directory: Path, template: str, potential: Potential, elements: Sequence[str], **values: object
 ) -> str:
-    """Render `TEMPLATE.in` for a potential into a directory.
+    """Render `TEMPLATE.in` for a potential into a directory, with a link to the potential's file beside it.
 
     Parameters
     ----------
@@ -74,14 +99,36 @@ def write_deck(
     -------
     str
         name of the deck
+
+    Raises
+    ------
+    DeckError
+        when the potential's name has characters that a deck cannot hold
     """
     deck = f"{template}.in"
-    coefficient = potential.pair_coeff()
+    coefficient = _linked(potential, directory)
     text = render(
         template, elements=elements, pair_style=potential.pair_style, pair_coeff=coefficient, **values
     )
     (directory / deck).write_text(text)
     return deck
+
+
+def _linked(potential: Potential, directory: Path) -> str:
+    """Return the argument of pair_coeff, its file named by a link: paths may have any characters."""
+    coefficient, file = potential.pair_coeff(), potential.file()
+    if file is not None:
+        link = directory / f"model{_NOT_PLAIN.sub('', file.suffix)[:9]}"
+        with writing_to(link):
+            link.unlink(missing_ok=True)
+            link.symlink_to(file.absolute())
+        coefficient = coefficient.replace(str(file), link.name)
+    if _SYNTAX.search(coefficient):
+        raise DeckError(
+            f"a deck cannot hold the name {coefficient!r}: accepted are ASCII characters but quotes, #, $, &,"
+            " ` and backslashes"
+        )
+    return coefficient
 
 
 def elements_of(atoms: Atoms) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
+from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError
 
 _logger = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ _ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(2**28),
 }
 
+_WORD = re.compile(r"[A-Za-z0-9+._-]+")  # its value stands in the deck wherever the variable does
 _POLL_S = 0.5
 _TAIL_LINES = 12
 _FULL_DISK_BYTES = 1_000_000  # below this, files of LAMMPS are taken to be torn
@@ -85,6 +86,11 @@ def command(
     python: Path | None = None,
 ) -> list[str]:
     """Argument list that runs a deck on one MPI rank per replica."""
+    for name, value in (variables or {}).items():
+        if not (_WORD.fullmatch(name) and _WORD.fullmatch(value)):
+            raise DeckError(
+                f"variable {name!r} of {deck}: wanted letters, digits and + - . _ alone, received {value!r}"
+            )
     partition = ["-partition", f"{replicas}x1"] if replicas > 1 else []
     settings = [word for item in (variables or {}).items() for word in ("-var", *item)]
     mpirun = Path(executable("mpirun", python))

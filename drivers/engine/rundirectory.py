@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from hopkin.drivers.errors import MachineError, RunError
 
 _logger = logging.getLogger(__name__)
 
+_LONGEST_SLUG = 60
 _LEAST_FREE_BYTES = 20_000_000
 
 
@@ -82,7 +84,7 @@ def find_run(root: Path, name: str, asked: Mapping[str, Any], *needs: str) -> Ru
     root
         folder that holds the run directories
     name
-        readable part of its name
+        readable part of its name; what users call their materials and models passes `slug` first
     asked
         all that the result depends on; its hash is the other part of the name
     needs
@@ -90,9 +92,13 @@ def find_run(root: Path, name: str, asked: Mapping[str, Any], *needs: str) -> Ru
 
     Raises
     ------
+    RunError
+        when the name leads elsewhere
     MachineError
         when nothing can be written there, and the calculation has not ended yet
     """
+    if Path(name).name != name:
+        raise RunError(f"a run directory lies in {root}: wanted a name without slashes, received {name!r}")
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]
     run = RunDirectory(root / f"{name}-{digest}", asked, ("failure", *needs))
     if run.result is None:
@@ -142,6 +148,11 @@ def read_json(path: Path, *needs: str) -> dict[str, Any] | None:
 def say_absent(torn: str) -> None:
     """Say, once, that what is torn counts as absent."""
     _logger.warning("%s; it counts as absent", torn)
+
+
+def slug(name: str, *, hyphens: bool = False) -> str:
+    """Turn a name into a short part of a file name: ASCII letters, digits, dots and underscores."""
+    return re.sub(rf"[^A-Za-z0-9.{'-' if hyphens else ''}]+", "_", name)[:_LONGEST_SLUG]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

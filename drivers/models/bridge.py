@@ -85,7 +85,7 @@ def load(model: str, elements: Sequence[str], threads: int, rank: int) -> Bridge
     Parameters
     ----------
     model
-        registry name, FAMILY:/path/to/checkpoint, or ase:module:factory
+        registry name, FAMILY:/path/to/checkpoint, or ase:module:factory; a path may be that of a link
     elements
         chemical symbols of the pair_coeff line
     threads
@@ -104,13 +104,13 @@ def load(model: str, elements: Sequence[str], threads: int, rank: int) -> Bridge
         raise ModelError(f"model {model} runs natively: use pair_style {found.pair_style}")
     found.require_elements(elements)
     if found.family == "ase":  # threads and accelerator are the calculator's own choice
-        return Bridge(_adapter(found, "cpu"), model, elements)
+        return Bridge(_adapter(found, "cpu"), found.name, elements)
     import torch
 
     torch.set_num_threads(threads)
     device = _device(rank, torch.cuda.device_count())
-    with _within_memory(model):
-        return Bridge(_adapter(found, device), model, elements)
+    with _within_memory(found.name):
+        return Bridge(_adapter(found, device), found.name, elements)
 
 
 def _device(rank: int, n_gpus: int) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hopkin.drivers.engine import slug
 from hopkin.drivers.errors import ModelError, TrustError
 from hopkin.drivers.models import environments, weights
 from hopkin.drivers.models.trust import require_trusted
@@ -87,6 +88,10 @@ class Model(BaseModel):
     def pair_coeff(self) -> str:
         """First argument of pair_coeff after `* *`: a file for a native style, a name for the bridge."""
         return str(self.exported()) if self.route == "native" else self.name
+
+    def file(self) -> Path | None:
+        """File or folder that `pair_coeff` names; None where it is a name of the registry, or a module."""
+        return self.exported() if self.route == "native" else self.path
 
     def interpreter(self) -> Path:
         """Python of the environment that evaluates it; ModelError where that has not been made."""
@@ -160,7 +165,7 @@ class Model(BaseModel):
 
     def exported(self) -> Path:
         """Where the file that a native pair style reads is kept; named by the hash of all it comes from."""
-        stem = self.entry if self.path is None else self.path.stem
+        stem = self.entry if self.path is None else slug(self.path.stem, hyphens=True)
         made_by = f"{self.options} {environments.package_version(self.family)}"
         digest = hashlib.sha256(f"{self.checkpoint_sha256()} {made_by}".encode()).hexdigest()
         return cache_directory() / f"{stem}-{digest[:12]}.pt"

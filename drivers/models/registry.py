@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import re
 import tempfile
 import tomllib
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from hopkin.drivers.models import environments, weights, worker
 from hopkin.drivers.models.model import Model, split_options
 from hopkin.drivers.models.trust import require_trusted, trust
 from hopkin.drivers.models.weights import cache_directory, sha256_of
+
+_IDENTIFIERS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 @cache
@@ -49,6 +52,10 @@ def find_model(name: str, *, trusted: bool = False) -> Model:
         when there is none, the file is not a checkpoint of that family, or may not be loaded; when the family
         has no such option
     """
+    if not name.isprintable() or '"' in name:
+        raise ModelError(
+            f"model {name!r}: accepted are names and paths without control characters and double quotes"
+        )
     bare, options = split_options(name)
     return _with_options(_find_model(bare, trusted=trusted), options)
 
@@ -100,6 +107,11 @@ def _ase_model(specification: str) -> Model:
     if not (separator and module and factory):
         raise ModelError(f"model ase:{specification}: wanted ase:module:factory or ase:/path/file.py:factory")
     path = Path(module).expanduser().resolve() if module.endswith(".py") else None
+    if not _IDENTIFIERS.fullmatch(factory if path else f"{module}.{factory}"):
+        raise ModelError(
+            f"model ase:{specification}: names of modules and factories are accepted in ASCII letters, digits"
+            " and underscores"
+        )
     if path is not None and not path.is_file():
         raise ModelError(f"model ase:{specification}: no such file: {path}")
     source = path or _source_of(module)

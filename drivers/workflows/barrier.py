@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hopkin.drivers import bands
 from hopkin.drivers.crystals import Structure, image_distance, require_ion, supercell_matrix
-from hopkin.drivers.engine import writing_to
+from hopkin.drivers.engine import slug, writing_to
 from hopkin.drivers.errors import SpecificationError
 from hopkin.drivers.hops import (
     SEPARATE_SITES_A,
@@ -84,8 +84,9 @@ def write_endpoints(
     """Write the unrelaxed ends of a hop, as ASE writes files of this suffix; their atoms correspond."""
     sites, matrix = _vacancies(structure, hop, specification)
     ends = vacancy_endpoints(structure.atoms, hop, matrix, sites)
+    material = slug(structure.material, hyphens=True)
     files = [
-        directory / f"{structure.material}-hop{hop.index}-{specification.mechanism}-{name}.{suffix}"
+        directory / f"{material}-hop{hop.index}-{specification.mechanism}-{name}.{suffix}"
         for name in ("initial", "final")
     ]
     with writing_to(directory):
@@ -132,6 +133,8 @@ def run_barrier(
         **band_facts(specification),
     }
 
+    prefix = "" if specification.mechanism == "vacancy" else "di"
+
     def work(directory: Path) -> dict[str, Any]:
         bulk = structure.atoms
         if specification.relax_bulk:
@@ -148,7 +151,7 @@ def run_barrier(
 
     return calculate(
         root,
-        f"{structure.material}-{'' if specification.mechanism == 'vacancy' else 'di'}hop{hop.index}",
+        f"{slug(structure.material, hyphens=True)}-{prefix}hop{hop.index}",
         "barrier",
         structure.atoms,
         model,
@@ -199,7 +202,7 @@ def run_neb(
     ends = initial.atoms, final.atoms
     return calculate(
         root,
-        f"{initial.material}-neb",
+        f"{slug(initial.material, hyphens=True)}-neb",
         "neb",
         initial.atoms,
         model,

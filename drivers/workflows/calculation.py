@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from hopkin.drivers import engine
-from hopkin.drivers.engine import RunDirectory, find_run
+from hopkin.drivers.engine import RunDirectory, find_run, slug
 from hopkin.drivers.errors import DivergenceError, LammpsError
 from hopkin.drivers.models import Model, fetch
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
@@ -54,7 +53,7 @@ def calculate(
     root
         folder that holds the run directories
     name
-        readable part of the directory's name, before the model's
+        readable part of the directory's name, before the model's; a material in it has passed `slug`
     kind
         kind of result
     atoms
@@ -72,7 +71,7 @@ def calculate(
     sha256 = model.sha256 or model.checkpoint_sha256()
     run = find_run(
         root,
-        f"{name}-{slug(model.name)}",
+        f"{name}-{model_slug(model.name)}",
         {
             "kind": kind,
             **asked,
@@ -171,6 +170,6 @@ def fingerprint(atoms: Atoms) -> dict[str, Any]:
     }
 
 
-def slug(name: str) -> str:
-    """Turn a model's name into part of a file name."""
-    return re.sub(r"[^A-Za-z0-9.]+", "_", Path(name).name)
+def model_slug(name: str) -> str:
+    """Turn a model's name into part of a file name: of a path, its last part."""
+    return slug(Path(name).name)

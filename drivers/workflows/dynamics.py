@@ -98,7 +98,7 @@ def run_md(
 
     return calculate(
         root,
-        f"{structure.material}-{specification.temperature_K:g}K",
+        f"{engine.slug(structure.material, hyphens=True)}-{specification.temperature_K:g}K",
         "md",
         structure.atoms,
         model,

@@ -22,10 +22,10 @@ from hopkin.analysis.comparison import (
     force_errors_by_element,
     tells_elements_apart,
 )
-from hopkin.drivers.engine import find_run, say_absent
+from hopkin.drivers.engine import find_run, say_absent, slug
 from hopkin.drivers.errors import ModelError, StructureError
 from hopkin.drivers.models import Model, fetch, sha256_of
-from hopkin.drivers.workflows.calculation import Run, Say, slug
+from hopkin.drivers.workflows.calculation import Run, Say, model_slug
 from hopkin.drivers.workflows.parity import own_results
 
 _BATCH_ATOMS = 2000  # so many that loading the model does not count, so few that little is lost
@@ -110,7 +110,7 @@ def evaluate(path: Path, model: Model, root: Path, *, group: str | None = None, 
         "model_sha256": sha256,
     }
     needs = ("n_skipped", "n_failed", "groups", "elements", "energy_shifted_mae_eV_per_atom")
-    run = find_run(root, f"{path.stem}-{slug(model.name)}", asked, *needs)
+    run = find_run(root, f"{slug(path.stem, hyphens=True)}-{model_slug(model.name)}", asked, *needs)
     if run.result is not None:
         return run, run.result
     fetch(model, say=say)

@@ -10,6 +10,7 @@ import numpy as np
 from hopkin.analysis.comparison import image_errors
 from hopkin.drivers.bands import VaspBand, displacements
 from hopkin.drivers.crystals import lammps_orientation
+from hopkin.drivers.engine import slug
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import Specification
 from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint
@@ -52,7 +53,7 @@ def run_images(
 
     return calculate(
         root,
-        f"{name}-images",
+        f"{slug(name, hyphens=True)}-images",
         "images",
         lammps_orientation(band.images[0]),
         model,

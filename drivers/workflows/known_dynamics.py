@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 from hopkin.analysis.comparison import KIND, DynamicsReference
-from hopkin.drivers.engine import find_run
+from hopkin.drivers.engine import find_run, slug
 from hopkin.drivers.models import sha256_of
-from hopkin.drivers.workflows.calculation import Run, Say, slug
+from hopkin.drivers.workflows.calculation import Run, Say, model_slug
 from hopkin.drivers.workflows.trajectories import Options, TrajectoryRun, analyze_run
 
 
@@ -19,7 +19,7 @@ def run_reference(reference: DynamicsReference, root: Path, *, say: Say) -> Run:
     material, model = reference.material, reference.label
     run = find_run(
         root,
-        f"{slug(material)}-{reference.temperature_K:g}K-{slug(model)}",
+        f"{slug(material)}-{reference.temperature_K:g}K-{model_slug(model)}",
         {
             "kind": KIND,
             "material": material,

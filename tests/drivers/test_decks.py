@@ -56,6 +56,8 @@ NEB = {
 BULK = {"title": "Relax bulk with sevennet-0", "names": ["bulk"], **MINIMISER, **MODEL}
 POINT = {"title": "Single point with sevennet-0", "name": "point", **MODEL}
 
+UNNAMED = {"title": "Single point", "name": "point", "atomic_energies": False}
+
 DECKS = {
     "md_nvt": ("md", {**MD, "ensemble": "nvt"}),
     "md_npt": ("md", {**MD, "ensemble": "npt"}),
@@ -107,6 +109,91 @@ def test_a_missing_value_is_refused(name: str) -> None:
 def test_an_unknown_template_is_refused() -> None:
     with pytest.raises(DeckError, match=r"no deck template 'nebb\.in\.j2'"):
         decks.render("nebb")
+
+
+PROGRAM = "x\nshell touch PWNED\n#"
+DANGEROUS = [
+    PROGRAM,
+    'x" shell',
+    "x'",
+    "$(1+1)",
+    "${x}",
+    "x &",
+    "x#",
+    "`x`",
+    "x\\",
+    "x\r",
+    "x\u2028",
+    "José",
+    "磷",
+]
+
+
+@pytest.mark.parametrize("text", DANGEROUS)
+@pytest.mark.parametrize("name", DECKS)
+def test_text_in_a_deck_is_text(name: str, text: str) -> None:
+    """Whatever text is given for a value, also in a list, the deck has the commands of the golden one."""
+    template, values = DECKS[name]
+    golden = (GOLDEN / f"{name}.in").read_text()
+
+    def spoilt(value: object) -> object:
+        return [text, *value[1:]] if isinstance(value, list | tuple) and isinstance(value[0], str) else value
+
+    for key in ("title", "pair_coeff", "names", "name", "elements"):
+        if key in values:
+            value = spoilt(values[key]) if key in ("names", "elements") else text
+            deck = decks.render(template, **{**values, key: value})
+            assert len(deck.splitlines()) == len(golden.splitlines())
+            assert deck.isascii()
+            assert text not in deck
+            words = [
+                [line.split()[0] for line in part.splitlines() if line.strip()] for part in (deck, golden)
+            ]
+            assert words[0] == words[1]
+
+
+class Silicon:
+    """A potential of LAMMPS itself, in a file."""
+
+    pair_style = "sw"
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def pair_coeff(self) -> str:
+        return f"first:{self._file}:second"
+
+    def file(self) -> Path:
+        return self._file
+
+
+@pytest.mark.parametrize("folder", ["plain", "José", "a b", "o'brien", "x#$&`", 'a"b', "a\nb"])
+def test_a_file_is_named_by_a_link(tmp_path: Path, folder: str) -> None:
+    """LAMMPS reads ASCII alone, and paths have any characters; run directories have a link that has none."""
+    file = tmp_path / folder / "x.pt"
+    file.parent.mkdir()
+    for _ in range(2):
+        deck = decks.write_deck(tmp_path, "single_point", Silicon(file), ["Si"], **UNNAMED)
+        assert (tmp_path / "model.pt").readlink() == file
+    assert 'pair_coeff      * * "first:model.pt:second" Si\n' in (tmp_path / deck).read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "link"), [("x.p y", "model.py"), ("x." + 200 * "y", "model.yyyyyyyy"), ("x", "model")]
+)
+def test_names_of_links_are_short_and_plain(tmp_path: Path, name: str, link: str) -> None:
+    decks.write_deck(tmp_path, "single_point", Silicon(tmp_path / name), ["Si"], **UNNAMED)
+    assert (tmp_path / link).readlink() == tmp_path / name
+
+
+def test_a_name_that_a_deck_cannot_hold_is_refused(tmp_path: Path) -> None:
+    silicon = Silicon(tmp_path / "x.pt")
+    silicon.pair_coeff = lambda: "módel"  # type: ignore[method-assign]
+    with pytest.raises(
+        DeckError, match="a deck cannot hold the name 'módel': accepted are ASCII characters but"
+    ):
+        decks.write_deck(tmp_path, "single_point", silicon, ["Si"], **UNNAMED)
+    assert not (tmp_path / "single_point.in").exists()
 
 
 def test_types_follow_the_first_atom_of_each_element() -> None:

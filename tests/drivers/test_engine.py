@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hopkin.drivers import engine
-from hopkin.drivers.errors import DivergenceError, LammpsError, MachineError
+from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError
 
 ARGON = """units lj
 lattice fcc 0.8442
@@ -61,11 +61,23 @@ def test_deck_runs_in_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         folder.mkdir()
     monkeypatch.chdir(elsewhere)
     (directory / "it is.in").write_text('print "${word}" file said.txt\n')
-    word = "$(touch e); `touch f` | *"
-    assert engine.run_deck(directory, "it is.in", variables={"word": word}) > 0.0
-    assert (directory / "said.txt").read_text() == word + "\n"
+    assert engine.run_deck(directory, "it is.in", variables={"word": "md.5+5"}) > 0.0
+    assert (directory / "said.txt").read_text() == "md.5+5\n"
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([directory.name, "elsewhere"])
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "value", ["$(touch e); `touch f` | *", '0" then "shell touch x', "0\nshell touch x", "é", ""]
+)
+def test_a_variable_is_one_plain_word(tmp_path: Path, value: str) -> None:
+    """Its value stands in the deck wherever the deck names it."""
+    (tmp_path / "x.in").write_text('print "${word}"\n')
+    with pytest.raises(
+        DeckError, match=r"variable 'word' of x\.in: wanted letters, digits and \+ - \. _ alone"
+    ):
+        engine.run_deck(tmp_path, "x.in", variables={"word": value})
+    assert [file.name for file in tmp_path.iterdir()] == ["x.in"]
 
 
 def test_one_rank_per_replica(tmp_path: Path) -> None:

@@ -106,6 +106,30 @@ def test_unknown_name(name: str, hint: str) -> None:
         find_model(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ase:/x\nshell touch PWNED/x.py:make",
+        'mace:/a"b/x.model',
+        "chgnet-0.3.0\t",
+        "sevennet:/\udcc3.pth",
+        "a\u2028b",
+    ],
+)
+def test_a_name_with_control_characters_or_quotes(name: str) -> None:
+    with pytest.raises(ModelError, match="accepted are names and paths without control characters") as caught:
+        find_model(name)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["ase:modül:make", "ase:ase.calculators.emt:Ümt", "ase:a b:make", "ase:.a:make"]
+)
+def test_an_ase_model_that_a_deck_cannot_name(name: str) -> None:
+    with pytest.raises(ModelError, match="names of modules and factories are accepted in ASCII letters"):
+        find_model(name)
+
+
 def test_name_of_the_registry_gives_its_entry() -> None:
     assert find_model("chgnet-0.3.0") is known_models()["chgnet-0.3.0"]
 

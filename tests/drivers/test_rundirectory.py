@@ -1,6 +1,7 @@
 """Laws of run directories: addressed by content, written whole or not at all, never run again."""
 
 import json
+import string
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopkin.drivers.engine import rundirectory
-from hopkin.drivers.engine.rundirectory import RunDirectory, find_run, write_json
-from hopkin.drivers.errors import MachineError
+from hopkin.drivers.engine.rundirectory import RunDirectory, find_run, slug, write_json
+from hopkin.drivers.errors import MachineError, RunError
 
 ASKED: dict[str, Any] = {"kind": "md", "temperature_K": 800.0, "repeats": [1, 2, 1], "model": {"name": "x"}}
 
@@ -34,6 +35,31 @@ def test_address_does_not_depend_on_the_order_of_what_is_asked(
 def test_address_is_the_same_tomorrow(tmp_path: Path) -> None:
     """A result that was paid for is found again by later versions: this name must not change."""
     assert find_run(tmp_path, "LiF-800K", ASKED).path == tmp_path / "LiF-800K-c449a6399e"
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/tmp/x", "a/b", "../x", "x/"])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "deep" / "runs"
+    with pytest.raises(RunError, match=rf"lies in {root}: wanted a name without slashes, received '{name}'"):
+        find_run(root, name, ASKED)
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(name=st.text())
+@settings(max_examples=200, deadline=None)
+def test_a_slug_is_part_of_a_file_name(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    for hyphens in (False, True):
+        made = slug(name, hyphens=hyphens)
+        assert set(made) <= set(string.ascii_letters + string.digits + "._-")
+        assert len(made) <= 60
+        root = tmp_path_factory.getbasetemp()
+        assert find_run(root, f"{made}-hop0", ASKED).path.parent == root
+
+
+def test_names_that_results_were_found_by() -> None:
+    """A result that was paid for is found again by later versions."""
+    assert slug("LiFePO4-olivine", hyphens=True) == "LiFePO4-olivine"
+    assert slug("mace-mp-0-small:dtype=float64") == "mace_mp_0_small_dtype_float64"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def stillinger_weber(tmp_path: Path) -> Model:
         name="Si.sw",
         pair_style="sw",
         pair_coeff=lambda: str(tmp_path / "Si.sw"),
+        file=lambda: None,
         interpreter=lambda: Path(sys.executable),
         require_unchanged=lambda: None,
     )
