@@ -26,7 +26,7 @@ SAME_SITE_A = 0.05
 SAME_FORMULA = 0.05
 """An element's count may differ from the formula by this part: occupancies are rounded, too."""
 
-_COMPARED_A = 3.973
+_COMPARED_A = 5.973
 _COMPARED_TO_A = 0.01
 _CELL = (*(f"_cell_length_{x}" for x in "abc"), *ANGLES)
 _FORMULA, _UNITS = "_chemical_formula_sum", "_cell_formula_units_z"
@@ -77,7 +77,7 @@ def _cell(parameters: list[float], source: str) -> Cell:
         cell: Cell = Cell.fromcellpar(parameters)
     except AssertionError:
         cell = Cell.new()
-    if not np.all(np.isfinite(cell.array)) or min(parameters) <= 0.0 or not cell.volume > 0.0:
+    if not np.all(np.isfinite(cell.array)) or min(parameters) <= 0.0 or max(parameters[3:]) >= 180.0:
         shown = ", ".join(f"{x:g}" for x in parameters)
         raise StructureError(f"{source} has lengths [A] and angles {shown}, which enclose no cell")
     return cell
@@ -205,7 +205,11 @@ def _distances(atoms: ase.Atoms) -> Floats:
 
 def _alike(one: ase.Atoms, other: ase.Atoms) -> bool:
     a, b = _distances(one), _distances(other)
-    return a.shape == b.shape and bool(np.abs(a - b).max(initial=0.0) < _COMPARED_TO_A)
+    return (
+        len(one) == len(other)
+        and a.shape == b.shape
+        and bool(np.abs(a - b).max(initial=0.0) < _COMPARED_TO_A)
+    )
 
 
 def _composition(atoms: ase.Atoms) -> dict[str, float]:

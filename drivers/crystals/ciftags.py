@@ -48,7 +48,9 @@ def _tags(block: gemmi.cif.Block) -> Tags:
             width, values = item.loop.width(), item.loop.values
             columns = {tag: values[n::width] for n, tag in enumerate(item.loop.tags)}
         for tag, column in columns.items():
-            found[tag.lower().replace(".", "_")] = [gemmi.cif.as_string(value).strip() for value in column]
+            found[tag.lower().replace(".", "_")] = [
+                value if value in _SILENT else gemmi.cif.as_string(value).strip() for value in column
+            ]
     return found
 
 
