@@ -277,8 +277,8 @@ def test_compressed_and_in_capitals(tmp_path: Path) -> None:
         (["_chemical_formula_sum ?"], None),
         (
             ["_chemical_formula_sum 'Li1 Mn2 O4'", "_cell_formula_units_Z 2"],
-            r"states Li1 Mn2 O4 with 2 formula units in the cell, but its sites and the space group F d -3 m:2"
-            r" make Li8 Mn16 O32: correct",
+            r"states Li1 Mn2 O4 with 2 formula units in the cell, but its sites and the space group"
+            r" F d -3 m:2 make Li8 Mn16 O32: correct",
         ),
         (
             ["_chemical_formula_sum 'Li2 Mn1 O4'"],
