@@ -135,7 +135,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
     for name in ("garbage.cif", "garbage.unknown", "POSCAR"):
         garbage = tmp_path / name
         garbage.write_text("this is no structure\n")
-        with pytest.raises(StructureError, match="or no CIF|no structure file|VASP POSCAR.* cut off"):
+        with pytest.raises(StructureError, match=r"or no CIF|no structure file|VASP POSCAR.* cut off"):
             load_structure(str(garbage))
 
 
