@@ -119,7 +119,7 @@ class Model(BaseModel):
         return sha256_of(self.checkpoint())
 
     def require_unchanged(self) -> None:
-        """Raise ModelError where LAMMPS would load another file by now than hopkin began with."""
+        """Raise ModelError where the file that LAMMPS loads is no longer that which hopkin began with."""
         file = self.path if self.family == "ase" else self._loaded()
         if file is None:
             return

@@ -1,6 +1,7 @@
 """Laws of run directories: addressed by content, written whole or not at all, never run again."""
 
 import json
+import re
 import string
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,34 @@ def test_a_finished_run_is_read_even_where_nothing_can_be_written(
     assert find_run(tmp_path, "x", ASKED).result == {"barrier_eV": 0.25, "failure": None}
     with pytest.raises(MachineError, match=r"the disk of .* is full"):
         find_run(tmp_path, "y", ASKED)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "Expecting value"),
+        ('{"failure": nu', "Expecting value"),
+        ("[]", r"it holds no fields, but \[\]"),
+        ("{}", "it lacks failure"),
+        (b"\xff\xfe", "codec can't decode"),
+    ],
+)
+def test_a_torn_result_counts_as_absent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str | bytes, sentence: str
+) -> None:
+    run = find_run(tmp_path, "x", ASKED)
+    begin(run)
+    (run.path / "result.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert find_run(tmp_path, "x", ASKED).result is None
+    assert find_run(tmp_path, "x", ASKED).result is None
+    (record,) = caplog.records  # said once
+    assert re.search(rf"result.json is torn: .*{sentence}.*; it counts as absent$", record.getMessage())
+
+
+def test_a_torn_run_file_is_written_anew(tmp_path: Path) -> None:
+    run = find_run(tmp_path, "x", ASKED)
+    begin(run)
+    whole = (run.path / "run.json").read_text()
+    (run.path / "run.json").write_text(whole[:20])
+    begin(run)
+    assert (run.path / "run.json").read_text() == whole

@@ -1,7 +1,8 @@
-"""What a later run finds torn counts as absent, is said, and is made anew; what ended is not done again."""
+"""What a later run finds torn counts as absent, is said, and made anew; what has ended is not done again."""
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -42,15 +43,19 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def band(root: Path, name: str = "TwoWells", file: Path = LANDSCAPES, **fields: Any) -> Outcome:
+def band(
+    root: Path, name: str = "TwoWells", file: Path = LANDSCAPES, final: float = 0.5, **fields: Any
+) -> Outcome:
     model = find_model(f"ase:{file}:{name}")
     asked = {"model": model.name, "images": 3, "force_tolerance_eV_per_A": 0.005} | fields
-    ends = lithium_at(0.0), lithium_at(0.5)
+    ends = lithium_at(0.0), lithium_at(final)
     return run_neb(*ends, model, BandSpecification(**asked), root, verify=False, say=silent)
 
 
 def without_wall_time(result: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name != "wall_s"}
+    """A result but for its time, and the folder that a message of LAMMPS names."""
+    plain = re.sub(r"failed in \S+", "failed", json.dumps(result))
+    return {name: value for name, value in json.loads(plain).items() if name != "wall_s"}
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +122,7 @@ def test_a_result_without_a_field_counts_as_absent(
 CASES: dict[str, dict[str, Any]] = {
     "down the ladder": {"max_iterations": 2, "force_tolerance_eV_per_A": 1e-6},
     "lower ends": {"name": "Pockets", "images": 5},
-    "breaks down": {"name": "ScarceRidge"},
+    "breaks down": {"name": "ScarceRidge", "final": 0.4},
 }
 
 
@@ -157,9 +162,9 @@ def test_a_killed_band_goes_on_after_its_last_attempt(
             _, result = band(tmp_path / "killed", **CASES[case])
         except Killed:
             kills += 1
-            done = (0, 1, 5)[kills % 3]
-            assert kills < 300
-    assert kills > 2
+            done += 13
+            assert kills < 30
+    assert kills > 1
     assert len(starts) == n_starts
     assert without_wall_time(result) == without_wall_time(undisturbed)
     ours, theirs = (
@@ -238,7 +243,7 @@ def test_weights_that_are_overwritten_while_lammps_runs(
     [
         (lambda text: text.rstrip("\n"), "its last line has no end"),
         (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "it holds 1 of 2 atoms"),
-        (lambda text: text.rsplit(" ", 2)[0] + "\n", r"an atom has \d of 8 columns"),
+        (lambda text: text.rsplit(" ", 2)[0] + "\n", r"an atom has \d of 9 columns"),
         (lambda _: "\n", "its header is not whole"),
         (lambda text: text.replace("Li ", "Li x"), "could not convert string to float"),
     ],
