@@ -118,10 +118,19 @@ def test_a_worker_that_died_is_no_answer_of_the_model(tmp_path: Path, file: Path
     assert (result["n_structures"], result["n_failed"]) == (6, 0)
 
 
-def test_a_failure_is_tried_again(tmp_path: Path) -> None:
+def test_a_failure_or_a_torn_answer_is_tried_again(tmp_path: Path) -> None:
     kept = tmp_path / "answers.jsonl"
-    kept.write_text('{"structure": 0, "error": "x"}\n{"structure": 1, "energy": 1.0}\n')
-    assert evaluation._read(kept) == {1: {"energy": 1.0}}
+    answer = '"energy": 1.0, "forces": [], "stress": []}'
+    torn = ['{"structure": 2, "ener', '{"structure": 3}', "[]", "\0\0"]
+    lines = [
+        '{"structure": 0, "error": "x"}',
+        '{"structure": 1, ' + answer,
+        *torn,
+        '{"structure": 4, ' + answer,
+    ]
+    kept.write_text("\n".join(lines) + "\n")
+    whole = {"energy": 1.0, "forces": [], "stress": []}
+    assert evaluation._read(kept) == {1: whole, 4: whole}
 
 
 def test_labels_that_are_refused(file: Path, emt: Model, tmp_path: Path) -> None:

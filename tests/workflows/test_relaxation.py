@@ -80,7 +80,7 @@ def test_a_relaxation_killed_in_its_second_try_has_not_ended(
             raise KeyboardInterrupt
         atoms_line = "1 1 Cu 0 0 0 nan nan nan"
         (directory / "bulk.dump").write_text(
-            "ITEM: BOX BOUNDS pp pp pp\n0 3\n0 3\n0 3\n"
+            "ITEM: NUMBER OF ATOMS\n1\nITEM: BOX BOUNDS pp pp pp\n0 3\n0 3\n0 3\n"
             f"ITEM: ATOMS id type element xu yu zu fx fy fz\n{atoms_line}\n"
         )
         (directory / "bulk.yaml").write_text("{energy_eV: nan, pressure_bar: [0, 0, 0, 0, 0, 0]}\n")
