@@ -136,6 +136,13 @@ def test_runs_without_a_campaign_have_rows_too(results: Path) -> None:
     assert set(tables) == {"barriers", "statistics"}
 
 
+@pytest.mark.parametrize("torn", ["", "[]", '{"jobs": [{"ki', "{}"])
+def test_a_torn_campaign_counts_as_absent(results: Path, torn: str, caplog: pytest.LogCaptureFixture) -> None:
+    (results / "campaign.json").write_text(torn)
+    assert [row["material"] for row in collect(results)["barriers"]] == list("abcdf")
+    assert "campaign.json is torn: " in caplog.text
+
+
 def test_models_are_apart() -> None:
     row = {"family": "", "failure": None, "converged": True, "reference_eV": 0.5}
     rows = [{**row, "model": model, "error_eV": error} for model, error in (("x", 0.1), ("y", -0.3))]
