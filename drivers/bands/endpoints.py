@@ -11,7 +11,14 @@ from ase.geometry import find_mic
 from numpy.typing import NDArray
 
 from hopkin.drivers.bands.paths import CELL_TOLERANCE_A, check_endpoints, displacements
-from hopkin.drivers.crystals import Structure, check_crystal, lammps_orientation, load_structure
+from hopkin.drivers.crystals import (
+    ALKALI_METALS,
+    Structure,
+    check_crystal,
+    lammps_orientation,
+    load_structure,
+    unreadable,
+)
 from hopkin.drivers.errors import StructureError
 from hopkin.drivers.hops import SEPARATE_SITES_A
 
@@ -26,13 +33,24 @@ FURTHER = 0.75
 """Ends are numbered apart when one atom moves less than this part of what several do, in squares."""
 
 
+LEAST_SHIFT_A = 0.05
+"""A shift of a whole end that is less than this is left as it is [A]."""
+
+_COMMON_A = 0.5
+"""Half of the framework is nearer to its common displacement than this [A]: atoms of one site, not of two."""
+_STARTS = 8
+_ESTIMATES = 20
+_SETTLED_A = 1e-3
+
+
 def load_pair(initial: str, final: str, *, name: str | None = None) -> Pair:
     """Read two structure files as the ends of one band.
 
     Where the species disagree atom by atom, the final end is put into the order of the initial one; where
     they agree, the given order says which atom goes where. Where several atoms go to other sites by that
     order, but one alone by another and by less in all, the ends were numbered apart (each lacks another
-    ion of one list, say): the other order is taken, with a warning.
+    ion of one list, say): the other order is taken, with a warning. A shift of the final end as a whole is
+    taken back, with a note.
 
     Raises
     ------
@@ -79,7 +97,7 @@ def _frames(path: Path) -> list[ase.Atoms]:
     try:
         return list(iread(path, index=":", format="extxyz"))
     except Exception as error:  # readers of ASE raise whatever their format trips over
-        raise StructureError(f"ASE cannot read {path} as extxyz: {type(error).__name__}: {error}") from error
+        raise unreadable(path, error, "extxyz") from error
 
 
 def check_pair(initial: ase.Atoms, final: ase.Atoms, *, name: str, source: str) -> Pair:
@@ -94,6 +112,7 @@ def check_pair(initial: ase.Atoms, final: ase.Atoms, *, name: str, source: str) 
 
 def _pair(initial: Structure, final: Structure) -> Pair:
     try:
+        final = _without_shift(initial, final)
         if _in_other_order(initial.atoms, final.atoms):
             final = replace(final, atoms=final.atoms[match_order(initial.atoms, final.atoms)])
         check_endpoints(initial.atoms, final.atoms)
@@ -108,11 +127,98 @@ def _pair(initial: Structure, final: Structure) -> Pair:
     return initial, final
 
 
+def _without_shift(initial: Structure, final: Structure) -> Structure:
+    """Take back the shift of the final end as a whole, and note it."""
+    shift = rigid_shift(initial.atoms, final.atoms)
+    if shift is None:
+        return final
+    note = f"the final end was shifted as a whole by {np.linalg.norm(shift):.2f} A, which was taken back"
+    _logger.warning("%s: %s", initial.material, note)
+    atoms = final.atoms.copy()
+    atoms.positions -= shift
+    return replace(final, atoms=lammps_orientation(atoms), note=note)
+
+
+def rigid_shift(initial: ase.Atoms, final: ase.Atoms) -> NDArray[np.float64] | None:
+    """Find the shift of one end against the other as a whole, as of relaxations that drifted apart.
+
+    It is what most atoms of the framework have in common, the median of their displacements: hops do not
+    drag it. Where the given order shows none, atoms are assigned to each other, species by species, anew
+    after each estimate.
+
+    Parameters
+    ----------
+    initial, final
+        ends of a band; the framework is all but alkali metals
+
+    Returns
+    -------
+    (3,) array or None
+        shift of the final end [A]; None where it is less than `LEAST_SHIFT_A` or not common to the framework,
+        or where the ends are not of the same atoms in the same cell
+    """
+    if sorted(initial.numbers) != sorted(final.numbers) or _cells_apart(initial, final) > CELL_TOLERANCE_A:
+        return None
+    if np.array_equal(initial.numbers, final.numbers):
+        estimate = _common_shift(initial, final)
+        if estimate is not None:
+            return _worth_it(estimate, initial, final)
+    estimate = np.zeros(3)
+    moved = final.copy()
+    for _ in range(_ESTIMATES):
+        moved.positions = final.positions - estimate
+        matched = moved[_assigned(initial, moved)[0]]
+        more = _common_shift(initial, matched)
+        if more is None:
+            return None
+        estimate += more
+        if np.linalg.norm(more) < _SETTLED_A:
+            matched.positions += estimate
+            return _worth_it(estimate, initial, matched)
+    return None
+
+
+def _common_shift(initial: ase.Atoms, final: ase.Atoms) -> NDArray[np.float64] | None:
+    """(3,) median displacement [A] of the framework between ends in one order; None where most share none."""
+    framework = ~np.isin(initial.symbols, ALKALI_METALS)
+    if not np.any(framework):
+        framework[:] = True
+    moved = displacements(initial, final)[framework]
+    spread = np.inf
+    # Displacements of half a cell come out with either sign: start from those of several atoms.
+    for start in moved[:: max(1, len(moved) // _STARTS)]:
+        median = start + np.median(_to_nearest_image(moved - start, initial), axis=0)
+        off = np.linalg.norm(_to_nearest_image(moved - median, initial), axis=1)
+        if float(np.median(off)) < spread:
+            spread, found = float(np.median(off)), median
+    return _to_nearest_image(found[None], initial)[0] if spread < _COMMON_A else None
+
+
+def _worth_it(shift: NDArray[np.float64], initial: ase.Atoms, final: ase.Atoms) -> NDArray[np.float64] | None:
+    """Return a shift that is no rounding and brings the ends nearer to each other; both are in one order."""
+    moved = displacements(initial, final)
+    left = _to_nearest_image(moved - shift, initial)
+    nearer = float((left**2).sum()) < float((moved**2).sum())
+    return shift if nearer and np.linalg.norm(shift) > LEAST_SHIFT_A else None
+
+
+def _to_nearest_image(vectors: NDArray[np.float64], atoms: ase.Atoms) -> NDArray[np.float64]:
+    nearest: NDArray[np.float64] = find_mic(vectors, atoms.cell.array)[0]
+    return nearest
+
+
+def _cells_apart(initial: ase.Atoms, final: ase.Atoms) -> float:
+    return float(np.abs(initial.cell.array - final.cell.array).max())
+
+
 def _in_other_order(initial: ase.Atoms, final: ase.Atoms) -> bool:
     """Whether two ends with the same cell hold the same species, but not atom by atom."""
     same = sorted(initial.numbers) == sorted(final.numbers)
-    apart = float(np.abs(initial.cell.array - final.cell.array).max())
-    return same and apart <= CELL_TOLERANCE_A and bool(np.any(initial.numbers != final.numbers))
+    return (
+        same
+        and _cells_apart(initial, final) <= CELL_TOLERANCE_A
+        and bool(np.any(initial.numbers != final.numbers))
+    )
 
 
 def _numbered_apart(initial: ase.Atoms, final: ase.Atoms) -> list[int] | None:
@@ -155,10 +261,22 @@ def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:
     StructureError
         when the assignment is not clear
     """
+    order, unclear = _assigned(initial, final)
+    if len(unclear) > 1:
+        atoms = ", ".join(f"{n + 1} ({initial.symbols[n]})" for n in unclear[:4])
+        raise StructureError(
+            f"the ends hold their atoms in different orders, and the partners of atoms {atoms} are not clear:"
+            " give both ends in the same order"
+        )
+    return order
+
+
+def _assigned(initial: ase.Atoms, final: ase.Atoms) -> tuple[list[int], list[int]]:
+    """Order of the final end by the assignment of `match_order`, and atoms whose partners are not clear."""
     from scipy.optimize import linear_sum_assignment
 
     order = np.empty(len(initial), dtype=int)
-    unclear = []
+    unclear = list[int]()
     for number in np.unique(initial.numbers):
         here, there = np.flatnonzero(initial.numbers == number), np.flatnonzero(final.numbers == number)
         distances = _distances(initial.positions[here], final.positions[there], initial.cell.array)
@@ -169,13 +287,7 @@ def match_order(initial: ase.Atoms, final: ase.Atoms) -> Sequence[int]:
         others[rows, columns] = np.inf
         clear = chosen < _AMBIGUITY * others.min(axis=1, initial=np.inf)
         unclear += here[~clear].tolist()
-    if len(unclear) > 1:
-        atoms = ", ".join(f"{n + 1} ({initial.symbols[n]})" for n in unclear[:4])
-        raise StructureError(
-            f"the ends hold their atoms in different orders, and the partners of atoms {atoms} are not clear:"
-            " give both ends in the same order"
-        )
-    return [int(n) for n in order]
+    return [int(n) for n in order], unclear
 
 
 def _distances(

@@ -13,7 +13,7 @@ from hopkin.drivers.engine import read_fields, write_json, writing_to
 from hopkin.drivers.errors import RunError
 
 
-def export_vasp(run: Path, folder: Path, *, kpoint_density: float = vasp.MP_KPOINT_DENSITY) -> int:
+def export_vasp(run: Path, folder: Path, *, kpoint_density: float = vasp.KPOINT_DENSITY) -> int:
     """Write the ends and images of a finished band as a VASP NEB calculation.
 
     `export.json` beside it says which run it came from, and which of its atoms each atom of the POSCARs is.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hopkin.analysis.comparison import Reference
 from hopkin.drivers.bands.paths import barrier, check_endpoints
+from hopkin.drivers.crystals import unreadable
 from hopkin.drivers.errors import StructureError
 
 _FORMATS = {
@@ -110,7 +111,7 @@ def _read_image(place: Path) -> ase.Atoms:
         try:
             atoms = read(file, index=-1, format=kind)
         except Exception as error:  # readers of ASE raise whatever their format trips over
-            problem = f"ASE cannot read {file}: {type(error).__name__}: {error}"
+            problem = str(unreadable(file, error, kind))
             _logger.warning("%s", problem)
             continue
         assert isinstance(atoms, ase.Atoms)

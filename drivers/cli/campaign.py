@@ -16,12 +16,12 @@ def export_vasp(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder that is written.")] = Path("vasp"),
     kpoint_density: Annotated[
         float, typer.Option(min=1.0, help="k-points per A^-3 of the reciprocal cell.")
-    ] = 64.0,
+    ] = 100.0,
 ) -> None:
     """Write a finished band as a VASP NEB calculation with PBE+U.
 
-    U, MAGMOM and the symbols of POTCAR are the Materials Project's; 450 eV, 1e-5 eV and 0.05 eV/A are
-    those of the published barriers (the Materials Project has 520 eV).
+    U, MAGMOM and the symbols of POTCAR are the Materials Project's; 450 eV, the k-points, 1e-5 eV and
+    0.05 eV/A are those of the published barriers (the Materials Project has 520 eV, and a density of 64).
     """
     from hopkin.drivers import bands
 

@@ -24,6 +24,7 @@ from hopkin.drivers.crystals.materials import (
 from hopkin.drivers.crystals.ordering import order
 from hopkin.drivers.crystals.overlaps import OVERLAP_FRACTION
 from hopkin.drivers.crystals.structures import (
+    ALKALI_METALS,
     Structure,
     check_crystal,
     choose_repeats,
@@ -36,6 +37,7 @@ from hopkin.drivers.crystals.structures import (
 from hopkin.drivers.crystals.symmetry import deviation, space_group, symmetrised, symmetry_dataset
 
 __all__ = [
+    "ALKALI_METALS",
     "OVERLAP_FRACTION",
     "WITHOUT_COORDINATES",
     "Floats",

@@ -52,7 +52,7 @@ def read_structure(filename: str) -> ase.Atoms:
     return atoms
 
 
-def unreadable(path: Path, error: Exception, kind: str) -> StructureError:
+def unreadable(path: Path, error: Exception, kind: str = "") -> StructureError:
     """Say in one sentence why a file cannot be read as a structure.
 
     Parameters
@@ -62,10 +62,11 @@ def unreadable(path: Path, error: Exception, kind: str) -> StructureError:
     error
         what a reader of ASE raised
     kind
-        what ASE calls the format; empty where it is not known
+        what ASE calls the format; that of its name if not given
     """
     from ase.io.formats import UnknownFileTypeError, ioformats
 
+    kind = kind or _kind_by_name(path)
     if isinstance(error, OSError) and error.errno is not None:
         return StructureError(f"{path} cannot be read: {error.strerror}")
     if isinstance(error, ImportError):
@@ -91,6 +92,15 @@ def unreadable(path: Path, error: Exception, kind: str) -> StructureError:
         f"{path} cannot be read as {ioformats[kind].description}: it is cut off, damaged, or of another"
         f" kind{shown}"
     )
+
+
+def _kind_by_name(path: Path) -> str:
+    from ase.io.formats import UnknownFileTypeError, filetype
+
+    try:
+        return str(filetype(path.name, read=False))
+    except UnknownFileTypeError:
+        return ""
 
 
 def _is_cif(path: Path) -> bool:

@@ -31,6 +31,8 @@ class Structure:
     """Name of the built-in material, or the stem of the file name."""
     source: str
     """Citation of the built-in material, or the file name as given."""
+    note: str | None = None
+    """What was changed of what the file holds, and has to be known beside the result; None: nothing."""
 
 
 def load_structure(structure: str) -> Structure:

@@ -37,6 +37,8 @@ def show_barriers(runs: Runs, network: Mapping[str, Any] | None, *, as_json: boo
     for _, result in runs:
         if reason := result.get("evidence"):
             console.print(f"{result['material']}, {result['failure']}: {reason}", markup=False)
+        if note := result.get("note"):
+            console.print(f"{result['material']}: {note}", markup=False)
         for remark in ("unresolved", "below_ends"):
             if reason := result.get(remark):
                 console.print(f"{result['material']}, look at the path: {reason}", markup=False)

@@ -197,6 +197,7 @@ def run_neb(
         if initial.material == final.material
         else f"{initial.material} -> {final.material}",
         "path_length_A": float(moved[ion]),
+        "note": final.note,
         **band_facts(specification),
     }
     ends = initial.atoms, final.atoms

@@ -22,6 +22,7 @@ from hopkin.analysis.comparison import (
     force_errors_by_element,
     tells_elements_apart,
 )
+from hopkin.drivers.crystals import unreadable
 from hopkin.drivers.engine import find_run, say_absent, slug
 from hopkin.drivers.errors import ModelError, StructureError
 from hopkin.drivers.models import Model, fetch, sha256_of
@@ -65,8 +66,7 @@ def read_labelled(path: Path, group: str | None = None) -> list[Labelled]:
     try:
         frames = read(path, index=":")
     except Exception as error:  # readers of ASE raise whatever their format trips over
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise StructureError(f"ASE cannot read {path} as structures: {reason}") from error
+        raise unreadable(path, error) from error
     if not frames:
         raise StructureError(f"{path} holds no structures")
     return [_labelled(atoms, f"{path}, structure {n}", group) for n, atoms in enumerate(frames)]

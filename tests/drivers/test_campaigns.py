@@ -18,13 +18,13 @@ from hopkin.analysis.comparison.references import (
     read_references,
 )
 from hopkin.analysis.errors import ReferencesError
-from hopkin.drivers.bands.endpoints import load_pair, match_order, read_pairs
+from hopkin.drivers.bands.endpoints import check_pair, load_pair, match_order, read_pairs, rigid_shift
 from hopkin.drivers.bands.paths import displacements
 from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.campaigns.executors import configuration, load_executor
 from hopkin.drivers.campaigns.jobs import Job
 from hopkin.drivers.campaigns.planning import plan
-from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.crystals.structures import lammps_orientation, load_structure
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
 from hopkin.drivers.models.registry import find_model
 
@@ -564,3 +564,85 @@ def test_a_reference_trajectory_of_no_possible_name_is_not_there(tmp_path: Path)
     text = "dynamics: [{structures: [LiTiS2-layered], temperatures_K: [800], references: known.csv}]\n"
     with pytest.raises(CampaignError, match="no such trajectory"):
         planned(tmp_path, WHOLE + text)
+
+
+# Ends that drifted apart
+
+
+def hop_of_lithium(folder: Path, shift_A: tuple[float, float, float], *, order: str = "given") -> None:
+    """Write the ends of a hop in LiCoO2, relaxed a little, the final one shifted as a whole."""
+    crystal = load_structure("LiCoO2-layered").atoms.repeat((3, 3, 1))
+    rng = np.random.default_rng(2)
+    ions = np.flatnonzero(crystal.symbols == "Li")
+    away = int(ions[np.argsort(crystal.get_distances(ions[0], ions, mic=True))[1]])
+    initial = crystal[[n for n in range(len(crystal)) if n != away]]
+    final = initial.copy()
+    final.positions[ions[0]] += crystal.get_distance(int(ions[0]), away, mic=True, vector=True)
+    final.positions += rng.normal(0.0, 0.02, final.positions.shape) + shift_A
+    final.wrap()
+    if order == "other":
+        final = final[rng.permutation(len(final))]
+    if order == "apart":  # each lacks another ion of one list
+        lithium = [n for n in range(len(final)) if n != ions[0]]
+        final = final[[*lithium[:20], int(ions[0]), *lithium[20:]]]
+        final = final[np.argsort(final.numbers, kind="stable")]
+        initial = initial[np.argsort(initial.numbers, kind="stable")]
+    initial.write(folder / "a.extxyz")
+    final.write(folder / "b.extxyz")
+
+
+@pytest.mark.parametrize("order", ["given", "other", "apart"])
+@pytest.mark.parametrize("shift_A", [(0.5, -0.4, 0.3), (0.06, 0.0, 0.0), (0.0, 0.0, 1.0)])
+def test_ends_that_drifted_apart_are_brought_together(
+    tmp_path: Path, order: str, shift_A: tuple[float, float, float], caplog: pytest.LogCaptureFixture
+) -> None:
+    hop_of_lithium(tmp_path, shift_A, order=order)
+    first, last = load_pair(str(tmp_path / "a.extxyz"), str(tmp_path / "b.extxyz"))
+    moved = np.linalg.norm(displacements(first.atoms, last.atoms), axis=1)
+    assert np.count_nonzero(moved > 0.15) == 1
+    assert moved.max() == pytest.approx(2.81, abs=0.1)
+    length = float(np.linalg.norm(shift_A))
+    assert last.note is not None
+    shown = float(last.note.split(" by ")[1].split()[0])
+    assert shown == pytest.approx(length, abs=0.02)
+    assert "taken back" in caplog.text
+
+
+def test_a_shift_by_half_the_cell_in_the_given_order(tmp_path: Path) -> None:
+    """Displacements come out with either sign."""
+    crystal = load_structure("LiCoO2-layered").atoms.repeat((3, 3, 1))
+    hop_of_lithium(tmp_path, tuple((crystal.cell[0] + crystal.cell[2]) / 2))
+    first, last = load_pair(str(tmp_path / "a.extxyz"), str(tmp_path / "b.extxyz"))
+    assert np.count_nonzero(np.linalg.norm(displacements(first.atoms, last.atoms), axis=1) > 0.15) == 1
+
+
+@pytest.mark.parametrize("order", ["given", "other", "apart"])
+@pytest.mark.parametrize("shift_A", [(0.0, 0.0, 0.0), (0.02, 0.0, 0.0)])
+def test_ends_that_did_not_drift_stay_as_they_are(
+    tmp_path: Path, order: str, shift_A: tuple[float, float, float]
+) -> None:
+    hop_of_lithium(tmp_path, shift_A, order=order)
+    _, last = load_pair(str(tmp_path / "a.extxyz"), str(tmp_path / "b.extxyz"))
+    alone = load_structure(str(tmp_path / "b.extxyz")).atoms
+    assert last.note is None
+    assert np.array_equal(np.sort(last.atoms.positions, axis=0), np.sort(alone.positions, axis=0))
+
+
+def test_published_ends_did_not_drift(shared_data: Path) -> None:
+    for name, (initial, final) in read_pairs(shared_data / "barriers" / "endpoints.extxyz").items():
+        assert rigid_shift(lammps_orientation(initial), lammps_orientation(final)) is None, name
+
+
+def test_the_shifted_pair_of_files(shared_data: Path, tmp_path: Path) -> None:
+    """As two files, and as a pair of a campaign."""
+    files = [shared_data / "cases" / f"shift_{end}.vasp" for end in ("initial", "final")]
+    _, last = load_pair(*map(str, files))
+    assert last.note == "the final end was shifted as a whole by 0.79 A, which was taken back"
+    frames = [ase.io.read(file) for file in files]
+    for frame, image in zip(frames, ("initial", "final"), strict=True):
+        frame.info |= {"sys_name": "LiCoO2", "image": image}
+    ase.io.write(tmp_path / "ends.extxyz", frames, format="extxyz")
+    first, last = check_pair(*read_pairs(tmp_path / "ends.extxyz")["LiCoO2"], name="LiCoO2", source="x")
+    assert last.note is not None
+    moved = np.linalg.norm(displacements(first.atoms, last.atoms), axis=1)
+    assert np.count_nonzero(moved > 0.01) == 1

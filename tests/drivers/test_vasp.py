@@ -45,7 +45,7 @@ def test_u_moments_and_potentials_are_the_materials_projects(tmp_path: Path, mat
         if material == "LiNiF4"
         else load_structure(material).atoms
     )
-    order = vasp.write_neb([atoms] * 5, tmp_path, kpoint_density=vasp.MP_KPOINT_DENSITY)
+    order = vasp.write_neb([atoms] * 5, tmp_path, kpoint_density=vasp.KPOINT_DENSITY)
     theirs = mp_set(atoms[order])
     ours = pymatgen.Incar.from_file(tmp_path / "INCAR")
     for tag in ("LDAU", "LDAUU", "LDAUJ", "LDAUTYPE", "MAGMOM"):
@@ -57,14 +57,15 @@ def test_u_moments_and_potentials_are_the_materials_projects(tmp_path: Path, mat
 
 @pytest.mark.parametrize("material", MATERIALS)
 @pytest.mark.parametrize("repeats", [(1, 1, 1), (1, 2, 2), (3, 3, 1)])
-def test_meshes_are_the_materials_projects(material: str, repeats: tuple[int, int, int]) -> None:
+def test_meshes_are_those_of_the_published_barriers(material: str, repeats: tuple[int, int, int]) -> None:
     from pymatgen.io.ase import AseAtomsAdaptor
 
+    """Pymatgen's `reciprocal_density=100`."""
     atoms = load_structure(material).atoms.repeat(repeats)
     theirs = pymatgen.Kpoints.automatic_density_by_vol(
-        AseAtomsAdaptor.get_structure(atoms), vasp.MP_KPOINT_DENSITY, force_gamma=True
+        AseAtomsAdaptor.get_structure(atoms), 100, force_gamma=True
     )
-    ours = pymatgen.Kpoints.from_str(vasp.kpoints(atoms.cell.array, vasp.MP_KPOINT_DENSITY))
+    ours = pymatgen.Kpoints.from_str(vasp.kpoints(atoms.cell.array, vasp.KPOINT_DENSITY))
     assert ours.kpts == theirs.kpts
     assert ours.style == theirs.style
 
@@ -107,6 +108,10 @@ def test_images_read_back_are_those_of_the_run(run: Run, band: Path, tmp_path: P
     """The same atoms in the same order in each, grouped by species; no jump between images."""
     said = run("export", "vasp", band, "-o", tmp_path / "out")
     assert (said.code, said.err) == (0, "")
+    mesh = pymatgen.Kpoints.from_file(tmp_path / "out" / "KPOINTS")
+    cell = decks.read_state(band / "image_0.dump").cell.array
+    assert mesh.kpts == pymatgen.Kpoints.from_str(vasp.kpoints(cell, 100)).kpts
+    assert mesh.comment.startswith("Mesh around Gamma, 100 k-points per A^-3")
     order = json.loads((tmp_path / "out" / "export.json").read_text())["atom_of_run"]
     images = [ase.io.read(tmp_path / "out" / f"{n:02d}" / "POSCAR") for n in range(5)]
     for n, image in enumerate(images):

@@ -142,7 +142,7 @@ def test_labels_that_are_refused(file: Path, emt: Model, tmp_path: Path) -> None
     with pytest.raises(StructureError, match="structure 0 has no energy and no forces"):
         read_labelled(tmp_path / "bare.xyz")
     (tmp_path / "text.xyz").write_text("not a structure\n")
-    with pytest.raises(StructureError, match="ASE cannot read"):
+    with pytest.raises(StructureError, match="cannot be read as Extended XYZ file: it is cut off"):
         read_labelled(tmp_path / "text.xyz")
     with pytest.raises(ModelError, match="does not cover Au"):
         evaluate(file, emt.model_copy(update={"elements": ("Cu",)}), tmp_path / "runs", say=silent)

@@ -149,7 +149,7 @@ def test_a_torn_output_is_passed_over_where_another_file_can_be_read(
         file.write(torn.read_text())
     torn.write_text("<modeling>")
     assert read_vasp_band(folder).energies_eV is not None
-    assert "ASE cannot read" in caplog.text
+    assert "cannot be read as VASP vasprun.xml" in caplog.text
     (folder / "02" / "vasprun.xml.gz").unlink()
     images()[2].write(folder / "02" / "POSCAR", format="vasp", direct=True)
     assert read_vasp_band(folder).energies_eV is None
@@ -178,7 +178,7 @@ def other_order(folder: Path) -> None:
     [
         (two_folders, r"has 2 folders 00, 01, \.\.\.; a VASP NEB run has at least three"),
         (empty_folder, r"02 has none of vasprun.xml, .*, POSCAR"),
-        (torn_output, r"ASE cannot read .*02.vasprun.xml"),
+        (torn_output, r"02.vasprun.xml cannot be read as VASP vasprun.xml: it is cut off"),
         (other_order, r"03 holds other atoms, or in another order, than .*00"),
     ],
 )
