@@ -1,7 +1,7 @@
 """Input of VASP for the images of a band.
 
-U, starting moments and potentials are the Materials Project's; cutoff, density of k-points and tolerances (450 eV,
-100 per A^-3, 1e-5 eV, 0.05 eV/A) are those of the published barriers, not its 520 eV and 64.
+U, starting moments and potentials are the Materials Project's; cutoff, k-points and tolerances (450 eV, 100 per
+A^-3, 1e-5 eV, 0.05 eV/A) are those of the published barriers, not its 520 eV and 64.
 """
 
 import tomllib
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hopkin.drivers.errors import RunError, StructureError
 
 KPOINT_DENSITY = 100
-"""Density of the published barriers: k-points per A^-3 of the reciprocal cell; the Materials Project has 64."""
+"""Density of the published barriers: k-points per A^-3 of the reciprocal cell."""
 
 _ANIONS_WITH_U = ("F", "O")
 _OTHER_MOMENT = 0.6

@@ -3,6 +3,7 @@
 import difflib
 import gzip
 import lzma
+import re
 import textwrap
 import warnings
 import zlib
@@ -86,12 +87,16 @@ def unreadable(path: Path, error: Exception, kind: str = "") -> StructureError:
         )
     known = isinstance(error, UnicodeDecodeError) or type(error).__module__.startswith(("ase.", "xml."))
     told = known or str(error).startswith(("could not convert", "invalid literal"))
-    reason = "it is not text" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())
+    reason = "it is not text" if isinstance(error, UnicodeDecodeError) else _plain(error)
     shown = f" ({textwrap.shorten(reason, 100, placeholder=' ...')})" if told and reason else ""
     return StructureError(
         f"{path} cannot be read as {ioformats[kind].description}: it is cut off, damaged, or of another"
         f" kind{shown}"
     )
+
+
+def _plain(error: Exception) -> str:
+    return re.sub(r"^ase[.\w]*: ", "", " ".join(str(error).split()))
 
 
 def _kind_by_name(path: Path) -> str:

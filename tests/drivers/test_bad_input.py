@@ -1,8 +1,11 @@
 """A user's mistake, or a machine that lacks something: one sentence, exit code 2, nothing half-written."""
 
+import bz2
+import gzip
+import lzma
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ase
@@ -66,6 +69,52 @@ def test_unreadable_structure_file(refused: Run, tmp_path: Path, content: str) -
     broken = tmp_path / "broken.cif"
     broken.write_text(content)
     assert "broken.cif" in refused("hops", broken)
+
+
+POSCAR = "LiF\n1.0\n4 0 0\n0 4 0\n0 0 4\nLi F\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+XYZ = '2\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T T"\nLi 0 0 0\nF 2 2 2\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("x.foo", b"text\n", "x.foo is no structure file that is known, by its name or by what it holds"),
+        ("x.json", b"{}", "x.json is no structure file that is known"),
+        ("x.zip", b"PK\x03\x04", "x.zip is packed; accepted: the file itself, or one compressed as .gz"),
+        ("x.vasp", POSCAR[:40].encode(), "x.vasp cannot be read as VASP POSCAR/CONTCAR: it is cut off"),
+        ("x.xyz", XYZ[:-8].encode(), "of another kind (Frame has 1 atoms, expected 2)"),
+        ("x.xyz", b"2\n\xff\xfe\x00\nLi 0 0 0\n", "of another kind (it is not text)"),
+        ("vasprun.xml", b"<modeling>\n", "as VASP vasprun.xml file: it is cut off, damaged"),
+        ("x.vasp.gz", gzip.compress(POSCAR.encode())[:40], "x.vasp.gz cannot be decompressed: it is cut off"),
+        ("x.vasp.gz", POSCAR.encode(), "x.vasp.gz cannot be decompressed: it is cut off, damaged, or not"),
+        ("x.vasp.bz2", POSCAR.encode(), "x.vasp.bz2 cannot be decompressed"),
+        ("x.vasp.xz", POSCAR.encode(), "x.vasp.xz cannot be decompressed"),
+    ],
+)
+def test_files_that_are_no_structures_are_refused_in_plain_words(
+    refused: Run, tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    said = refused("hops", tmp_path / name)
+    assert sentence in said
+    assert "Error" not in said
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_structures_are_read(run: Run, tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    suffix = {gzip.compress: "gz", bz2.compress: "bz2", lzma.compress: "xz"}[compress]
+    (tmp_path / f"LiF.vasp.{suffix}").write_bytes(compress(POSCAR.encode()))
+    said = run("hops", tmp_path / f"LiF.vasp.{suffix}")
+    assert (said.code, said.err) == (0, "")
+
+
+@pytest.mark.parametrize("words", [["hops", ""], ["hops", " "], ["barrier", "", "--model", CHGNET]])
+def test_structure_without_a_name(refused: Run, words: list[str]) -> None:
+    assert "the structure has no name; accepted: a file, or a built-in material" in refused(*words)
+
+
+def test_ends_without_names(refused: Run, out: Path) -> None:
+    assert "the structure has no name" in refused("neb", "", "", "--model", CHGNET, "--out", out)
 
 
 @pytest.mark.parametrize("command", [["barrier"], ["md", "-T", 800]])

@@ -178,7 +178,7 @@ def other_order(folder: Path) -> None:
     [
         (two_folders, r"has 2 folders 00, 01, \.\.\.; a VASP NEB run has at least three"),
         (empty_folder, r"02 has none of vasprun.xml, .*, POSCAR"),
-        (torn_output, r"02.vasprun.xml cannot be read as VASP vasprun.xml: it is cut off"),
+        (torn_output, r"02.vasprun.xml cannot be read as VASP vasprun.xml file: it is cut off"),
         (other_order, r"03 holds other atoms, or in another order, than .*00"),
     ],
 )
