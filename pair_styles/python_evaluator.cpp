@@ -1,5 +1,5 @@
-// Hands the atoms of a replica to a model in Python (hopkin.drivers.models.bridge) and takes back what it
-// says. Python's own symbols come from the process: see libpython.h.
+// Hands the atoms of a replica to a model in Python (hopkin.drivers.models.bridge) and takes back
+// what it says. Python's own symbols come from the process: see libpython.h.
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -104,8 +104,11 @@ class PythonEvaluator final : public hopkin::Evaluator {
     for (const auto &element : request.elements)
       if (PyList_Append(elements.get(), checked(PyUnicode_FromString(element.c_str())).get()) < 0)
         throw_python_error();
-    bridge_ = checked(PyObject_CallMethod(module.get(), "load", "sOii", request.model.c_str(),
-                                          elements.get(), request.threads, request.rank));
+    // LAMMPS takes bytes that are not ASCII out of its input, and may leave half a character.
+    const Object model = checked(PyUnicode_DecodeUTF8(
+        request.model.data(), static_cast<Py_ssize_t>(request.model.size()), "replace"));
+    bridge_ = checked(PyObject_CallMethod(module.get(), "load", "OOii", model.get(), elements.get(),
+                                          request.threads, request.rank));
     description_ = text_of(bridge_.get());
   }
 

@@ -337,6 +337,18 @@ def test_lmp_reports_a_python_exception_once(factories: Path, tmp_path: Path) ->
     assert len(calls(factories)) == 3
 
 
+def test_lmp_names_a_path_that_lammps_has_torn(factories: Path, tmp_path: Path) -> None:
+    """LAMMPS takes what is not ASCII out of a deck: a link with a plain name leads to such a file."""
+    (tmp_path / "José").mkdir()
+    file = factories.rename(tmp_path / "José" / "factories.py")
+    (tmp_path / "deck.in").write_text(DECK.format(model=pair_from(file, "EMT").model, steps=0))
+    with pytest.raises(LammpsError, match=r"pair_style hopkin: model ase:.*/Jos.*: no such file"):
+        engine.run_deck(tmp_path, "deck.in", timeout_s=60)
+    (tmp_path / "model.py").symlink_to(file)
+    (tmp_path / "deck.in").write_text(DECK.format(model="ase:model.py:EMT", steps=0))
+    engine.run_deck(tmp_path, "deck.in", timeout_s=60)
+
+
 def test_lmp_and_this_process_agree(factories: Path, tmp_path: Path, lammps: LammpsInProcess) -> None:
     deck = DECK.format(model=pair_from(factories, "lennard_jones").model, steps=3)
     (tmp_path / "deck.in").write_text(deck)

@@ -89,14 +89,9 @@ def test_band_is_converged_for_ase_too(
 def test_deck_stands_alone(channel_hop: Callable[[str], Outcome], tmp_path: Path, name: str) -> None:
     """Only the deck, the images and the exported model, elsewhere, and no hopkin process."""
     run, result = channel_hop(name)
-    model = find_model(name)
-    deck = (run.path / "neb.in").read_text()
-    if model.route == "native":
-        shutil.copy(model.exported(), tmp_path / "model.pt")
-        deck = deck.replace(str(model.exported()), "model.pt")
-    (tmp_path / "neb.in").write_text(deck)
-    for n in range(5):
-        shutil.copy(run.path / f"image_{n}.data", tmp_path)
+    links = ["model.pt"] if find_model(name).route == "native" else []
+    for file in ("neb.in", *links, *(f"image_{n}.data" for n in range(5))):
+        shutil.copy(run.path / file, tmp_path)
     argv = [engine.executable("mpirun"), "-np", "5", engine.executable("lmp"), "-partition", "5x1"]
     subprocess.run([*argv, "-in", "neb.in"], cwd=tmp_path, check=True, capture_output=True, timeout=3000)
     energies = [read_relaxed(tmp_path, f"image_{n}").energy_eV for n in range(5)]

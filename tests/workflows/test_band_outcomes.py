@@ -358,11 +358,11 @@ def test_a_torn_band_is_taken_up_at_its_stage(neb: Neb) -> None:
 
 @pytest.mark.slow
 def test_the_deck_stands_alone(neb: Neb, tmp_path: Path) -> None:
-    """Only the deck and the images, elsewhere, and no hopkin process."""
+    """Only the deck, the images and the model, elsewhere, and no hopkin process."""
     run, result = neb(lithium_at(0.0), lithium_at(0.5))
     alone = tmp_path / "alone"
     alone.mkdir()
-    for name in ("neb.in", *(f"image_{n}.data" for n in range(5))):
+    for name in ("neb.in", "model.py", *(f"image_{n}.data" for n in range(5))):
         shutil.copy(run.path / name, alone)
     argv = [engine.executable("mpirun"), "-np", "5", engine.executable("lmp"), "-partition", "5x1"]
     subprocess.run([*argv, "-in", "neb.in"], cwd=alone, check=True, capture_output=True, timeout=300)

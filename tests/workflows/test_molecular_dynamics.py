@@ -150,9 +150,9 @@ def test_a_finished_run_is_read(md: Callable[..., Outcome], monkeypatch: pytest.
 
 
 def test_the_deck_stands_alone(md: Callable[..., Outcome], tmp_path: Path) -> None:
-    """Only the deck and its data file, elsewhere, and no hopkin process: the same trajectory."""
+    """Only the deck, its data file and the model, elsewhere, and no hopkin process: the same trajectory."""
     run, _ = md(temperature_K=300, time_ps=0.2)
-    for name in ("md.in", "start.data"):
+    for name in ("md.in", "start.data", "model.py"):
         shutil.copy(run.path / name, tmp_path)
     argv = [engine.executable("mpirun"), "-np", "1", engine.executable("lmp"), "-in", "md.in"]
     subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, timeout=300)
@@ -164,7 +164,8 @@ def test_velocities_have_no_drift_and_the_exact_temperature(
 ) -> None:
     """The deck up to its first step; equipartition is exact, with three degrees of freedom taken off."""
     run, _ = md(temperature_K=300, time_ps=0.2)
-    shutil.copy(run.path / "start.data", tmp_path)
+    for name in ("start.data", "model.py"):
+        shutil.copy(run.path / name, tmp_path)
     made, _, _ = (run.path / "md.in").read_text().partition("thermo ")
     write = "run 0\nwrite_dump all custom v.dump mass vx vy vz modify format float %.15g\n"
     (tmp_path / "md.in").write_text(made + write)
