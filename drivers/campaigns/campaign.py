@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from hopkin.drivers.errors import CampaignError
-from hopkin.drivers.specification import Mechanism, Preset, Repeats, sentences
+from hopkin.drivers.specification import Images, Mechanism, Preset, Repeats, sentences
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -20,7 +20,7 @@ class BandOptions(_Part):
     """Options of every band; what an entry leaves out is taken from the defaults of the campaign."""
 
     ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the structure")
-    images: int | None = Field(default=None, ge=3, description="images between the two ends")
+    images: Images | None = Field(default=None, description="images between the two ends")
     force_tolerance_eV_per_A: float | None = Field(default=None, gt=0, description="[eV/A]")
     max_iterations: PositiveInt | None = Field(default=None, description="steps of a relaxation or band")
     symmetric_path: bool | None = Field(default=None, description="leave the first path its symmetry")

@@ -89,6 +89,9 @@ def main() -> None:
     except OSError as error:
         _say_why(f"{error.filename or 'the disk'}: {error.strerror or error}")
         sys.exit(2)
+    except MemoryError as error:
+        typer.echo(f"hopkin: not enough memory: take a smaller cell or trajectory ({error})", err=True)
+        sys.exit(2)
     except Exception as error:
         from hopkin.analysis.errors import AnalysisError
         from hopkin.drivers.errors import HopkinError

@@ -15,7 +15,7 @@ def export_vasp(
     run: Annotated[Path, typer.Argument(help="Directory of a finished barrier or neb run.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder that is written.")] = Path("vasp"),
     kpoint_density: Annotated[
-        float, typer.Option(min=1.0, help="k-points per A^-3 of the reciprocal cell.")
+        float, typer.Option(min=1.0, max=1e6, help="k-points per A^-3 of the reciprocal cell.")
     ] = 100.0,
 ) -> None:
     """Write a finished band as a VASP NEB calculation with PBE+U.

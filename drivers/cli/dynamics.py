@@ -33,7 +33,7 @@ def md(
     ] = None,
     timestep_fs: Annotated[float, typer.Option(help="Time step, in fs.")] = 2.0,
     frame_interval_fs: Annotated[float, typer.Option(help="Time between frames, in fs.")] = 100.0,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs with different initial velocities.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs with different initial velocities.")] = 1,
     seed: Annotated[
         list[int] | None, typer.Option(help="Seed of such a run, instead of 1, 2, ...; repeatable.")
     ] = None,

@@ -42,7 +42,7 @@ RatesOption = Annotated[
 ]
 RateTemperaturesOption = Annotated[
     list[float] | None,
-    typer.Option("--temperature", "-T", min=1.0, help="Of the rates [K]; 300 if not given."),
+    typer.Option("--temperature", "-T", min=1.0, max=1e5, help="Of the rates [K]; 300 if not given."),
 ]
 ImagesOption = Annotated[int, typer.Option("--images", help="Images between the two ends.")]
 NoSymmetryOption = Annotated[
@@ -111,4 +111,4 @@ def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], 
 def raise_together(errors: "list[HopkinError]") -> None:
     """Report the runs that failed, after the table of those that did not."""
     if errors:
-        raise type(errors[0])("; ".join(map(str, errors)))
+        raise type(errors[0])("; ".join(dict.fromkeys(map(str, errors))))

@@ -1,5 +1,6 @@
 """`hopkin order`."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ def order(
         list[str] | None,
         typer.Option(help="Oxidation state, such as Li=1; repeatable. Guessed if none is given."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Chooses among arrangements of the same energy.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses among arrangements of the same energy.")] = 1,
     json: JsonOption = False,
 ) -> None:
     """Order a disordered crystal: the arrangement of the lowest electrostatic energy."""
@@ -53,8 +54,9 @@ def order(
 def _state(text: str) -> tuple[str, float]:
     element, _, state = text.partition("=")
     try:
-        return element, float(state)
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is no oxidation state; wanted ELEMENT=NUMBER, as in Li=1"
-        ) from error
+        number = float(state)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise typer.BadParameter(f"{text!r} is no oxidation state; wanted ELEMENT=NUMBER, as in Li=1")
+    return element, number

@@ -31,6 +31,7 @@ from hopkin.drivers.crystals.structures import (
     lammps_orientation,
     load_structure,
     mobile_ion,
+    require_few_atoms,
     require_ion,
     supercell,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "neighbours",
     "order",
     "read_structure",
+    "require_few_atoms",
     "require_ion",
     "space_group",
     "supercell",

@@ -24,10 +24,13 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
-from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.crystals.lattices import cells_in, supercell_matrix
+from hopkin.drivers.crystals.structures import lammps_orientation, require_few_atoms
 from hopkin.drivers.errors import StructureError
 
 MOST_ENUMERATED = 20_000
+MOST_ORDERED = 5_000
+"""Atoms; the electrostatic energy needs the square of their number."""
 ROUNDING = 0.05
 """A sublattice whose occupancies cannot be met to within this, because its sites are too few, is refused."""
 
@@ -93,7 +96,10 @@ def order(
     ------
     StructureError
         when nothing is disordered, the cell is too small for the occupancies, or the charges do not add up
+    SpecificationError
+        when `repeats` are no repeats, or make a cell of more than `MOST_ORDERED` atoms
     """
+    require_few_atoms(len(atoms) * cells_in(supercell_matrix(repeats)), most=MOST_ORDERED)
     cell = atoms.repeat(repeats)
     sublattices = _sublattices(cell, atoms.info.get("occupancy", {}))
     species = np.array(cell.get_chemical_symbols(), dtype=object)

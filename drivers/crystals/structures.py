@@ -11,10 +11,13 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import ArrayLike
 
 from hopkin.drivers.crystals.files import read_structure
-from hopkin.drivers.crystals.lattices import cells_of, perpendicular_heights, supercell_matrix
+from hopkin.drivers.crystals.lattices import cells_in, cells_of, perpendicular_heights, supercell_matrix
 from hopkin.drivers.crystals.materials import build_material, find_material, is_material
 from hopkin.drivers.crystals.overlaps import OVERLAP_FRACTION, overlaps
 from hopkin.drivers.errors import SpecificationError, StructureError
+
+MOST_ATOMS = 100_000
+"""More atoms than any model of the registry takes on one device."""
 
 FLAT_CELL_FRACTION = 1e-3
 """A cell whose volume is a smaller fraction of a b c is taken to have none."""
@@ -183,14 +186,25 @@ def supercell(atoms: ase.Atoms, repeats: ArrayLike) -> ase.Atoms:
     Raises
     ------
     SpecificationError
-        `repeats` are neither three positive integers nor such a matrix with a determinant above 0.
+        `repeats` are neither three positive integers nor such a matrix with a determinant above 0, or the
+        supercell would have more than `MOST_ATOMS` atoms.
     """
     matrix = supercell_matrix(repeats)
+    require_few_atoms(len(atoms) * cells_in(matrix))
     shifts = cells_of(matrix) @ atoms.cell.array
     positions = (shifts[:, None] + atoms.positions).reshape(-1, 3)
     numbers = np.tile(atoms.numbers, len(shifts))
     cell = matrix @ atoms.cell.array
     return lammps_orientation(ase.Atoms(numbers=numbers, positions=positions, cell=cell, pbc=True))
+
+
+def require_few_atoms(n_atoms: int, *, most: int = MOST_ATOMS) -> None:
+    """Refuse a supercell of more atoms than `most`, before memory is taken for it."""
+    if n_atoms > most:
+        raise SpecificationError(
+            f"the supercell has {n_atoms} atoms; accepted: at most {most}: ask for fewer repeats or a"
+            " smaller distance"
+        )
 
 
 def choose_repeats(cell: ArrayLike, min_length_A: float) -> tuple[int, int, int]:

@@ -152,7 +152,10 @@ def install(name: str, *, say: Callable[[str], None]) -> Path:
         if interpreter(name) is None or not _imports(directory / "bin" / "python", module):
             _make(environment, directory, say)
     python = directory / "bin" / "python"
-    _run([str(python), "-P", "-c", f"import {module}"], f"{name}: {module} cannot be imported in {directory}")
+    _run(
+        [str(python), "-P", "-c", f"import {module}"],
+        f"environment {environment}: {module} cannot be imported in {directory}",
+    )
     return python
 
 
@@ -161,17 +164,20 @@ def _make(environment: str, directory: Path, say: Callable[[str], None]) -> None
     say("making the environment")
     if marker.is_file() or not _imports(python, "pip"):  # whole once, and broken since; or not even begun
         shutil.rmtree(directory, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(directory)], f"an environment in {directory}")
+        _run(
+            [sys.executable, "-m", "venv", str(directory)],
+            f"environment {environment}: cannot be made in {directory}",
+        )
     requirements = _requirements(environment)
     if re.search(r"^torch==", requirements, re.MULTILINE):
         say(_TORCH)
-        _pip(python, _TORCH, [_TORCH, *_torch_index(python)])
+        _pip(python, environment, _TORCH, [_TORCH, *_torch_index(python)])
     say(f"packages of {', '.join(_sharing(environment))}")
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "requirements.txt"
         file.write_text("\n".join(line for line in requirements.splitlines() if line != _TORCH))
         # each one is pinned: what their metadata exclude has been found to work
-        _pip(python, f"the packages of {environment}", ["--no-deps", "--requirement", str(file)])
+        _pip(python, environment, "its packages", ["--no-deps", "--requirement", str(file)])
     say("hopkin")
     _install_hopkin(python)
 
@@ -224,12 +230,15 @@ def has_gpu() -> bool:
 def _torch_index(python: Path) -> list[str]:
     """Options with which pip finds the torch for this machine; it is asked before anything is downloaded."""
     said: list[str] = []
+    refused = ""
     for options in ([], ["--index-url", _CPU_INDEX]) if not has_gpu() else ([],):
         with tempfile.TemporaryDirectory() as scratch:
             report = Path(scratch) / "report.json"
             arguments = ["install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report)]
             command = [str(python), "-m", "pip", *arguments, _TORCH, *options]
-            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            asked = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+            if asked.returncode != 0:
+                refused = f", pip says: {_reason(asked.stderr)}"
                 continue
             items = json.loads(report.read_text())["install"]
         names = {item["metadata"]["name"].lower() for item in items}
@@ -237,7 +246,9 @@ def _torch_index(python: Path) -> list[str]:
         if for_gpu == has_gpu():
             return options
         said.append("CUDA" if for_gpu else "the CPU")
-    found = f"the package index has it for {said[0]} alone" if said else "the package index has none"
+    found = (
+        f"the package index has it for {said[0]} alone" if said else f"the package index has none{refused}"
+    )
     wanted = "a GPU: a build for CUDA" if has_gpu() else "no GPU: a build for the CPU"
     raise MachineError(f"this machine has {wanted} of {_TORCH} is wanted, and {found}: point pip to one")
 
@@ -245,17 +256,29 @@ def _torch_index(python: Path) -> list[str]:
 # pip
 
 
-def _pip(python: Path, what: str, arguments: list[str]) -> None:
-    _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments], what)
+def _pip(python: Path, environment: str, what: str, arguments: list[str]) -> None:
+    _run(
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
+        f"environment {environment}: cannot install {what}",
+    )
 
 
-def _run(command: list[str], what: str) -> None:
+def _run(command: list[str], failure: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=environment, check=False
+    )
     if ended.returncode != 0:
-        errors = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
-        tail = errors or ended.stderr.splitlines()[-_TAIL_LINES:]
-        raise MachineError(f"cannot install {what}: {' '.join(tail) or 'no reason given'}")
+        raise MachineError(f"{failure}: {_reason(ended.stderr or ended.stdout)}")
+
+
+def _reason(said: str) -> str:
+    """Return what pip says went wrong: its errors, and the end of what a package said while it was built."""
+    errors = re.findall(r"^ERROR: (.*)", said, re.MULTILINE)
+    for built in re.findall(r"lines of output\]\n(.*?)\[end of output\]", said, re.DOTALL):
+        errors += built.splitlines()[-_TAIL_LINES:]
+    lines = errors or said.splitlines()[-_TAIL_LINES:]
+    return " ".join(" ".join(dict.fromkeys(lines)).split()) or "no reason given"
 
 
 # hopkin itself: the one that runs, packed as the wheel that it was installed from
@@ -271,7 +294,8 @@ def hopkin_hash() -> str:
 
 def _install_hopkin(python: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        _pip(python, "hopkin", ["--no-deps", "--force-reinstall", str(pack_wheel(Path(scratch)))])
+        wheel = str(pack_wheel(Path(scratch)))
+        _pip(python, python.parents[1].name, "hopkin", ["--no-deps", "--force-reinstall", wheel])
     state = {"requirements": _requirements_hash(python.parents[1].name), "hopkin": hopkin_hash()}
     write_json(python.parents[1] / _MARKER, state)
 

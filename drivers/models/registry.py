@@ -93,11 +93,11 @@ def _find_model(name: str, *, trusted: bool) -> Model:
         return _ase_model(path)
     if separator:
         return _user_model(environments.family(family), Path(path).expanduser(), trusted=trusted)
-    close = difflib.get_close_matches(name.lower(), known_models(), n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]}? " if close else ""
+    close = difflib.get_close_matches(name.lower(), known_models(), n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise ModelError(
-        f"unknown model '{name}': {hint}known are {', '.join(known_models())}, or FAMILY:/path/to/checkpoint"
-        f" with FAMILY one of {', '.join(environments.families())}"
+        f"unknown model '{name}': {hint}accepted are those of `hopkin models list`,"
+        " FAMILY:/path/to/checkpoint and ase:module:factory"
     )
 
 

@@ -23,7 +23,7 @@ from hopkin.drivers.hops import (
     vacant_sites,
 )
 from hopkin.drivers.models import Model
-from hopkin.drivers.specification import BandSpecification, BarrierSpecification
+from hopkin.drivers.specification import LONGEST_HOP_A, BandSpecification, BarrierSpecification
 from hopkin.drivers.workflows.band import NO_BAND, band_facts, relaxed_band
 from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint
 from hopkin.drivers.workflows.relaxation import relax_bulk
@@ -31,6 +31,10 @@ from hopkin.drivers.workflows.relaxation import relax_bulk
 
 def list_hops(structure: Structure, ion: str, max_length: float) -> tuple[Hop, ...]:
     """Distinct hops of a crystal, of which there have to be some."""
+    if not 0 < max_length <= LONGEST_HOP_A:
+        raise SpecificationError(
+            f"the longest hop is {max_length:g} A; accepted: a length above 0, up to {LONGEST_HOP_A:g} A"
+        )
     hops = find_hops(structure.atoms, ion, max_length)
     if not hops:
         raise SpecificationError(

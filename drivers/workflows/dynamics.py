@@ -11,7 +11,7 @@ from ase import Atoms
 
 from hopkin.analysis.transport import find_damage, find_framework
 from hopkin.drivers import engine
-from hopkin.drivers.crystals import Structure, choose_repeats, require_ion, supercell
+from hopkin.drivers.crystals import Structure, choose_repeats, require_few_atoms, require_ion, supercell
 from hopkin.drivers.errors import Failure, SpecificationError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import MDSpecification, Repeats
@@ -41,6 +41,7 @@ _DEFAULT_EQUILIBRATION = 0.1  # of the run that is analysed
 _FRAMES_PER_RESTART = 10
 _LEAST_INTERVALS = 3  # so that a slope can be taken over the last 40 % of the run
 _THERMO_PER_FRAME = 2
+_MOST_STEPS = 2**31 - 1  # of one run of LAMMPS
 _SITE_RADIUS_A = 1.5  # half a hop: an ion that stays within it has not left its site
 _LEAST_TIME_FROZEN_PS = 10.0  # before that, an ion that has not hopped says nothing
 
@@ -72,6 +73,12 @@ def run_md(
     schedule = _schedule(specification)
     repeats = _repeats(structure.atoms, specification)
     n_atoms = len(structure.atoms) * math.prod(repeats)
+    require_few_atoms(n_atoms)
+    if n_atoms == 1:
+        raise SpecificationError(
+            f"{structure.material} is one atom in a periodic cell, which has no temperature; accepted: at"
+            " least 2 atoms: ask for a supercell"
+        )
     facts = {
         "material": structure.material,
         "temperature_K": specification.temperature_K,
@@ -133,6 +140,11 @@ def _schedule(specification: MDSpecification) -> dict[str, int]:
     equilibration_steps = unit * math.ceil(
         round(equilibration_ps * 1000 / specification.timestep_fs / unit, ndigits=6)
     )
+    if n_steps + equilibration_steps > _MOST_STEPS:
+        raise SpecificationError(
+            f"time_ps, equilibration_ps: {n_steps + equilibration_steps} steps of"
+            f" {specification.timestep_fs:g} fs; accepted: at most {_MOST_STEPS}: ask for a shorter run"
+        )
     return {
         "n_steps": n_steps,
         "equilibration_steps": equilibration_steps,

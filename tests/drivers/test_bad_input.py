@@ -205,11 +205,11 @@ def test_one_wrong_temperature_of_two_starts_neither(refused: Run, structure_fil
     refused("md", structure_file, "--model", CHGNET, "-T", 800, "-T", 0, "--out", out)
 
 
-@pytest.mark.parametrize("images", [2, 0, -1])
+@pytest.mark.parametrize("images", [2, 0, -1, 100_000])
 def test_images(refused: Run, structure_file: Path, out: Path, images: int) -> None:
     sentence = refused("barrier", structure_file, "--model", CHGNET, "--images", images, "--out", out)
-    assert "images: Input should be greater than or equal to 3" in sentence
-    assert f"received {images}" in sentence
+    accepted = "greater than or equal to 3" if images < 3 else "less than or equal to 100"
+    assert sentence == f"hopkin: images: wanted a number {accepted}, received {images}"
 
 
 @pytest.mark.parametrize("hop", ["7", "-1", "1.5", "first"])
@@ -235,7 +235,114 @@ def test_supercell_of_no_cells(refused: Run, structure_file: Path, out: Path) ->
     for command in (["barrier"], ["md", "-T", 800]):
         sentence = refused(*command, structure_file, *words)
         assert "repeats" in sentence
-        assert "greater than 0, received 0" in sentence
+        assert "wanted a number greater than 0, received 0" in sentence
+
+
+@pytest.mark.parametrize(
+    "words", [["barrier"], ["md", "-T", 800], ["hops", "--write", "ends"]], ids=lambda words: words[0]
+)
+def test_supercell_far_too_large(refused: Run, structure_file: Path, out: Path, words: list[object]) -> None:
+    model = () if words[0] == "hops" else ("--model", CHGNET, "--out", out)
+    sentence = refused(*words, structure_file, *model, "--supercell", 1000, 1000, 1000)
+    assert "the supercell has 8000000000 atoms; accepted: at most 100000" in sentence
+
+
+@pytest.mark.parametrize(
+    ("distance", "says"),
+    [
+        ("1e5", "min_image_distance_A: wanted a number less than or equal to 1000, received 100000.0"),
+        ("1000", "atoms; accepted: at most 100000: ask for fewer repeats or a smaller distance"),
+        ("nan", "min_image_distance_A: wanted a finite number, received nan"),
+        ("-1", "min_image_distance_A: wanted a number greater than 0, received -1.0"),
+    ],
+)
+def test_image_distance(refused: Run, structure_file: Path, out: Path, distance: str, says: str) -> None:
+    words = ("--model", CHGNET, f"--image-distance={distance}", "--out", out)
+    assert says in refused("barrier", structure_file, *words)
+
+
+def test_one_atom_has_no_temperature(refused: Run, tmp_path: Path, out: Path) -> None:
+    bulk("Li").write(tmp_path / "Li.extxyz")
+    sentence = refused("md", tmp_path / "Li.extxyz", "--model", CHGNET, "-T", 300, "--out", out)
+    assert "Li is one atom in a periodic cell, which has no temperature; accepted: at least 2" in sentence
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "time-ps",
+        "equilibration-ps",
+        "timestep-fs",
+        "frame-interval-fs",
+        "thermostat-damping-fs",
+        "barostat-damping-fs",
+        "min-edge",
+    ],
+)
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "1e300"])
+def test_numbers_of_a_run(refused: Run, structure_file: Path, out: Path, option: str, number: str) -> None:
+    words = ("--model", CHGNET, "-T", 300, f"--{option}={number}", "--out", out)
+    sentence = refused("md", structure_file, *words)
+    assert sentence.startswith(f"hopkin: {option.replace('-', '_')}")
+    assert f"received {float(number)}" in sentence
+
+
+@pytest.mark.parametrize("pressure", ["nan", "-inf", "1e300"])
+def test_pressure(refused: Run, structure_file: Path, out: Path, pressure: str) -> None:
+    words = ("--model", CHGNET, "-T", 300, f"--pressure-bar={pressure}", "--out", out)
+    assert f"received {float(pressure)}" in refused("md", structure_file, *words)
+
+
+def test_more_steps_than_lammps_counts(refused: Run, structure_file: Path, out: Path) -> None:
+    words = ("--model", CHGNET, "-T", 300, "--timestep-fs", 1e-9, "--out", out)
+    assert "55000000000000 steps of 1e-09 fs; accepted: at most 2147483647" in refused(
+        "md", structure_file, *words
+    )
+
+
+@pytest.mark.parametrize("length", ["nan", "inf", "-1", "0", "1e5"])
+@pytest.mark.parametrize("command", [["hops"], ["barrier", "--model", CHGNET]])
+def test_longest_hop(refused: Run, structure_file: Path, command: list[str], length: str) -> None:
+    sentence = refused(*command, structure_file, f"--max-length={length}")
+    assert f"the longest hop is {float(length):g} A; accepted: a length above 0, up to 20 A" in sentence
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["barrier", "LiF", "--model", CHGNET, "--rates", "-Tnan"],
+        ["barrier", "LiF", "--model", CHGNET, "--rates", "-Tinf"],
+        ["export", "vasp", "run", "--kpoint-density=nan"],
+        ["export", "vasp", "run", "--kpoint-density=inf"],
+        ["order", "x.cif", "-o", "y.cif", "--seed=-1"],
+        ["order", "x.cif", "-o", "y.cif", "--oxidation", "Li=nan"],
+        ["md", "LiF", "--model", CHGNET, "-T300", "--seeds=1000000000"],
+        ["bench", "campaign.yaml", "--workers=0"],
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_no_option_accepts(run: Run, words: list[str]) -> None:
+    said = run(*words)
+    assert said.code == 2
+    assert "Invalid value" in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("repeats", [(0, 1, 1), (-1, 1, 1), (1000, 1000, 1000)])
+@pytest.mark.filterwarnings("ignore::UserWarning:ase")
+def test_supercell_to_order(
+    refused: Run, tmp_path: Path, structure_file: Path, repeats: tuple[int, ...]
+) -> None:
+    sentence = refused("order", structure_file, "-o", tmp_path / "y.cif", "--supercell", *repeats)
+    assert "accepted: three integers >= 1" in sentence or "atoms; accepted: at most 5000" in sentence
+
+
+def test_memory_that_does_not_suffice(refused: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def demanding(_: object) -> None:
+        raise MemoryError("Unable to allocate 7 EiB")
+
+    monkeypatch.setattr("hopkin.drivers.crystals.load_structure", demanding)
+    assert "not enough memory: take a smaller cell or trajectory (Unable to" in refused("hops", "x")
 
 
 def test_run_too_short_for_two_frames(refused: Run, structure_file: Path, out: Path) -> None:
@@ -268,7 +375,10 @@ def test_usage_errors_name_what_is_wrong(run: Run, words: list[str], named: str)
 
 def test_unknown_model(refused: Run, structure_file: Path, out: Path) -> None:
     sentence = refused("barrier", structure_file, "--model", "sevenet-0", "--out", out)
-    assert "did you mean sevennet-0?" in sentence
+    assert "unknown model 'sevenet-0': did you mean sevennet-0" in sentence
+    assert sentence.endswith(
+        "accepted are those of `hopkin models list`, FAMILY:/path/to/checkpoint and ase:module:factory"
+    )
 
 
 def test_unknown_family(refused: Run, structure_file: Path, out: Path) -> None:

@@ -68,10 +68,25 @@ def test_an_environment_is_made_mended_and_kept_up_to_date(
 def test_a_package_that_is_not_to_be_had(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environments, "_requirements", lambda _: "no-such-package-of-hopkin==1.0\n")
     with pytest.raises(
-        MachineError, match=r"cannot install the packages of tiny: .*no-such-package-of-hopkin==1\.0"
+        MachineError,
+        match=r"^environment tiny: cannot install its packages: .*found for no-such-package-of-hopkin==1\.0$",
     ):
         install("tiny", say=lambda _: None)
     assert interpreter("tiny") is None
+
+
+def test_a_package_that_cannot_be_built_says_why(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (broken / "backend.py").write_text("raise SystemExit('no compiler here')\n")
+    monkeypatch.setattr(environments, "_requirements", lambda _: f"{broken}\n")
+    with pytest.raises(MachineError, match=r"^environment tiny: cannot install its packages: .*no compiler"):
+        install("tiny", say=lambda _: None)
 
 
 def test_unknown_family() -> None:

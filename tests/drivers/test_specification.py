@@ -19,6 +19,8 @@ from hopkin.drivers.specification import (
     ("kind", "fields", "message"),
     [
         (BandSpecification, {"images": 2}, r"images: .* greater than or equal to 3, received 2"),
+        (BandSpecification, {"images": 0}, r"^images: .* greater than or equal to 3, received 0$"),
+        (BandSpecification, {"images": 100_000}, r"^images: .* less than or equal to 100, received 100000$"),
         (BandSpecification, {"force_tolerance_eV_per_A": 0.0}, r"force_tolerance_eV_per_A: .*received 0.0"),
         (BandSpecification, {"max_iterations": 0}, r"max_iterations: .*received 0"),
         (BarrierSpecification, {"hop": -1}, r"hop: .*received -1"),
@@ -34,8 +36,8 @@ from hopkin.drivers.specification import (
         (MDSpecification, {"temperature_K": 300, "timestep_fs": 20}, r"timestep_fs: .*10, received 20"),
         (MDSpecification, {"temperature_K": 300, "seed": 0}, r"seed: .*received 0"),
         (MDSpecification, {"temperature_K": 300, "ensemble": "nph"}, r"ensemble: .*'nvt', 'npt' or 'nve'"),
-        (MDSpecification, {}, "temperature_K: Field required"),
-        (MDSpecification, {"temperature_K": 300, "time": 5}, "time: Extra inputs are not permitted"),
+        (MDSpecification, {}, "temperature_K: is missing"),
+        (MDSpecification, {"temperature_K": 300, "time": 5}, "time: there is no such field"),
     ],
 )
 def test_wrong_field(kind: type[Any], fields: dict[str, object], message: str) -> None:
