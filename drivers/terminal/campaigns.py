@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from hopkin.drivers.terminal.console import console, print_json, shown, table_of
+from hopkin.drivers.terminal.console import console, print_json, show_table, shown, table_of
 
 if TYPE_CHECKING:
     from hopkin.drivers.campaigns import Job
@@ -95,7 +95,7 @@ def show_jobs(jobs: "Sequence[Job]", *, as_json: bool) -> None:
         known = job.reference.known[1] if isinstance(job.reference, Reference) else None
         length = shown(job.path_length_A, 2)
         table.add_row(escape(job.title), job.kind, length, shown(known))
-    console.print(table)
+    show_table(table)
     console.print(f"{len(jobs)} jobs")
 
 
@@ -113,7 +113,7 @@ def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *
             column.overflow = "fold"
         for row in rows:
             table.add_row(*(escape(shown(row[column])) for column in columns.values()))
-        console.print(table)
+        show_table(table)
     for row in (row for rows in tables.values() for row in rows if row.get("message")):
         title = f"{row['material']}, {row['model']}"
         console.print(f"{title}: {row['message']}", markup=False, highlight=False, soft_wrap=True)

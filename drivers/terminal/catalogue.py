@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from hopkin.drivers.terminal.console import console, print_json, table_of
+from hopkin.drivers.terminal.console import console, print_json, show_table, table_of
 
 if TYPE_CHECKING:
     from hopkin.drivers.crystals import Material
@@ -25,7 +25,7 @@ def show_checks(checks: "Sequence[Check]", *, as_json: bool) -> None:
     for check in checks:
         mark = {True: "[green]works[/]", False: "[red]fails[/]", None: "[yellow]-[/]"}[check.works]
         table.add_row(check.name, mark, escape(check.detail))
-    console.print(table)
+    show_table(table)
 
 
 def show_models(models: "Sequence[Model]", *, as_json: bool) -> None:
@@ -39,7 +39,7 @@ def show_models(models: "Sequence[Model]", *, as_json: bool) -> None:
     for model in models:
         family = model.family if model.conservative else f"{model.family}, direct"
         table.add_row(model.name, family, model.training_set, str(model.state()), model.licence)
-    console.print(table)
+    show_table(table)
 
 
 def show_parity(model: "Model", parity: "Parity", *, as_json: bool) -> None:
@@ -71,7 +71,7 @@ def show_parity(model: "Model", parity: "Parity", *, as_json: bool) -> None:
     )
     for name, difference, tolerance in rows:
         table.add_row(name, "-" if difference is None else f"{difference:.1e}", f"{tolerance:.0e}")
-    console.print(table)
+    show_table(table)
     if not parity.conservative:
         console.print("not conservative: its forces are not the gradient of its energy", markup=False)
     console.print("[green]passed[/]" if parity.passed else "[red]failed[/]")
@@ -98,7 +98,7 @@ def show_materials(materials: "Sequence[Material]", *, as_json: bool) -> None:
         derived = f", {material.substitution}: relax before use" if material.substitution else ""
         group = material.space_group_symbol
         table.add_row(material.name, material.formula, material.family, group, source + derived)
-    console.print(table)
+    show_table(table)
     for name in WITHOUT_COORDINATES:
         console.print(
             f"{name}: no published coordinates at hand; give a file of your own, such as {name}.cif",
@@ -125,7 +125,7 @@ def show_hops(material: str, hops: "Sequence[Hop]", *, as_json: bool) -> None:
             f"{hop.dimension}D",
             f"{hop.dimension_up_to}D",
         )
-    console.print(table)
+    show_table(table)
     for note in (
         "count: equivalent hops in the cell; symm.: the same seen from both ends",
         "room: from the straight path to the framework, less the ionic radius (Shannon 1976)",

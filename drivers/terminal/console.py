@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-console = Console()
+_WHOLE_LINES = 100_000  # characters: what is no terminal gets whole words, each row in one line
+
+console = Console(width=None if sys.stdout.isatty() else _WHOLE_LINES)
 _progress_console = Console(stderr=True)
 _LINE_EVERY_S = 10.0
 
@@ -42,7 +45,19 @@ def print_json(content: object) -> None:
 
 def table_of(*columns: str) -> Table:
     """Make an empty table with these headings."""
-    return Table(*map(escape, columns), box=None, pad_edge=False, header_style="bold")
+    headings = map(escape, columns)
+    return Table(*headings, box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+
+
+def show_table(table: Table) -> None:
+    """Show a table; a terminal wraps it, what is none gets each row as one line without padding."""
+    if sys.stdout.isatty():
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def shown(value: object, digits: int = 3) -> str:
@@ -68,4 +83,4 @@ def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
     table.columns[1].overflow = "fold"
     for name, value in fields.items():
         table.add_row(name, escape(shown(value)))
-    console.print(table)
+    show_table(table)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.markup import escape
 
-from hopkin.drivers.terminal.console import console, print_json, shown, table_of
+from hopkin.drivers.terminal.console import console, print_json, show_table, shown, table_of
 
 if TYPE_CHECKING:
     from hopkin.drivers.engine import RunDirectory
@@ -96,7 +96,7 @@ def show_arrhenius(
         numbers = ("diffusivity_paper_cm2_per_s", "diffusivity_cm2_per_s", "diffusivity_std")
         source = row["source"] or row["reason"]
         table.add_row(f"{row['temperature_K']:g}", *(shown(row[name], 2) for name in numbers), escape(source))
-    console.print(table)
+    show_table(table)
     for name, failure in arrhenius["failed"].items():
         console.print(f"left out, {failure}: {name}", markup=False, soft_wrap=True)
     for name, fit in ((name, arrhenius[name]) for name in ("paper", "weighted")):
@@ -139,7 +139,7 @@ def show_evaluation(run: Run, *, as_json: bool) -> None:
         table.add_row(
             name, *(shown(value * factor if factor and value else value) for value, factor in values)
         )
-    console.print(table)
+    show_table(table)
     if result["energy_shifted_mae_eV_per_atom"] is not None:
         console.print(
             "shifted: without the energies of the elements that fit the differences best", markup=False
@@ -167,7 +167,7 @@ def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
             notes.add(f"{result['model']} is direct: its forces are not the gradient of its energy")
         if not result["verified"]:
             notes.add(f"{result['model']} has not been verified: LAMMPS may disagree with its calculator")
-    console.print(table)
+    show_table(table)
     for note in sorted(notes):
         console.print(note, markup=False)
     for run, _ in runs:

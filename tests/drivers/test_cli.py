@@ -1,6 +1,7 @@
 """The command line: help, JSON, and what it costs to start."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,25 @@ def test_help(run: Run, words: list[str]) -> None:
     assert "--help" in said.out
     assert " . " not in said.out  # [fs] would be swallowed as a style of rich
     assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["models", "list"], ["materials"], ["hops", "NaFePO4-maricite"]], ids=" ".join
+)
+def test_a_pipe_gets_whole_words(words: list[str]) -> None:
+    """Each row in one line, whatever the width of the terminal from which the pipe was made."""
+    script = Path(sys.executable).parent / "hopkin"
+    narrow = {**os.environ, "COLUMNS": "40", "TERM": "xterm"}
+    ended = subprocess.run([script, *words], capture_output=True, text=True, env=narrow, check=True)
+    heading, *rows = ended.stdout.splitlines()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in ended.stdout
+    assert all(row[:1].strip() for row in rows)  # none is continued
+    first = json.loads(
+        subprocess.run([script, *words, "--json"], capture_output=True, text=True, check=True).stdout
+    )[-1]
+    if words == ["models", "list"]:
+        assert any({first["name"], *first["training_set"].split()} <= set(row.split()) for row in rows)
+    assert len(heading) > 40
 
 
 def test_models_list_shows_what_there_is(run: Run) -> None:
