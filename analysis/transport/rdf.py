@@ -22,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import vesin  # type: ignore[import-untyped]
 
 from hopkin.analysis.errors import AnalysisError
 from hopkin.analysis.trajectories import FloatArray, frozen
@@ -123,6 +122,8 @@ def radial_distribution(
     bin_width
         Width of the bins [A]; made slightly smaller where it does not divide r_max.
     """
+    import vesin  # type: ignore[import-untyped]
+
     names, species_index = np.unique(np.asarray(species), return_inverse=True)
     n_species = len(names)
     n_bins = int(np.ceil(r_max / bin_width - 1e-9))
