@@ -1,7 +1,7 @@
 """Input of VASP for the images of a band.
 
-U, starting moments and potentials are the Materials Project's; cutoff, k-points and tolerances (450 eV, 100 per
-A^-3, 1e-5 eV, 0.05 eV/A) are those of the published barriers, not its 520 eV and 64.
+U, starting moments and potentials are the Materials Project's. Cutoff, k-points and tolerances (450 eV, 100
+per A^-3, 1e-5 eV, 0.05 eV/A) are those of the published barriers, not its 520 eV and 64.
 """
 
 import tomllib
