@@ -12,11 +12,11 @@ from ase.optimize import FIRE
 from bands import Outcome, silent
 
 from hopkin.drivers import engine
-from hopkin.drivers.bands import paths
+from hopkin.drivers.bands import load_pair, paths
 from hopkin.drivers.crystals.structures import Structure
 from hopkin.drivers.models.registry import find_model
-from hopkin.drivers.specification import BarrierSpecification
-from hopkin.drivers.workflows.barrier import run_barrier, select_hops
+from hopkin.drivers.specification import BandSpecification, BarrierSpecification
+from hopkin.drivers.workflows.barrier import run_barrier, run_neb, select_hops
 from hopkin.drivers.workflows.relaxation import read_relaxed
 
 Barrier = Callable[[], Outcome]
@@ -92,3 +92,21 @@ def test_a_torn_run_is_taken_up_at_its_stage(barrier: Barrier, monkeypatch: pyte
     assert decks == []
     assert last == again == json.loads((run.path / "result.json").read_text())
     assert (run.path / "result.json").stat().st_mtime_ns == before
+
+
+def test_the_result_says_that_ends_were_shifted(tmp_path: Path, private_cache: Path) -> None:
+    """Two files whose ends drifted apart by 0.37 A."""
+    crystal = bulk("Cu", cubic=True).repeat(2)
+    initial = crystal[1:]
+    final = initial.copy()
+    final.positions[0] = crystal.positions[0]
+    final.positions += [0.3, 0.2, 0.1]
+    for name, end in (("initial", initial), ("final", final)):
+        end.write(tmp_path / f"{name}.vasp")
+    ends = load_pair(str(tmp_path / "initial.vasp"), str(tmp_path / "final.vasp"))
+    model = find_model("ase:ase.calculators.emt:EMT")
+    asked = BandSpecification(model=model.name, ion="Cu", images=3, force_tolerance_eV_per_A=0.05)
+    _, result = run_neb(*ends, model, asked, tmp_path / "runs", verify=False, say=silent)
+    assert result["note"] == "the final end was shifted as a whole by 0.37 A, which was taken back"
+    assert result["failure"] is None
+    assert result["path_length_A"] == pytest.approx(2.55, abs=0.01)
