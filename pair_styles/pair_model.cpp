@@ -300,10 +300,14 @@ void PairModel::build_graph_of_owners()
   node_of_index_.assign(atom->nlocal + atom->nghost, -1);
   for (std::size_t node = 0; node < atoms_.size(); ++node)
     node_of_index_[atoms_[node]] = static_cast<int>(node);
-  for (int i = atom->nlocal; i < atom->nlocal + atom->nghost; ++i) {
-    const auto owner = std::lower_bound(atoms_.begin(), atoms_.end(), tag[i],
-                                        [tag](int a, tagint id) { return tag[a] < id; });
-    if (owner != atoms_.end() && tag[*owner] == tag[i]) node_of_index_[i] = node_of_index_[*owner];
+  const auto n_atoms = static_cast<tagint>(atoms_.size());
+  for (int i = atom->nlocal; n_atoms > 0 && i < atom->nlocal + atom->nghost; ++i) {
+    tagint node = tag[i] - tag[atoms_.front()];    // where no ID is left out
+    if (node < 0 || node >= n_atoms || tag[atoms_[node]] != tag[i])
+      node = std::lower_bound(atoms_.begin(), atoms_.end(), tag[i],
+                              [tag](int a, tagint id) { return tag[a] < id; }) -
+             atoms_.begin();
+    if (node < n_atoms && tag[atoms_[node]] == tag[i]) node_of_index_[i] = static_cast<int>(node);
   }
 
   std::vector<std::int64_t> destinations;
