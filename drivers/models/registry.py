@@ -15,7 +15,7 @@ from typing import Any
 
 from ase.data import atomic_numbers
 
-from hopkin.drivers.engine import alone, read_json, write_json, writing_to
+from hopkin.drivers.engine import alone, hopkin_hash, read_json, write_json, writing_to
 from hopkin.drivers.errors import ModelError, TrustError
 from hopkin.drivers.models import environments, weights, worker
 from hopkin.drivers.models.model import Model, split_options
@@ -181,7 +181,7 @@ def _user_model(family: environments.Family, path: Path, *, trusted: bool) -> Mo
 def _facts(family: str, path: Path, name: str) -> dict[str, Any]:
     """Read what the checkpoint says of itself, once; ModelError when it is damaged or of another family."""
     # the architecture of some is told by the file's name, and how facts are read by hopkin's version
-    named = f"{family} {path.name} {sha256_of(path)} {environments.hopkin_hash()}"
+    named = f"{family} {path.name} {sha256_of(path)} {hopkin_hash()}"
     kept = cache_directory() / "facts" / f"{hashlib.sha256(named.encode()).hexdigest()}.json"
     read = read_json(kept, "elements")
     if read is None:

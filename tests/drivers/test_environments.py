@@ -2,14 +2,14 @@
 
 import json
 import subprocess
-import zipfile
 from pathlib import Path
 
 import pytest
 
+from hopkin.drivers.engine import environment_of, interpreters
 from hopkin.drivers.errors import MachineError, ModelError
 from hopkin.drivers.models import environments
-from hopkin.drivers.models.environments import Family, families, install, interpreter, pack_wheel, require
+from hopkin.drivers.models.environments import Family, families, install, interpreter, require
 
 NVIDIA = ["torch", "nvidia-cublas", "triton"]
 
@@ -23,7 +23,9 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(environments, "families", lambda: {"tiny": family})
     monkeypatch.setattr(environments, "_requirements", lambda _: "# one package\niniconfig==2.3.1\n")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path / "data" / "hopkin" / "environments" / "tiny"
+    return (
+        tmp_path / "data" / "hopkin" / "environments" / f"tiny-{environments._requirements_hash('tiny')[:12]}"
+    )
 
 
 def imports(python: Path, module: str) -> bool:
@@ -41,7 +43,6 @@ def test_an_environment_is_made_mended_and_kept_up_to_date(
     python = install("tiny", say=lambda _: None)
     assert python == tiny / "bin" / "python" == require("tiny")
     assert imports(python, "iniconfig")
-    assert imports(python, "hopkin.drivers.errors")
     assert not imports(python, "typer")  # nothing of this environment
 
     # whole, as far as its marker tells, and broken
@@ -54,15 +55,45 @@ def test_an_environment_is_made_mended_and_kept_up_to_date(
     assert interpreter("tiny") is None
     assert imports(install("tiny", say=lambda _: None), "iniconfig")
 
-    # an environment of another hopkin gets this one when it is used
-    state = json.loads((tiny / "hopkin.json").read_text())
-    (tiny / "hopkin.json").write_text(json.dumps(state | {"hopkin": "older"}))
-    (environments.site_packages(python) / "hopkin" / "drivers" / "errors.py").write_text("raise OSError")
-    assert imports(require("tiny"), "hopkin.drivers.errors")
+    # one that was made before hashes were part of its name is used on
+    tiny.rename(tiny.with_name("tiny"))
+    assert interpreter("tiny") == tiny.with_name("tiny") / "bin" / "python"
 
-    # requirements that have changed ask for a new installation
+    # requirements that have changed ask for a new installation, beside the old one
     monkeypatch.setattr(environments, "_requirements", lambda _: "iniconfig==2.1.0\n")
     assert interpreter("tiny") is None
+
+
+def test_hopkins_that_share_an_environment_leave_each_other_alone(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(code: str) -> str:
+        ended = subprocess.run(
+            [python, "-P", "-c", code], capture_output=True, text=True, env=environment_of(python), check=True
+        )
+        return ended.stdout.strip()
+
+    where = "from hopkin.drivers import lammps_plugins; print(lammps_plugins.directory())"
+    python = install("tiny", say=lambda _: None)
+    first = interpreters.packages(python)
+    assert said(where) == str(first / "hopkin" / "lib")
+    assert said("import iniconfig; print(iniconfig.__file__)").startswith(str(first))
+    point = (
+        "import importlib.metadata as m; print(*[e.value for e in m.entry_points(group='lammps.plugins')])"
+    )
+    assert said(point) == "hopkin.drivers.lammps_plugins:directory"
+    assert any((first / "hopkin" / "lib").glob("*.so"))
+    made = {
+        path: path.stat().st_mtime_ns for path in first.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    }
+
+    with monkeypatch.context() as another:
+        another.setattr(interpreters, "hopkin_hash", lambda: "another")
+        assert require("tiny") == python
+        assert said(where) == str(tiny / "hopkin-another" / "hopkin" / "lib")
+    assert require("tiny") == python
+    assert said(where) == str(first / "hopkin" / "lib")
+    assert made == {path: path.stat().st_mtime_ns for path in made}
 
 
 def test_a_package_that_is_not_to_be_had(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,12 +179,3 @@ def index(tmp_path: Path, first: list[str], second: list[str] | None) -> Path:
     )
     python.chmod(0o755)
     return python
-
-
-def test_the_wheel_holds_what_is_installed(tmp_path: Path) -> None:
-    with zipfile.ZipFile(pack_wheel(tmp_path)) as wheel:
-        names = wheel.namelist()
-    assert {"hopkin/drivers/models/models.toml", "hopkin/lammps_inputs/neb.in.j2"} <= set(names)
-    assert any(name.startswith("hopkin/lib/hopkin_") for name in names)
-    assert any(name.endswith("entry_points.txt") for name in names)  # LAMMPS finds the plugins by it
-    assert not [name for name in names if name.startswith("..") or name.endswith(".pyc")]

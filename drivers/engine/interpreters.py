@@ -1,0 +1,75 @@
+"""Interpreters of other environments: they run the hopkin that runs here.
+
+Several hopkins may use one environment. Each has a folder in it, named by its hash: links to the packages of
+the environment, and hopkin's own files among them, so that libraries find one another as where all is
+installed in one place.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from hopkin.drivers.engine.rundirectory import alone, writing_to
+from hopkin.drivers.errors import MachineError
+
+
+@cache
+def hopkin_hash() -> str:
+    """Hash of all files of the hopkin that runs, as its installation recorded them."""
+    record = importlib.metadata.distribution("hopkin").read_text("RECORD") or ""
+    own = sorted(line for line in record.splitlines() if line.startswith("hopkin/") and ".pyc" not in line)
+    return hashlib.sha256("\n".join(own).encode()).hexdigest()
+
+
+def packages(python: Path) -> Path:
+    """Folder of this hopkin in the environment of another interpreter, with all packages there."""
+    return python.parents[1] / f"hopkin-{hopkin_hash()[:12]}"
+
+
+def environment_of(python: Path | None) -> dict[str, str]:
+    """Environment variables with which an interpreter, or its LAMMPS, runs this hopkin; None: this one."""
+    variables = dict(os.environ)
+    if python not in (None, Path(sys.executable)):
+        assert python is not None
+        variables.pop("LAMMPS_PLUGIN_PATH", None)  # its plugins are those that its packages name
+        variables["PYTHONPATH"] = str(packages(python))
+    return variables
+
+
+def share_hopkin(python: Path, site_packages: Path) -> None:
+    """Have this hopkin in the environment of another interpreter; at once where it is there.
+
+    Parameters
+    ----------
+    site_packages
+        folder of the packages of that environment
+
+    Raises
+    ------
+    MachineError
+        when this hopkin is an editable installation, or the disk cannot be written
+    """
+    folder = packages(python)
+    if folder.is_dir():
+        return
+    files = importlib.metadata.distribution("hopkin").files or ()
+    if not any(file.suffix == ".so" for file in files):
+        raise MachineError("this hopkin is an editable installation: install it as a wheel, as `make` does")
+    with alone(folder), writing_to(folder), tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        if folder.is_dir():  # another process may have made it
+            return
+        made = Path(scratch) / "packages"
+        made.mkdir()
+        for package in site_packages.iterdir():
+            if not package.name.startswith(("hopkin", "__pycache__")):
+                (made / package.name).symlink_to(package)
+        for file in files:
+            if file.parts[0] != ".." and file.suffix != ".pyc":
+                (made / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(str(file.locate()), made / file)
+        made.rename(folder)
