@@ -1,8 +1,7 @@
 """Interpreters of other environments: they run the hopkin that runs here.
 
-Several hopkins may use one environment. Each has a folder in it, named by its hash: links to the packages of
-the environment, and hopkin's own files among them, so that libraries find one another as where all is
-installed in one place.
+Several hopkins may use one environment. Each has a folder in it, named by its hash, that comes first on the
+path. Links beside it stand for the packages whose libraries its own find by where they are.
 """
 
 import hashlib
@@ -17,6 +16,8 @@ from pathlib import Path
 from hopkin.drivers.engine.rundirectory import alone, writing_to
 from hopkin.drivers.errors import MachineError
 
+_LINKED = ("torch", "tensorflow")
+
 
 @cache
 def hopkin_hash() -> str:
@@ -27,7 +28,7 @@ def hopkin_hash() -> str:
 
 
 def packages(python: Path) -> Path:
-    """Folder of this hopkin in the environment of another interpreter, with all packages there."""
+    """Folder of this hopkin in the environment of another interpreter."""
     return python.parents[1] / f"hopkin-{hopkin_hash()[:12]}"
 
 
@@ -65,9 +66,9 @@ def share_hopkin(python: Path, site_packages: Path) -> None:
             return
         made = Path(scratch) / "packages"
         made.mkdir()
-        for package in site_packages.iterdir():
-            if not package.name.startswith(("hopkin", "__pycache__")):
-                (made / package.name).symlink_to(package)
+        for name in _LINKED:
+            if (site_packages / name).is_dir():
+                (made / name).symlink_to(site_packages / name)
         for file in files:
             if file.parts[0] != ".." and file.suffix != ".pyc":
                 (made / file).parent.mkdir(parents=True, exist_ok=True)
