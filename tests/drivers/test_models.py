@@ -99,7 +99,11 @@ def test_weights_that_are_not_here(cache: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("sevenet", "did you mean sevennet-0"), ("CHGNet", "did you mean chgnet-0.3.0"), ("gap", "known are")],
+    [
+        ("sevenet", "did you mean sevennet-0"),
+        ("CHGNet", "did you mean chgnet-0.3.0"),
+        ("gap", "accepted are those of .hopkin models list."),
+    ],
 )
 def test_unknown_name(name: str, hint: str) -> None:
     with pytest.raises(ModelError, match=rf"unknown model '{name}'.*{hint}.*FAMILY:/path/to/checkpoint"):
