@@ -68,17 +68,17 @@ def hops(
 
     loaded = load_structure(structure)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
+    specification = specify(
+        BarrierSpecification,
+        model="none",
+        ion=ion,
+        mechanism=mechanism,
+        repeats=supercell,
+        **preset_fields(preset, image_distance),
+    )
     found = list_hops(loaded, ion, max_length)
     errors: list[HopkinError] = []
     if write is not None:
-        specification = specify(
-            BarrierSpecification,
-            model="none",
-            ion=ion,
-            mechanism=mechanism,
-            repeats=supercell,
-            **preset_fields(preset, image_distance),
-        )
         for hop in found:
             if not hop.through_ion:
                 try:

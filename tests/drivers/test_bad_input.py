@@ -261,6 +261,11 @@ def test_image_distance(refused: Run, structure_file: Path, out: Path, distance:
     assert says in refused("barrier", structure_file, *words)
 
 
+@pytest.mark.parametrize("words", [["--image-distance", "nan"], ["--supercell", 0, 1, 1]], ids=lambda w: w[0])
+def test_hops_refuse_what_they_would_not_use(refused: Run, structure_file: Path, words: list[object]) -> None:
+    assert ": wanted a " in refused("hops", structure_file, *words)
+
+
 def test_one_atom_has_no_temperature(refused: Run, tmp_path: Path, out: Path) -> None:
     bulk("Li").write(tmp_path / "Li.extxyz")
     sentence = refused("md", tmp_path / "Li.extxyz", "--model", CHGNET, "-T", 300, "--out", out)

@@ -43,6 +43,28 @@ def test_importing_the_command_line_imports_nothing_heavy() -> None:
     assert said.stderr == ""
 
 
+LATE = (
+    "torch",
+    "parsl",
+    "scipy",
+    "pymatgen",
+    "matplotlib",
+    "MDAnalysis",
+    "jinja2",
+    "ase.io",
+    "ase.spacegroup",
+)
+
+
+@pytest.mark.parametrize(
+    "wing", ["crystals", "models", "hops", "bands", "workflows", "campaigns", "terminal"]
+)
+def test_a_wing_imports_what_only_some_of_its_commands_need_when_they_do(wing: str) -> None:
+    program = f"import sys, hopkin.drivers.{wing}; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(said.stdout.split()) & set(LATE) == set()
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help(run: Run, words: list[str]) -> None:
     said = run(*words, "--help")
