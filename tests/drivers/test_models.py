@@ -102,7 +102,7 @@ def test_weights_that_are_not_here(cache: Path) -> None:
     [
         ("sevenet", "did you mean sevennet-0"),
         ("CHGNet", "did you mean chgnet-0.3.0"),
-        ("gap", "accepted are those of .hopkin models list."),
+        ("gap", "accepted are those of `hopkin models list`"),
     ],
 )
 def test_unknown_name(name: str, hint: str) -> None:
