@@ -25,6 +25,7 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from hopkin.analysis.trajectories import FloatArray, frozen
+from hopkin.analysis.transport.neighbours import pairs_within
 
 LOST_BONDS = 0.25
 LINDEMANN = 0.3
@@ -151,17 +152,13 @@ def _pairs(
     reach: dict[tuple[str, str], float],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray, NDArray[np.intp]]:
     """Centres and anions closer than `reach` says: their indices, distance, and number of the kind."""
-    import vesin  # type: ignore[import-untyped]
-
     kind_of = {element: n for n, element in enumerate(dict.fromkeys(species.tolist()))}
     number = np.full((len(kind_of), len(kind_of)), -1)
     limit = np.zeros(number.shape)
     for n, ((centre, anion), length) in enumerate(reach.items()):
         number[kind_of[centre], kind_of[anion]] = n
         limit[kind_of[centre], kind_of[anion]] = length
-    neighbours = vesin.NeighborList(cutoff=max(reach.values(), default=0.1), full_list=True)
-    i, j, distances = neighbours.compute(points=positions, box=cell, periodic=True, quantities="ijd")
-    i, j = i.astype(np.intp), j.astype(np.intp)
+    i, j, distances = pairs_within(positions, cell, max(reach.values(), default=0.1))
     index = np.array([kind_of[element] for element in species.tolist()])
     bonded = distances < limit[index[i], index[j]]
     return i[bonded], j[bonded], distances[bonded], number[index[i], index[j]][bonded]
@@ -169,9 +166,6 @@ def _pairs(
 
 def _spacing(positions: FloatArray, cell: FloatArray) -> float:
     """Shortest distance between two of the atoms, or one and its own image."""
-    import vesin
-
     shortest = float(np.linalg.norm(cell, axis=1).min())
-    neighbours = vesin.NeighborList(cutoff=1.001 * shortest, full_list=False)
-    (distances,) = neighbours.compute(points=positions, box=cell, periodic=True, quantities="d")
+    _, _, distances = pairs_within(positions, cell, 1.001 * shortest)
     return float(np.min(distances, initial=shortest))

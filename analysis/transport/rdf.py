@@ -25,6 +25,7 @@ import numpy as np
 
 from hopkin.analysis.errors import AnalysisError
 from hopkin.analysis.trajectories import FloatArray, frozen
+from hopkin.analysis.transport.neighbours import pairs_within
 
 SMOOTHING_BINS = 3
 
@@ -130,14 +131,13 @@ def radial_distribution(
     edges = np.linspace(0.0, r_max, n_bins + 1)
     shell_volumes = 4.0 / 3.0 * np.pi * np.diff(edges**3)
 
-    neighbours = vesin.NeighborList(cutoff=r_max, full_list=False)
     density = np.zeros((n_species * n_species, n_bins))  # sum over frames of n_ab(r) V
     for frame, cell in zip(positions, cells, strict=True):
-        i, j, distances = neighbours.compute(points=frame, box=cell, periodic=True, quantities="ijd")
-        different = i != j
-        a, b = species_index[i[different]], species_index[j[different]]
-        pair = np.minimum(a, b) * n_species + np.maximum(a, b)
-        bins = np.minimum((distances[different] * (n_bins / r_max)).astype(np.intp), n_bins - 1)
+        i, j, distances = pairs_within(frame, cell, r_max)
+        once = i < j
+        kinds = np.sort([species_index[i[once]], species_index[j[once]]], axis=0)
+        pair = kinds[0] * n_species + kinds[1]
+        bins = np.minimum((distances[once] * (n_bins / r_max)).astype(np.intp), n_bins - 1)
         counts = np.bincount(pair * n_bins + bins, minlength=density.size)
         density += counts.reshape(density.shape) * abs(np.linalg.det(cell))
 
