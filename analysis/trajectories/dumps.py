@@ -1,6 +1,6 @@
 """LAMMPS text dumps (`dump custom`)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +8,22 @@ from numpy.typing import NDArray
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
+from hopkin.analysis.trajectories.elements import elements_of_types
 from hopkin.analysis.trajectories.frame import Frame, TornFrameError
 from hopkin.analysis.trajectories.lines import next_lines, numbers, open_binary, split_table
 
 PS_PER_TIME_UNIT = {"metal": 1.0, "real": 1.0e-3}  # LAMMPS unit styles with lengths in A
 
 
-def read_dump(path: Path, species_of_type: Mapping[int, str] | None) -> Iterator[Frame]:
+def read_dump(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
     """Yield the frames of a dump, the atoms in the order of their IDs.
 
     Parameters
     ----------
     path
         The dump, plain or gzipped.
-    species_of_type
-        Chemical symbol of each atom type, for a dump without ``element`` column.
+    given
+        Chemical symbols of the atom types 1, 2, ..., where the user says them.
     """
     units, time, step, n_atoms = "metal", None, None, 0
     cell, origin = np.eye(3), np.zeros(3)
@@ -56,7 +57,7 @@ def read_dump(path: Path, species_of_type: Mapping[int, str] | None) -> Iterator
                 if (found := words[_column(path, columns, "id") :: n_columns]) != ids:
                     ids, order = found, np.argsort(np.array(found, dtype=np.int64), kind="stable")
                 if species is None:
-                    species = _species(path, columns, words, order, species_of_type)
+                    species = _species(path, columns, words, order, given)
                 positions, unwrapped = _positions(path, columns, words, cell, origin)
                 velocities = None
                 if {"vx", "vy", "vz"} <= set(columns):
@@ -125,19 +126,21 @@ def _species(
     columns: list[str],
     words: list[bytes],
     order: NDArray[np.intp],
-    species_of_type: Mapping[int, str] | None,
+    given: Sequence[str] | None,
 ) -> tuple[str, ...]:
-    if "element" in columns:
-        elements = words[columns.index("element") :: len(columns)]
-        return tuple(elements[k].decode() for k in order)
-    types = [int(word) for word in words[_column(path, columns, "type") :: len(columns)]]
-    known = species_of_type or {}
-    if unknown := sorted(set(types) - set(known)):
-        raise TrajectoryError(
-            f"{path} has no element column, and the elements of its atom types {unknown} are "
-            "not known: pass species_of_type, such as {1: 'Li', 2: 'S'}"
-        )
-    return tuple(known[types[k]] for k in order)
+    def column(name: str) -> list[bytes]:
+        return words[columns.index(name) :: len(columns)] if name in columns else []
+
+    if not {"type", "element"} & set(columns):
+        _column(path, columns, "type")
+    elements = elements_of_types(
+        path,
+        [int(word) for word in column("type")],
+        given=given,
+        written=[word.decode() for word in column("element")],
+        masses=[float(word) for word in column("mass")],
+    )
+    return tuple(elements[k] for k in order)
 
 
 def _column(path: Path, columns: list[str], name: str) -> int:

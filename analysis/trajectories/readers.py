@@ -9,7 +9,7 @@ and the oracle of the tests.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
@@ -25,15 +25,15 @@ from hopkin.analysis.trajectories.lines import next_lines, numbers, open_binary,
 ULM = b"- of Ulm"  # first bytes of an ASE trajectory
 
 
-def read_frames(path: Path, species_of_type: Mapping[int, str] | None = None) -> Iterator[Frame]:
+def read_frames(path: Path, given: Sequence[str] | None = None) -> Iterator[Frame]:
     """Yield the frames of a file, plain or gzipped, whose format is told from its content.
 
     Parameters
     ----------
     path
         LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ, or ASE trajectory.
-    species_of_type
-        Chemical symbol of each LAMMPS atom type, for a dump without ``element`` column.
+    given
+        Chemical symbols of the atom types of a dump, or of the counts of an XDATCAR, by the user.
 
     Raises
     ------
@@ -48,22 +48,27 @@ def read_frames(path: Path, species_of_type: Mapping[int, str] | None = None) ->
     except (OSError, EOFError) as error:
         raise TrajectoryError(f"cannot read {path}: {error}") from error
     if head and head[0].startswith(b"ITEM:"):
-        return read_dump(path, species_of_type)
+        return read_dump(path, given)
+    if any(line.lower().startswith(b"direct configuration") for line in head[6:]):
+        return _read_xdatcar(path, given)
+    if given:
+        raise TrajectoryError(
+            f"{path} says its elements: leave out --species (species in Python), which is for LAMMPS dumps "
+            "and XDATCAR"
+        )
     if head and head[0].startswith(b"<?xml"):
         return _read_vasprun(path)
     if head and head[0].startswith(ULM):
         return _read_ase_trajectory(path)
     if len(head) > 1 and head[0].strip().isdigit() and b"Lattice=" in head[1]:
         return _read_extxyz(path)
-    if len(head) > 7 and head[7].lower().startswith(b"direct configuration"):
-        return _read_xdatcar(path)
     raise TrajectoryError(
         f"{path} is none of the accepted formats: LAMMPS text dump, XDATCAR, vasprun.xml, "
         "extended XYZ with Lattice (each also gzipped), ASE trajectory"
     )
 
 
-def _read_xdatcar(path: Path) -> Iterator[Frame]:
+def _read_xdatcar(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
     cell = np.eye(3)
     species: tuple[str, ...] = ()
     with open_binary(path) as file:
@@ -73,20 +78,41 @@ def _read_xdatcar(path: Path) -> Iterator[Frame]:
                 scaled = numbers(path, words, n_columns, [0, 1, 2])
                 yield Frame(positions=scaled @ cell, cell=cell, species=species)
             elif line.strip():  # a header, repeated before each frame where the cell varies
-                scale, *vectors, symbols, counts = (x.decode() for x in next_lines(file, 6))
-                elements = [re.split(r"[_/]", symbol)[0] for symbol in symbols.split()]
+                scale, *vectors, last = (x.decode() for x in next_lines(file, 5))
+                elements = None if last.split()[0].isdigit() else last.split()  # VASP 4 names none
+                counts = last if elements is None else next_lines(file, 1)[0].decode()
                 try:
                     cell = np.array([v.split() for v in vectors], dtype=np.float64)
                     factor = float(scale)
                     n_atoms = [int(n) for n in counts.split()]
-                except ValueError:
-                    n_atoms = []
-                if len(n_atoms) != len(elements) or not all(map(str.isalpha, elements)):
-                    raise TrajectoryError(f"{path}: not the header of a VASP 5 or 6 XDATCAR")
+                except ValueError as error:
+                    raise TrajectoryError(f"{path}: not the header of an XDATCAR: {error}") from error
                 if factor < 0:  # VASP wiki, POSCAR: a negative factor is the cell's volume
                     factor = (-factor / abs(np.linalg.det(cell))) ** (1 / 3)
                 cell = cell * factor
-                species = tuple(np.repeat(elements, n_atoms).tolist())
+                species = tuple(np.repeat(_elements(path, elements, n_atoms, given), n_atoms).tolist())
+
+
+def _elements(
+    path: Path, written: list[str] | None, n_atoms: list[int], given: Sequence[str] | None
+) -> list[str]:
+    """Chemical symbol of each count of an XDATCAR."""
+    if given:
+        elements = list(given)
+    elif written:
+        elements = [re.split(r"[_/]", word)[0] for word in written]
+    else:
+        raise TrajectoryError(
+            f"{path} is an XDATCAR of VASP 4, which names no elements: give --species with one for each of "
+            f"its counts {' '.join(map(str, n_atoms))}, such as --species 'Li P S' (species=['Li', 'P', 'S'] "
+            "in Python)"
+        )
+    if len(elements) != len(n_atoms) or not all(map(str.isalpha, elements)):
+        raise TrajectoryError(
+            f"{path}: {len(elements)} elements, {' '.join(elements)}, for {len(n_atoms)} counts of atoms, "
+            f"{' '.join(map(str, n_atoms))}; one is needed for each"
+        )
+    return elements
 
 
 def _read_vasprun(path: Path) -> Iterator[Frame]:

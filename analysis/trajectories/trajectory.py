@@ -1,9 +1,10 @@
 """Trajectories: unwrapped positions with their times, cells and species."""
 
 import logging
+import math
 import os
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ PathArgument = str | os.PathLike[str]
 logger = logging.getLogger(__name__)
 
 PS_PER_FS = 1.0e-3
+_TIMESTEP = "--timestep-fs (timestep_fs in Python)"
+_INTERVAL = "--frame-interval-fs (frame_interval_fs in Python)"
 CELL_JUMP = 0.05  # relative; barostats stay below it between two frames
 
 
@@ -76,7 +79,7 @@ def read_trajectory(
     *,
     timestep_fs: float | None = None,
     frame_interval_fs: float | None = None,
-    species_of_type: Mapping[int, str] | None = None,
+    species: Sequence[str] | None = None,
     with_velocities: bool = False,
 ) -> Trajectory:
     """Read a LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ file (also gzipped) or ASE trajectory.
@@ -96,8 +99,9 @@ def read_trajectory(
     frame_interval_fs
         Time between frames [fs]: for files that count neither, XDATCAR, extended XYZ and ASE trajectories.
         Overrides what the file says.
-    species_of_type
-        Chemical symbol of each LAMMPS atom type, for a dump without ``element`` column.
+    species
+        Chemical symbols of the atom types 1, 2, ... of a dump, or of the counts of an XDATCAR in their
+        order: for files that do not say them. Overrides what the file says.
     with_velocities
         Keep the velocities of the file as well.
 
@@ -109,14 +113,16 @@ def read_trajectory(
         velocities are asked for that are not there, or if there are fewer than two frames.
     """
     if timestep_fs is not None and frame_interval_fs is not None:
-        raise TrajectoryError("timestep_fs and frame_interval_fs exclude one another: pass one")
-    for name, value in (("timestep_fs", timestep_fs), ("frame_interval_fs", frame_interval_fs)):
-        if value is not None and not value > 0:
-            raise TrajectoryError(f"{name} is {value:g}; it must be positive")
+        raise TrajectoryError(f"{_TIMESTEP} and {_INTERVAL} exclude one another: give one")
+    for name, value in ((_TIMESTEP, timestep_fs), (_INTERVAL, frame_interval_fs)):
+        if value is not None and not 0 < value < math.inf:
+            raise TrajectoryError(f"{name} is {value:g}; it must be positive and finite")
+    if species:
+        atomic_masses(species)  # refuses what is no chemical symbol
     given = [path] if isinstance(path, str | os.PathLike) else path
     frames = FrameStack(with_velocities=with_velocities)
     for file in map(Path, given):
-        _append(frames, file, species_of_type)
+        _append(frames, file, species)
     if frames.n < 2:
         raise TrajectoryError(
             f"{' '.join(map(str, given))}: {frames.n} complete frame(s); a trajectory needs two"
@@ -192,11 +198,11 @@ def frame_interval(times: FloatArray) -> float:
     return float(intervals.mean())
 
 
-def _append(frames: FrameStack, path: Path, species_of_type: Mapping[int, str] | None) -> None:
+def _append(frames: FrameStack, path: Path, species: Sequence[str] | None) -> None:
     """Append the frames of a file, which continues the ones read so far."""
     n_read = 0
     try:
-        for frame in read_frames(path, species_of_type):
+        for frame in read_frames(path, species):
             if frame.step is not None and frames.steps and frame.step <= frames.steps[-1]:
                 if frame.step <= frames.steps[0]:
                     raise TrajectoryError(
@@ -239,5 +245,5 @@ def _times(frames: FrameStack, timestep_fs: float | None, frame_interval_fs: flo
     if frames.timestep is not None:  # a vasprun.xml, which holds every step
         return count * ((frames.timestep if timestep_fs is None else timestep_fs) * PS_PER_FS)
     if frames.steps:
-        raise TrajectoryError("the file counts steps but not time: pass timestep_fs")
-    raise TrajectoryError("the file does not say how far apart its frames are: pass frame_interval_fs")
+        raise TrajectoryError(f"the file counts steps but not time: give {_TIMESTEP}")
+    raise TrajectoryError(f"the file does not say how far apart its frames are: give {_INTERVAL}")

@@ -43,7 +43,10 @@ def arrhenius_table(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     temperatures: list[Any] = [result.get("temperature_K") for result in results]
     if None in temperatures:
-        raise AnalysisError(f"run {temperatures.index(None) + 1} of {len(results)} has no temperature")
+        raise AnalysisError(
+            f"run {temperatures.index(None) + 1} of {len(results)} has no temperature: give one -T for each "
+            "(temperature_K in Python)"
+        )
     for name in ("ion", "material", "model", "model_sha256"):
         if len(found := {str(result.get(name)) for result in results}) > 1:
             raise AnalysisError(

@@ -58,7 +58,8 @@ def density_of_states(trajectory: Trajectory, *, resolution: float = RESOLUTION_
     """
     if trajectory.velocities is None:
         raise TrajectoryError(
-            "a vibrational density of states needs velocities: read the trajectory with them"
+            "a vibrational density of states needs velocities: read the trajectory with them "
+            "(with_velocities=True in Python)"
         )
     interval = frame_interval(trajectory.times_ps)
     if interval > LARGEST_INTERVAL_PS:

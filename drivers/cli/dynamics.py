@@ -116,6 +116,13 @@ def analyze(
     frame_interval_fs: Annotated[
         float | None, typer.Option(help="Time between frames in fs, for files that say neither.")
     ] = None,
+    species: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Chemical symbols, such as 'Li P S', of the atom types 1, 2, ... of a LAMMPS dump without "
+            "elements, or of the counts of an XDATCAR of VASP 4; repeatable."
+        ),
+    ] = None,
     sites: Annotated[
         str | None,
         typer.Option(
@@ -152,6 +159,7 @@ def analyze(
         temperatures=temperature or [],
         timestep_fs=timestep_fs,
         frame_interval_fs=frame_interval_fs,
+        species=" ".join(species or []).replace(",", " ").split(),
     )
     if len(found) == 1:
         show_fields(analyze_run(found[0], options, out), as_json=json)

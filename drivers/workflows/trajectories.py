@@ -36,6 +36,7 @@ class TrajectoryRun:
     temperature_K: float | None
     timestep_fs: float | None
     frame_interval_fs: float | None
+    species: tuple[str, ...] = ()
     material: str | None = None
     model: str | None = None
     model_sha256: str | None = None
@@ -49,6 +50,7 @@ def find_trajectories(
     temperatures: Sequence[float],
     timestep_fs: float | None,
     frame_interval_fs: float | None,
+    species: Sequence[str] = (),
 ) -> list[TrajectoryRun]:
     """Tell runs apart: every run directory is one, and so is every file where each has a temperature.
 
@@ -95,6 +97,7 @@ def find_trajectories(
                 temperature_K=temperatures[k] if temperatures else own.get("temperature_K"),
                 timestep_fs=timestep_fs if timestep_fs or frame_interval_fs else own.get("timestep_fs"),
                 frame_interval_fs=frame_interval_fs,
+                species=tuple(species),
                 material=asked.get("material"),
                 model=own.get("model"),
                 model_sha256=asked.get("model_sha256"),
@@ -113,6 +116,7 @@ def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> di
         run.files,
         timestep_fs=run.timestep_fs,
         frame_interval_fs=run.frame_interval_fs,
+        species=run.species,
         with_velocities=options.vibrations,
     )
     ion = run.ion or mobile_ion(trajectory.species, run.name)

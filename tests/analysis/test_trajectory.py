@@ -195,7 +195,7 @@ def test_the_dumps_of_lammps_itself_agree_whatever_the_columns(tmp_path: Path) -
     assert np.abs(displacements(reference.positions)).max() > 50.0
     assert_allclose(reference.times_ps, 0.05 * np.arange(81))
     for k in range(len(columns)):
-        other = read_trajectory(tmp_path / f"{k}.dump", timestep_fs=10.0, species_of_type={1: "Li", 2: "S"})
+        other = read_trajectory(tmp_path / f"{k}.dump", timestep_fs=10.0, species=["Li", "S"])
         assert_allclose(
             displacements(other.positions), displacements(reference.positions), atol=2e-3
         )  # LAMMPS prints six digits
@@ -367,10 +367,20 @@ def test_reference_trajectories_are_read(shared_data: Path) -> None:
 
 
 REFUSED = [
-    ("frame_interval_fs", {}, write_xdatcar, "does not say how far apart its frames are"),
-    ("timestep", {}, write_dump, "counts steps but not time: pass timestep_fs"),
+    (
+        "frame_interval_fs",
+        {},
+        write_xdatcar,
+        r"how far apart its frames are: give --frame-interval-fs \(frame_interval_fs in Python\)",
+    ),
+    ("timestep", {}, write_dump, r"counts steps but not time: give --timestep-fs \(timestep_fs in Python\)"),
     ("both", {"timestep_fs": 1.0, "frame_interval_fs": 1.0}, write_dump, "exclude one another"),
-    ("negative", {"timestep_fs": -1.0}, write_dump, "timestep_fs is -1; it must be positive"),
+    (
+        "negative",
+        {"timestep_fs": -1.0},
+        write_dump,
+        r"--timestep-fs \(timestep_fs in Python\) is -1; it must be positive",
+    ),
 ]
 
 
@@ -385,14 +395,6 @@ def test_times_that_are_not_known_are_asked_for(
 ) -> None:
     with pytest.raises(TrajectoryError, match=message):
         read_trajectory(write(tmp_path / name, walk, ORTHOGONAL), **timing)
-
-
-def test_elements_that_are_not_known_are_asked_for(tmp_path: Path, walk: FloatArray) -> None:
-    path = write_dump(tmp_path / "md.dump", walk, ORTHOGONAL, columns="id type xu yu zu")
-    with pytest.raises(TrajectoryError, match=r"types \[2, 3\] are not known: pass species_of"):
-        read_trajectory(path, timestep_fs=1.0, species_of_type={1: "Li"})
-    known = {1: "Li", 2: "P", 3: "S"}
-    assert tuple(read_trajectory(path, timestep_fs=1.0, species_of_type=known).species) == SPECIES
 
 
 DUMP_EDITS = [
@@ -423,8 +425,12 @@ def test_dumps_that_cannot_be_understood_are_refused(
         ("", "none of the accepted formats"),
         ('1\nLattice="8 0 0 0 8 0 0 0 8" pbc="T T T"\nLi 0 zero 0\n', "a frame cannot be read"),
         (
-            "x\n1.0\n8 0 0\n0 8 0\n0 0 8\n1 2\n3 4\nDirect configuration= 1\nx\n",
-            "not the header of a VASP 5 or 6 XDATCAR",
+            "x\n1.0\n8 0 0\n0 8 0\n0 0 oops\n3 4\nDirect configuration= 1\nx\n",
+            "not the header of an XDATCAR: could not convert",
+        ),
+        (
+            "x\n1.0\n8 0 0\n0 8 0\n0 0 8\nLi S\n3 4 5\nDirect configuration= 1\nx\n",
+            "2 elements, Li S, for 3 counts of atoms, 3 4 5; one is needed for each",
         ),
     ],
 )

@@ -133,7 +133,10 @@ def test_hops_between_the_sites_of_a_structure(run: Run, runs: list[Path], tmp_p
         (["{0}", "--density"], "--density and --vibrations write files: say where with --out"),
         (["{0}", "--ion", "Na"], "no Na in the trajectory; it holds Li, S"),
         (["{0}", "--vibrations", "--out", "x"], "frame 0 has no velocities: dump vx vy vz as well"),
-        (["{0}/trajectory.dump"], "the file counts steps but not time: pass timestep_fs"),
+        (
+            ["{0}/trajectory.dump"],
+            "the file counts steps but not time: give --timestep-fs (timestep_fs in Python)",
+        ),
         (["{0}/.."], "holds no trajectory.dump.gz or trajectory.dump: it is no run of molecular dynamics"),
     ],
 )
@@ -145,3 +148,41 @@ def test_what_cannot_be_analysed_is_refused_with_one_sentence(
     assert said.out == ""
     assert sentence in said.err
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "species", [["Li P S"], ["Li,P,S"], ["Li", "P", "S"]], ids=["blanks", "commas", "each"]
+)
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [("types_only.dump", ("--timestep-fs", 2)), ("XDATCAR_vasp4", ("--frame-interval-fs", 100))],
+)
+def test_files_without_elements_are_read_with_species(
+    run: Run, shared_data: Path, name: str, time: tuple[str, float], species: list[str]
+) -> None:
+    words = [word for symbols in species for word in ("--species", symbols)]
+    said = run("analyze", shared_data / "cases" / name, *words, *time, "--json")
+    numbers = json.loads(said.out)
+    assert (numbers["ion"], numbers["n_ions"], said.err) == ("Li", 12, "")
+    assert numbers["diffusivity_windowed_cm2_per_s"] == pytest.approx(5e-5, abs=numbers["diffusivity_std"])
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "types_only.dump",
+            "does not say which elements its atom types 1, 2, 3 are: give --species with a symbol",
+        ),
+        (
+            "XDATCAR_vasp4",
+            "is an XDATCAR of VASP 4, which names no elements: give --species with one for each of",
+        ),
+    ],
+)
+def test_files_without_elements_ask_for_species(
+    run: Run, shared_data: Path, name: str, sentence: str
+) -> None:
+    said = run("analyze", shared_data / "cases" / name, "--timestep-fs", 2)
+    assert said.code == 2
+    assert sentence in said.err
