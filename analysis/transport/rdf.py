@@ -123,8 +123,6 @@ def radial_distribution(
     bin_width
         Width of the bins [A]; made slightly smaller where it does not divide r_max.
     """
-    import vesin  # type: ignore[import-untyped]
-
     names, species_index = np.unique(np.asarray(species), return_inverse=True)
     n_species = len(names)
     n_bins = int(np.ceil(r_max / bin_width - 1e-9))
