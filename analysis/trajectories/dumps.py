@@ -10,7 +10,15 @@ from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
 from hopkin.analysis.trajectories.elements import elements_of_types
 from hopkin.analysis.trajectories.frame import Frame, TornFrameError
-from hopkin.analysis.trajectories.lines import next_lines, numbers, open_binary, split_table
+from hopkin.analysis.trajectories.lines import (
+    count_of_atoms,
+    integers,
+    next_lines,
+    numbers,
+    open_binary,
+    split_table,
+    vectors,
+)
 
 PS_PER_TIME_UNIT = {"metal": 1.0, "real": 1.0e-3}  # LAMMPS unit styles with lengths in A
 
@@ -21,7 +29,7 @@ def read_dump(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
     Parameters
     ----------
     path
-        The dump, plain or gzipped.
+        The dump, plain or compressed.
     given
         Chemical symbols of the atom types 1, 2, ..., where the user says them.
     """
@@ -44,9 +52,9 @@ def read_dump(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
             elif section == "TIMESTEP":
                 step = int(next_lines(file, 1)[0])
             elif section == "NUMBER OF ATOMS":
-                n_atoms = int(next_lines(file, 1)[0])
+                n_atoms = count_of_atoms(path, next_lines(file, 1)[0])
             elif section.startswith("BOX BOUNDS"):
-                cell, origin = _cell(next_lines(file, 3))
+                cell, origin = _cell(vectors(path, next_lines(file, 3), n_columns=(2, 3, 4)))
             elif section.startswith("ATOMS"):
                 columns = section.split()[1:]
                 words, n_columns = split_table(path, next_lines(file, n_atoms))
@@ -55,7 +63,7 @@ def read_dump(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
                         f"{path}: a line of atoms cannot be read: not {len(columns)} columns"
                     )
                 if (found := words[_column(path, columns, "id") :: n_columns]) != ids:
-                    ids, order = found, np.argsort(np.array(found, dtype=np.int64), kind="stable")
+                    ids, order = found, np.argsort(integers(path, found), kind="stable")
                 if species is None:
                     species = _species(path, columns, words, order, given)
                 positions, unwrapped = _positions(path, columns, words, cell, origin)
@@ -76,9 +84,8 @@ def read_dump(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
                 raise TrajectoryError(f"{path}: unexpected line {section!r} in the dump")
 
 
-def _cell(lines: list[bytes]) -> tuple[FloatArray, FloatArray]:
+def _cell(bounds: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Cell and origin from the three lines of BOX BOUNDS: LAMMPS manual, Howto_triclinic."""
-    bounds = np.array([line.split() for line in lines], dtype=np.float64)
     if bounds.shape[1] == 4:  # general triclinic: a vector and a component of the origin per line
         return bounds[:, :3], bounds[:, 3]
     lo, hi = bounds[:, 0], bounds[:, 1]
@@ -135,7 +142,7 @@ def _species(
         _column(path, columns, "type")
     elements = elements_of_types(
         path,
-        [int(word) for word in column("type")],
+        integers(path, column("type")).tolist(),
         given=given,
         written=[word.decode() for word in column("element")],
         masses=[float(word) for word in column("mass")],

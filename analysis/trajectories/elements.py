@@ -77,7 +77,8 @@ def elements_of_types(
         return [known[number] for number in types]
     raise TrajectoryError(
         f"{path} does not say which elements its atom types {_listed(kinds)} are: give --species with a "
-        "symbol for each of the types 1, 2, ..., such as --species 'Li P S' (species=['Li', 'P', 'S'] in Python)"
+        "symbol for each of the types 1, 2, ..., such as --species 'Li P S' (species=['Li', 'P', 'S'] in "
+        "Python)"
     )
 
 

@@ -8,6 +8,10 @@ from numpy.typing import ArrayLike
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
 
+LARGEST = 1.0e6  # A, and A/ps: half the speed of light
+LEAST_VOLUME_A3 = 1.0  # of an atom: hydrogen has as much at 400 GPa
+LEAST_WIDTH_A = 1.0  # of a cell, between opposite faces
+
 
 class TornFrameError(Exception):
     """The file ends within a frame."""
@@ -45,6 +49,36 @@ class Frame:
     step: int | None = None
     time: float | None = None
     timestep: float | None = None
+
+
+def check_frame(frame: Frame, name: str) -> None:
+    """Refuse numbers that no frame of a crystal can hold.
+
+    Raises
+    ------
+    TrajectoryError
+        If a number is not finite or beyond all measure, or the cell has no room for the atoms.
+    """
+    found = {"cell vector": frame.cell, "position": frame.positions, "velocity": frame.velocities}
+    for quantity, array in found.items():
+        if array is not None and not (usual := np.abs(array) < LARGEST).all():
+            unit = "A/ps" if quantity == "velocity" else "A"
+            raise TrajectoryError(
+                f"{name} has a {quantity} with the component {array[~usual][0]:g} {unit}; accepted: finite "
+                f"numbers below {LARGEST:g}"
+            )
+    if frame.time is not None and not np.isfinite(frame.time):
+        raise TrajectoryError(f"{name} is at the time {frame.time:g} ps; accepted: finite numbers")
+    if frame.step is not None and abs(frame.step) > np.iinfo(np.int64).max:
+        raise TrajectoryError(f"{name} is at step {frame.step:.3e}; accepted: integers of 64 bits")
+    volume = abs(float(np.linalg.det(frame.cell)))
+    faces = np.linalg.norm(np.cross(np.roll(frame.cell, -1, axis=0), np.roll(frame.cell, -2, axis=0)), axis=1)
+    if volume < max(LEAST_WIDTH_A * faces.max(), LEAST_VOLUME_A3 * len(frame.positions)):
+        lengths = ", ".join(f"{length:.4g}" for length in np.linalg.norm(frame.cell, axis=1))
+        raise TrajectoryError(
+            f"{name} has a cell without room for {len(frame.positions)} atoms: vectors of {lengths} A that "
+            f"span {volume:.4g} A^3"
+        )
 
 
 def atomic_masses(species: ArrayLike) -> FloatArray:

@@ -1,22 +1,69 @@
-"""Lines of trajectory files: opened, counted, and read as numbers."""
+"""Lines of trajectory files: decompressed, counted, and read as numbers."""
 
+import bz2
 import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
+from zstandard import ZstdDecompressor, ZstdError
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
 from hopkin.analysis.trajectories.frame import TornFrameError
 
+MOST_ATOMS = 10_000_000
 
-def open_binary(path: Path) -> BinaryIO:
-    """Open a file, plain or gzipped, to read bytes."""
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if is_gzip else path.open("rb")
+
+def _zstandard(file: BinaryIO) -> BufferedReader:
+    return BufferedReader(ZstdDecompressor().stream_reader(file, read_across_frames=True))
+
+
+_DECOMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {  # by the first bytes
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"\x28\xb5\x2f\xfd": _zstandard,
+}
+
+
+def is_compressed(start: bytes) -> bool:
+    """Whether a file starts as gzip, bzip2, xz or zstandard files do."""
+    return start.startswith(tuple(_DECOMPRESSED))
+
+
+@contextmanager
+def open_binary(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read bytes: plain, or compressed by gzip, bzip2, xz or zstandard.
+
+    Raises
+    ------
+    TornFrameError
+        While it is read, if its compressed part ends too early.
+    TrajectoryError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as raw:
+            start = raw.read(8)
+            raw.seek(0)
+            decompressed = next((f for magic, f in _DECOMPRESSED.items() if start.startswith(magic)), None)
+            if decompressed is None:
+                yield raw
+            else:
+                with decompressed(raw) as file:
+                    yield file
+    except EOFError as error:
+        raise TornFrameError from error
+    except (OSError, zlib.error, lzma.LZMAError, ZstdError) as error:
+        raise TrajectoryError(f"cannot read {path}: {error}") from error
 
 
 def next_lines(file: BinaryIO, count: int) -> list[bytes]:
@@ -25,6 +72,20 @@ def next_lines(file: BinaryIO, count: int) -> list[bytes]:
     if len(lines) < count or not lines[-1].endswith(b"\n"):
         raise TornFrameError
     return lines
+
+
+def count_of_atoms(path: Path, words: bytes | str) -> int:
+    """Read a number of atoms, for which there is memory."""
+    try:
+        count = int(words)
+    except ValueError:
+        count = 0
+    if not 0 < count <= MOST_ATOMS:
+        shown = (words.decode(errors="replace") if isinstance(words, bytes) else words).strip()
+        raise TrajectoryError(
+            f"{path} holds {shown[:40]!r} atoms; accepted: whole numbers from 1 to {MOST_ATOMS}"
+        )
+    return count
 
 
 def split_table(path: Path, lines: list[bytes]) -> tuple[list[bytes], int]:
@@ -45,3 +106,23 @@ def numbers(path: Path, words: list[bytes], n_columns: int, columns: list[int]) 
     except (ValueError, IndexError) as error:
         raise TrajectoryError(f"{path}: a line of atoms cannot be read: {error}") from error
     return table
+
+
+def integers(path: Path, words: list[bytes]) -> NDArray[np.int64]:
+    """Whole numbers of a column of :func:`split_table`."""
+    try:
+        return np.array(words, dtype=np.int64)
+    except (ValueError, OverflowError) as error:
+        raise TrajectoryError(f"{path}: a line of atoms cannot be read: {error}") from error
+
+
+def vectors(path: Path, lines: list[bytes], *, n_columns: tuple[int, ...]) -> FloatArray:
+    """(3, n_columns) numbers of three lines that tell the cell."""
+    try:
+        array = np.array([line.split() for line in lines], dtype=np.float64)
+        if array.shape[1] in n_columns:
+            return array
+    except (ValueError, IndexError):  # words, or lines of different length
+        pass
+    shown = " / ".join(line.decode(errors="replace").strip()[:60] for line in lines)
+    raise TrajectoryError(f"{path}: a cell cannot be read: {shown}")

@@ -9,9 +9,12 @@ and the oracle of the tests.
 """
 
 import re
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,14 +22,25 @@ import numpy as np
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
 from hopkin.analysis.trajectories.dumps import read_dump
+from hopkin.analysis.trajectories.formats import ACCEPTED, look_of
 from hopkin.analysis.trajectories.frame import Frame, TornFrameError, atomic_masses
-from hopkin.analysis.trajectories.lines import next_lines, numbers, open_binary, split_table
+from hopkin.analysis.trajectories.lines import (
+    count_of_atoms,
+    is_compressed,
+    next_lines,
+    numbers,
+    open_binary,
+    split_table,
+    vectors,
+)
 
+LONGEST_LINE = 65536
+HEAD_LINES = 60
 ULM = b"- of Ulm"  # first bytes of an ASE trajectory
 
 
 def read_frames(path: Path, given: Sequence[str] | None = None) -> Iterator[Frame]:
-    """Yield the frames of a file, plain or gzipped, whose format is told from its content.
+    """Yield the frames of a file, plain or compressed, whose format is told from its content.
 
     Parameters
     ----------
@@ -42,14 +56,17 @@ def read_frames(path: Path, given: Sequence[str] | None = None) -> Iterator[Fram
     TornFrameError
         If the file ends within a frame, after the frames before it were yielded.
     """
+    head: list[bytes] = []
     try:
         with open_binary(path) as file:
-            head = list(islice(file, 8))
-    except (OSError, EOFError) as error:
-        raise TrajectoryError(f"cannot read {path}: {error}") from error
+            for line in islice(iter(lambda: file.readline(LONGEST_LINE), b""), HEAD_LINES):
+                head.append(line)  # one by one: a torn file keeps those before
+    except TornFrameError as error:
+        if not head:
+            raise TrajectoryError(f"{path} is compressed, and cut off in its first line") from error
     if head and head[0].startswith(b"ITEM:"):
         return read_dump(path, given)
-    if any(line.lower().startswith(b"direct configuration") for line in head[6:]):
+    if any(line.lower().startswith(b"direct configuration") for line in head[6:8]):
         return _read_xdatcar(path, given)
     if given:
         raise TrajectoryError(
@@ -62,10 +79,7 @@ def read_frames(path: Path, given: Sequence[str] | None = None) -> Iterator[Fram
         return _read_ase_trajectory(path)
     if len(head) > 1 and head[0].strip().isdigit() and b"Lattice=" in head[1]:
         return _read_extxyz(path)
-    raise TrajectoryError(
-        f"{path} is none of the accepted formats: LAMMPS text dump, XDATCAR, vasprun.xml, "
-        "extended XYZ with Lattice (each also gzipped), ASE trajectory"
-    )
+    raise TrajectoryError(f"{path} {look_of(head)}; it is none of the accepted formats: {ACCEPTED}")
 
 
 def _read_xdatcar(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
@@ -78,24 +92,25 @@ def _read_xdatcar(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
                 scaled = numbers(path, words, n_columns, [0, 1, 2])
                 yield Frame(positions=scaled @ cell, cell=cell, species=species)
             elif line.strip():  # a header, repeated before each frame where the cell varies
-                scale, *vectors, last = (x.decode() for x in next_lines(file, 5))
-                elements = None if last.split()[0].isdigit() else last.split()  # VASP 4 names none
-                counts = last if elements is None else next_lines(file, 1)[0].decode()
+                scale, *rows, last = next_lines(file, 5)
+                symbols = last.decode().split()
+                is_vasp_4 = bool(symbols) and symbols[0].isdigit()
+                counts = last if is_vasp_4 else next_lines(file, 1)[0]
+                cell = vectors(path, rows, n_columns=(3,))
+                n_atoms = [count_of_atoms(path, count) for count in counts.split()]
                 try:
-                    cell = np.array([v.split() for v in vectors], dtype=np.float64)
                     factor = float(scale)
-                    n_atoms = [int(n) for n in counts.split()]
                 except ValueError as error:
                     raise TrajectoryError(f"{path}: not the header of an XDATCAR: {error}") from error
                 if factor < 0:  # VASP wiki, POSCAR: a negative factor is the cell's volume
                     factor = (-factor / abs(np.linalg.det(cell))) ** (1 / 3)
                 cell = cell * factor
-                species = tuple(np.repeat(_elements(path, elements, n_atoms, given), n_atoms).tolist())
+                species = tuple(
+                    np.repeat(_elements(path, [] if is_vasp_4 else symbols, n_atoms, given), n_atoms).tolist()
+                )
 
 
-def _elements(
-    path: Path, written: list[str] | None, n_atoms: list[int], given: Sequence[str] | None
-) -> list[str]:
+def _elements(path: Path, written: list[str], n_atoms: list[int], given: Sequence[str] | None) -> list[str]:
     """Chemical symbol of each count of an XDATCAR."""
     if given:
         elements = list(given)
@@ -135,6 +150,10 @@ def _read_vasprun(path: Path) -> Iterator[Frame]:
                     element.clear()
                 elif element.tag == "calculation":
                     cell, scaled = array(element, "basis"), array(element, "positions")
+                    if cell.shape != (3, 3) or scaled.shape != (len(species), 3) or not species:
+                        raise TrajectoryError(
+                            f"{path}: a calculation has no cell, or not the positions of {len(species)} atoms"
+                        )
                     yield Frame(
                         positions=scaled @ cell,
                         cell=cell,
@@ -156,7 +175,7 @@ def _read_extxyz(path: Path) -> Iterator[Frame]:
             if not line.endswith(b"\n"):
                 raise TornFrameError
             try:
-                n_atoms = int(line)
+                n_atoms = count_of_atoms(path, line)
                 comment, *lines = next_lines(file, n_atoms + 1)
                 cell = _lattice(comment.decode())
                 columns = _columns(comment.decode())
@@ -199,19 +218,37 @@ def _velocities(momenta: FloatArray, species: tuple[str, ...]) -> FloatArray:
     return np.asarray(momenta / atomic_masses(species)[:, None] * (1000.0 * units.fs))
 
 
+@contextmanager
+def _decompressed(path: Path) -> Iterator[Path]:
+    """Have a plain file on disk: ASE reads it back and forth."""
+    with path.open("rb") as file:
+        plain = not is_compressed(file.read(8))
+    if plain:
+        yield path
+        return
+    with NamedTemporaryFile(suffix=".traj") as copy:
+        with suppress(TornFrameError), open_binary(path) as file:
+            shutil.copyfileobj(file, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
 def _read_ase_trajectory(path: Path) -> Iterator[Frame]:
     from ase.io.trajectory import Trajectory
 
-    try:
-        with Trajectory(path) as file:
-            for k in range(len(file)):
-                atoms = file[k]
-                species = tuple(map(str, atoms.symbols))
-                yield Frame(
-                    positions=atoms.positions,
-                    cell=atoms.cell.array,
-                    species=species,
-                    velocities=_velocities(atoms.get_momenta(), species) if atoms.has("momenta") else None,
-                )
-    except (OSError, ValueError, IndexError, TypeError) as error:  # what ASE raises on a torn file
-        raise TornFrameError from error
+    with _decompressed(path) as plain:
+        try:
+            with Trajectory(plain) as file:
+                for k in range(len(file)):
+                    atoms = file[k]
+                    species = tuple(map(str, atoms.symbols))
+                    yield Frame(
+                        positions=atoms.positions,
+                        cell=atoms.cell.array,
+                        species=species,
+                        velocities=_velocities(atoms.get_momenta(), species)
+                        if atoms.has("momenta")
+                        else None,
+                    )
+        except (OSError, ValueError, IndexError, TypeError) as error:  # what ASE raises on a torn file
+            raise TornFrameError from error

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
-from hopkin.analysis.trajectories.frame import TornFrameError, atomic_masses
+from hopkin.analysis.trajectories.frame import TornFrameError, atomic_masses, check_frame
 from hopkin.analysis.trajectories.frames import FrameStack, unwrap_in_place
 from hopkin.analysis.trajectories.readers import read_frames
 
@@ -82,7 +82,9 @@ def read_trajectory(
     species: Sequence[str] | None = None,
     with_velocities: bool = False,
 ) -> Trajectory:
-    """Read a LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ file (also gzipped) or ASE trajectory.
+    """Read a LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ file or ASE trajectory.
+
+    Each may be compressed by gzip, bzip2, xz or zstandard.
 
     Wrapped positions are unwrapped by the nearest image between consecutive frames. A last frame
     that a killed run left incomplete is dropped, with a warning in the log. Frames are kept in one
@@ -202,19 +204,21 @@ def _append(frames: FrameStack, path: Path, species: Sequence[str] | None) -> No
     """Append the frames of a file, which continues the ones read so far."""
     n_read = 0
     try:
-        for frame in read_frames(path, species):
-            if frame.step is not None and frames.steps and frame.step <= frames.steps[-1]:
-                if frame.step <= frames.steps[0]:
-                    raise TrajectoryError(
-                        f"{path} starts at step {frame.step}, not after the files before it: it does "
-                        "not continue them"
-                    )
-                logger.info("%s goes back to step %d", path, frame.step)
-                frames.truncate(bisect_left(frames.steps, frame.step))
-            if n_read or frame.step is not None or not frames.repeats_last(frame):
-                frames.append(frame)
-            n_read += 1
-    except (TornFrameError, EOFError):
+        with np.errstate(all="ignore"):  # check_frame finds what overflows
+            for frame in read_frames(path, species):
+                check_frame(frame, f"{path}: frame {n_read}")
+                if frame.step is not None and frames.steps and frame.step <= frames.steps[-1]:
+                    if frame.step <= frames.steps[0]:
+                        raise TrajectoryError(
+                            f"{path} starts at step {frame.step}, not after the files before it: it does "
+                            "not continue them"
+                        )
+                    logger.info("%s goes back to step %d", path, frame.step)
+                    frames.truncate(bisect_left(frames.steps, frame.step))
+                if n_read or frame.step is not None or not frames.repeats_last(frame):
+                    frames.append(frame)
+                n_read += 1
+    except TornFrameError:
         logger.warning("%s ends within a frame: frame %d is dropped", path, n_read)
     except TrajectoryError:
         raise

@@ -95,7 +95,7 @@ def choose_blocks(msd: FloatArray, *, hop_length: float = HOP_LENGTH_A) -> Block
     last = int(np.argmax(msd >= msd[first] + gate))
     if msd[first] < gate or last == 0:
         return f"the MSD does not reach {2 * gate:.3g} A^2"
-    last = max(last, first + MIN_FIT_POINTS - 1)
+    last = min(max(last, first + MIN_FIT_POINTS - 1), len(msd) - 1)
     n = min(MOST_BLOCKS, len(msd) // (2 * last + 1))  # so that half a block holds the lag `last`
     if n < LEAST_BLOCKS:
         return (

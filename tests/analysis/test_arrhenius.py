@@ -193,7 +193,10 @@ def test_a_diffusivity_that_is_withheld_is_no_point() -> None:
             [result(800.0, model_sha256="0a"), result(900.0, model_sha256="1b")],
             "over runs of more than one model_sha256: 0a, 1b",
         ),
-        ([result(800.0), result(900.0) | {"temperature_K": None}], "run 2 of 2 has no temperature"),
+        (
+            [result(800.0), result(900.0) | {"temperature_K": None}],
+            "run 2 of 2 has no temperature: give one -T for",
+        ),
     ],
 )
 def test_runs_that_do_not_belong_together_are_refused(results: list[dict[str, Any]], message: str) -> None:

@@ -421,12 +421,11 @@ def test_dumps_that_cannot_be_understood_are_refused(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hello\n", "none of the accepted formats: LAMMPS text dump, XDATCAR, vasprun.xml"),
-        ("", "none of the accepted formats"),
+        ("x\none\n8 0 0\n0 8 0\n0 0 8\n3 4\nDirect configuration= 1\nx\n", "not the header of an XDATCAR"),
         ('1\nLattice="8 0 0 0 8 0 0 0 8" pbc="T T T"\nLi 0 zero 0\n', "a frame cannot be read"),
         (
             "x\n1.0\n8 0 0\n0 8 0\n0 0 oops\n3 4\nDirect configuration= 1\nx\n",
-            "not the header of an XDATCAR: could not convert",
+            "a cell cannot be read: 8 0 0 / 0 8 0 / 0 0 oops",
         ),
         (
             "x\n1.0\n8 0 0\n0 8 0\n0 0 8\nLi S\n3 4 5\nDirect configuration= 1\nx\n",
