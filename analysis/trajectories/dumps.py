@@ -56,6 +56,8 @@ def read_dump(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
             elif section.startswith("BOX BOUNDS"):
                 cell, origin = _cell(vectors(path, next_lines(file, 3), n_columns=(2, 3, 4)))
             elif section.startswith("ATOMS"):
+                if not n_atoms:
+                    raise TrajectoryError(f"{path}: its atoms come before ITEM: NUMBER OF ATOMS")
                 columns = section.split()[1:]
                 words, n_columns = split_table(path, next_lines(file, n_atoms))
                 if n_columns != len(columns):

@@ -88,6 +88,8 @@ def _read_xdatcar(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
     with open_binary(path) as file:
         while line := file.readline():
             if line.lower().startswith(b"direct configuration"):
+                if not species:
+                    raise TrajectoryError(f"{path}: a configuration comes before the header of the XDATCAR")
                 words, n_columns = split_table(path, next_lines(file, len(species)))
                 scaled = numbers(path, words, n_columns, [0, 1, 2])
                 yield Frame(positions=scaled @ cell, cell=cell, species=species)
@@ -181,6 +183,8 @@ def _read_extxyz(path: Path) -> Iterator[Frame]:
                 columns = _columns(comment.decode())
                 words, n_columns = split_table(path, lines)
                 positions = numbers(path, words, n_columns, columns["pos"])
+            except TrajectoryError:
+                raise
             except (ValueError, KeyError) as error:
                 raise TrajectoryError(f"{path}: a frame cannot be read: {error}") from error
             if cell is None:

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -143,10 +143,12 @@ def analyze(
 ) -> None:
     """MSD, diffusivity, conductivity and RDF of trajectories; over several temperatures, an Arrhenius fit.
 
-    LAMMPS dump, XDATCAR, vasprun.xml, extxyz, ASE trajectory.
+    LAMMPS dump, XDATCAR, vasprun.xml, extxyz, ASE trajectory, also compressed. A run that cannot be
+    analysed is left out, and named after the others' results.
     """
+    from hopkin.analysis.errors import AnalysisError, MissingPackageError
     from hopkin.analysis.transport import arrhenius_table
-    from hopkin.drivers.errors import SpecificationError
+    from hopkin.drivers.errors import SpecificationError, StructureError
     from hopkin.drivers.terminal import show_arrhenius, show_fields
     from hopkin.drivers.workflows import Options, analyze_run, find_trajectories
 
@@ -164,8 +166,23 @@ def analyze(
     if len(found) == 1:
         show_fields(analyze_run(found[0], options, out), as_json=json)
         return
-    results = [analyze_run(run, options, out and out / run.name) for run in found]
-    show_arrhenius(results, arrhenius_table(results), as_json=json)
+    results: list[dict[str, Any]] = []
+    left_out: list[Exception] = []
+    for run in found:
+        try:
+            results.append(analyze_run(run, options, out and out / run.name))
+        except (AnalysisError, StructureError, SpecificationError) as error:
+            if isinstance(error, MissingPackageError):
+                raise
+            left_out.append(type(error)(f"{run.name} is left out: {error}"))
+    if len(results) == 1:
+        show_fields(results[0], as_json=json)
+    elif results:
+        try:
+            show_arrhenius(results, arrhenius_table(results), as_json=json)
+        except AnalysisError as error:
+            left_out.insert(0, error)
+    raise_together(left_out)
 
 
 def evaluate(

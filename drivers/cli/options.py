@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from hopkin.drivers.errors import HopkinError
     from hopkin.drivers.models import Model
@@ -108,7 +108,7 @@ def each(jobs: "Iterable[tuple[str, Callable[..., Run]]]") -> "tuple[list[Run], 
     return runs, errors
 
 
-def raise_together(errors: "list[HopkinError]") -> None:
+def raise_together(errors: "Sequence[Exception]") -> None:
     """Report the runs that failed, after the table of those that did not."""
     if errors:
         raise type(errors[0])("; ".join(dict.fromkeys(map(str, errors))))

@@ -28,7 +28,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrajectoryRun:
-    """Files of one run that continue one another, and what is known of it."""
+    """Files of one run that continue one another, none in a directory without, and what is known of it."""
 
     name: str
     files: tuple[Path, ...]
@@ -85,10 +85,6 @@ def find_trajectories(
         files = group
         if group[0].is_dir():
             files = tuple(file for name in _TRAJECTORIES if (file := group[0] / name).is_file())[:1]
-        if not files:
-            raise SpecificationError(
-                f"{group[0]} holds no {' or '.join(_TRAJECTORIES)}: it is no run of molecular dynamics"
-            )
         runs.append(
             TrajectoryRun(
                 name=names[k],
@@ -108,10 +104,20 @@ def find_trajectories(
 
 
 def analyze_run(run: TrajectoryRun, options: Options, folder: Path | None) -> dict[str, Any]:
-    """Analyse one run: the fields of its result; tables go to the folder."""
+    """Analyse one run: the fields of its result; tables go to the folder.
+
+    Raises
+    ------
+    SpecificationError
+        If its directory holds no trajectory.
+    """
     from hopkin.analysis.trajectories import read_trajectory
     from hopkin.analysis.transport import analyze, write_tables
 
+    if not run.files:
+        raise SpecificationError(
+            f"{run.name} holds no {' or '.join(_TRAJECTORIES)}: it is no run of molecular dynamics"
+        )
     trajectory = read_trajectory(
         run.files,
         timestep_fs=run.timestep_fs,

@@ -422,7 +422,7 @@ def test_dumps_that_cannot_be_understood_are_refused(
     ("text", "message"),
     [
         ("x\none\n8 0 0\n0 8 0\n0 0 8\n3 4\nDirect configuration= 1\nx\n", "not the header of an XDATCAR"),
-        ('1\nLattice="8 0 0 0 8 0 0 0 8" pbc="T T T"\nLi 0 zero 0\n', "a frame cannot be read"),
+        ('1\nLattice="8 0 0 0 8 0 0 0 8" pbc="T T T"\nLi 0 zero 0\n', "a line of atoms cannot be read"),
         (
             "x\n1.0\n8 0 0\n0 8 0\n0 0 oops\n3 4\nDirect configuration= 1\nx\n",
             "a cell cannot be read: 8 0 0 / 0 8 0 / 0 0 oops",

@@ -99,6 +99,39 @@ def test_models_are_not_mixed_and_failed_runs_are_named(run: Run, runs: list[Pat
     assert "no Arrhenius fit over runs of more than one model: None, another" in said.err
 
 
+def test_a_run_without_a_trajectory_is_left_out_and_named(run: Run, runs: list[Path], tmp_path: Path) -> None:
+    (runs[1] / "trajectory.dump").unlink()
+    said = run("analyze", *runs, "--json")
+    assert said.code == 2
+    assert json.loads(said.out)["weighted"]["temperatures_K"] == [700.0, 1200.0]
+    assert said.err == (
+        "hopkin: run-900K is left out: run-900K holds no trajectory.dump.gz or trajectory.dump: it is no run "
+        "of molecular dynamics\n"
+    )
+    (runs[2] / "trajectory.dump").write_text("hello\n")
+    said = run("analyze", *runs, "--json", "--out", tmp_path / "tables")
+    assert said.code == 2
+    assert json.loads(said.out)["temperature_K"] == 700.0
+    assert "run-900K is left out: " in said.err
+    assert "; run-1200K is left out: " in said.err
+    assert said.err.count("\n") == 1
+    assert {folder.name for folder in (tmp_path / "tables").iterdir()} == {"run-700K"}
+    (runs[0] / "trajectory.dump").unlink()
+    said = run("analyze", *runs)
+    assert (said.code, said.out) == (2, "")
+
+
+def test_a_file_with_a_temperature_of_its_own_is_left_out_alone(run: Run, tmp_path: Path) -> None:
+    files = [write_traj(tmp_path / f"{t}.traj", float(t), seed=t) for t in (800, 1100, 1200)]
+    files[1].write_bytes(b"CDF\x01")
+    words = ("-T", 800, "-T", 1100, "-T", 1200, "--frame-interval-fs", 100, "--json")
+    said = run("analyze", *files, *words)
+    assert said.code == 2
+    assert json.loads(said.out)["weighted"]["temperatures_K"] == [800.0, 1200.0]
+    assert "1100.traj is left out: " in said.err
+    assert "looks like a netCDF file" in said.err
+
+
 def test_what_a_killed_rewriting_left_is_no_trajectory(run: Run, runs: list[Path]) -> None:
     (runs[0] / "trajectory.dump.part").write_bytes(b"torn")
     assert json.loads(run("analyze", runs[0], "--json").out)["time_ps"] == pytest.approx(40.0)
