@@ -31,6 +31,9 @@ _NOT_TO_BE_HAD = (
     *(subprocess.CalledProcessError, zipfile.BadZipFile, tarfile.TarError, ValueError),
 )
 
+_PACKAGES = Path(__file__).parents[3]
+"""Where hopkin itself is installed: its own weights are beside its code."""
+
 
 class Source(BaseModel):
     """Where weights are: a file of an installed package, an address, or a published distribution."""
@@ -80,9 +83,9 @@ def find(name: str, sources: Sequence[Source], python: Path | None) -> Path | No
     """Weights of a registry model on this machine: in its package, or where `fetch` has put them."""
     for source in sources:
         if python is not None and not source.url and not source.index:
-            member = site_packages(python) / source.member
-            if member.exists():
-                return member
+            for packages in (site_packages(python), _PACKAGES):
+                if (packages / source.member).exists():
+                    return packages / source.member
     return kept if sources and (kept := _kept(name, sources)).exists() else None
 
 

@@ -16,6 +16,7 @@ from in_process import FloatArray, LammpsInProcess, PairStyle, State
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.engine import environment_of
 from hopkin.drivers.models import environments
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import fetch, find_model
@@ -179,9 +180,9 @@ def mace_reference(directory: Path, checkpoint: Path) -> MaceReference:
             cell=atoms.cell.array,
         )
     script = Path(__file__).with_name("mace_reference.py")
-    # Its own packages alone: none of this process's by PYTHONPATH.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    argv = [str(mace_python()), str(script), str(checkpoint), str(directory)]
+    python = mace_python()
+    argv = [str(python), str(script), str(checkpoint), str(directory)]
+    kept = environment_of(python)
     ended = subprocess.run(argv, capture_output=True, text=True, env=kept, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr
     return MaceReference(directory)
