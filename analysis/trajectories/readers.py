@@ -35,6 +35,7 @@ from hopkin.analysis.trajectories.lines import (
 )
 
 LONGEST_LINE = 65536
+MOST_COLUMNS = 1000
 HEAD_LINES = 60
 ULM = b"- of Ulm"  # first bytes of an ASE trajectory
 
@@ -208,11 +209,16 @@ def _columns(comment: str) -> dict[str, list[int]]:
     """Columns of each property of an extended XYZ frame, by its name."""
     found = re.search(r'Properties="?([^\s"]*)', comment)
     parts = (found[1] if found else "species:S:1:pos:R:3").split(":")
-    ends = np.cumsum([int(count) for count in parts[2::3]]).tolist()
-    return {
-        name: list(range(end - int(count), end))
-        for name, count, end in zip(parts[::3], parts[2::3], ends, strict=True)
+    counts = [int(count) for count in parts[2::3]]
+    ends = np.cumsum([min(max(count, 0), MOST_COLUMNS) for count in counts]).tolist()
+    columns = {
+        name: list(range(end - count, end))
+        for name, count, end in zip(parts[::3], counts, ends, strict=True)
+        if 0 < count < MOST_COLUMNS
     }
+    if len(columns.get("pos", [])) != 3 or len(columns.get("species", [])) != 1:
+        raise ValueError(f"Properties {':'.join(parts)[:80]} without species:S:1 and pos:R:3")
+    return columns
 
 
 def _velocities(momenta: FloatArray, species: tuple[str, ...]) -> FloatArray:
