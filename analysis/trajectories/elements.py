@@ -1,18 +1,23 @@
 """Which element an atom type of LAMMPS is, where the dump says only its number."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import dropwhile, islice, takewhile
+from collections.abc import Mapping, Sequence
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 from hopkin.analysis.errors import TrajectoryError
+from hopkin.analysis.trajectories.frame import TornFrameError
+from hopkin.analysis.trajectories.lines import open_binary
 
 logger = logging.getLogger(__name__)
 
 MASS_TOLERANCE_U = 0.1  # masses are written with few digits; cobalt and nickel lie 0.24 u apart
-DATA_FILES = ("*.data", "data.*", "*.lmp")
+DATA_FILES = ("*.data", "*.data.*", "data.*", "*.lmp", "*.lmp.*")
 HEADER_LINES = 200  # of a data file, to the masses
+LONGEST_LINE = 1000
 LAMMPS_DEFAULT = {"C"}  # what an element column says where `dump_modify element` was not given
+
+_UNSTABLE = {0, 43, 61, *range(84, 90), *range(93, 119)}  # without a standard mass: tables have one isotope's
 
 
 def element_of_mass(mass: float) -> str | None:
@@ -21,8 +26,8 @@ def element_of_mass(mass: float) -> str | None:
 
     found = [
         symbol
-        for symbol, standard in zip(chemical_symbols[1:], atomic_masses[1:], strict=True)
-        if abs(mass - standard) < MASS_TOLERANCE_U
+        for number, (symbol, standard) in enumerate(zip(chemical_symbols, atomic_masses, strict=True))
+        if number not in _UNSTABLE and abs(mass - standard) < MASS_TOLERANCE_U
     ]
     return found[0] if len(found) == 1 else None
 
@@ -96,7 +101,7 @@ def _by_data_file(path: Path, kinds: Sequence[int], n_atoms: int) -> dict[int, s
     """Elements by the data files beside a dump, where there are some, and they agree."""
     found: dict[Path, dict[int, str]] = {}
     for file in sorted({file for pattern in DATA_FILES for file in path.parent.glob(pattern)} - {path}):
-        known = _by_mass(_masses(file, n_atoms))
+        known = _of_data_file(file, n_atoms)
         if set(kinds) <= set(known):
             found[file] = {kind: known[kind] for kind in kinds}
     told = next(iter(found.items()), None)
@@ -107,21 +112,27 @@ def _by_data_file(path: Path, kinds: Sequence[int], n_atoms: int) -> dict[int, s
     return elements
 
 
-def _masses(path: Path, n_atoms: int) -> dict[int, float]:
-    """Mass of each atom type in a LAMMPS data file of at least so many atoms: its manual, read_data."""
+def _of_data_file(path: Path, n_atoms: int) -> dict[int, str]:
+    """Element of each atom type in a LAMMPS data file of at least so many atoms: its manual, read_data."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            lines = (line.partition("#")[0].split() for line in islice(file, HEADER_LINES))
-            header = list(takewhile(lambda words: words != ["Masses"], lines))
-            counts = [int(words[0]) for words in header if words[1:] == ["atoms"]]
-            if not counts or counts[0] < n_atoms:
-                return {}
-            return dict(_rows(lines))
-    except (OSError, ValueError):
+        with open_binary(path) as file:
+            head = [file.readline(LONGEST_LINE).decode(errors="replace") for _ in range(HEADER_LINES)]
+        lines = (line.replace("#", " # ").split() for line in head)
+        header = list(takewhile(lambda words: words[:1] != ["Masses"], lines))
+        counts = [int(words[0]) for words in header if words[1:2] == ["atoms"] and words[2:3] in ([], ["#"])]
+        if not counts or counts[0] < n_atoms:
+            return {}
+        rows = takewhile(bool, dropwhile(lambda words: not words, lines))  # they end with an empty line
+        found = {int(number): _element(float(mass), comment[1:2]) for number, mass, *comment in rows}
+    except (TornFrameError, TrajectoryError, ValueError):
         return {}  # no data file
+    return {kind: element for kind, element in found.items() if element is not None}
 
 
-def _rows(lines: Iterator[list[str]]) -> Iterator[tuple[int, float]]:
-    """Rows of the Masses section, which ends with an empty line."""
-    for words in takewhile(bool, dropwhile(lambda words: not words, lines)):
-        yield int(words[0]), float(words[1])
+def _element(mass: float, named: list[str]) -> str | None:
+    """Element by its mass, or by the word behind it; None where they contradict one another."""
+    from ase.data import atomic_numbers
+
+    by_mass = element_of_mass(mass)
+    by_name = named[0] if named and named[0] in atomic_numbers else None
+    return None if by_mass and by_name and by_mass != by_name else by_name or by_mass

@@ -1,5 +1,6 @@
 """The elements of a file that only numbers its atom types: by its user, its masses, or a data file."""
 
+import gzip
 import logging
 from pathlib import Path
 
@@ -56,6 +57,18 @@ def test_the_masses_of_a_data_file_beside_the_dump(tmp_path: Path, caplog: pytes
     assert "atom types by the masses in data.LPS: {1: 'Li', 2: 'P', 3: 'S'}" in caplog.text
 
 
+@pytest.mark.parametrize("row", ["58.81 # S", "500 # S  sulfide", "32.06 # anion"])
+def test_the_names_behind_the_masses_of_a_data_file(tmp_path: Path, row: str) -> None:
+    (tmp_path / "start.data").write_text(DATA.format(row))
+    assert elements(write(tmp_path / "md.dump", "type")) == ELEMENTS
+
+
+@pytest.mark.parametrize("name", ["start.data.gz", "data.LPS.gz", "LPS.lmp.gz"])
+def test_a_compressed_data_file_beside_the_dump(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(DATA.format(32.06).encode()))
+    assert elements(write(tmp_path / "md.dump", "type")) == ELEMENTS
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -64,6 +77,8 @@ def test_the_masses_of_a_data_file_beside_the_dump(tmp_path: Path, caplog: pytes
         {"a.data": DATA.format(32.06).replace("4 atoms", "3 atoms")},  # of another crystal
         {"a.data": "no data file\n"},
         {"a.data": DATA.format("heavy")},
+        {"a.data": DATA.format("32.06 # Se")},  # its mass and its name contradict one another
+        {"a.data": DATA.format(32.06).partition("3 32")[0]},  # cut
     ],
 )
 def test_data_files_that_do_not_say_the_elements_for_certain(tmp_path: Path, files: dict[str, str]) -> None:
@@ -78,10 +93,10 @@ def test_data_files_that_do_not_say_the_elements_for_certain(tmp_path: Path, fil
 
 
 def test_a_mass_is_one_element_or_none() -> None:
-    assert [element_of_mass(mass) for mass in (6.9, 7.0, 16, 35.45, 58.9332, 91.2)] == [
-        "Li", "Li", "O", "Cl", "Co", "Zr",
+    assert [element_of_mass(mass) for mass in (6.9, 7.0, 16, 35.45, 58.9332, 91.2, 208.98)] == [
+        "Li", "Li", "O", "Cl", "Co", "Zr", "Bi",
     ]  # fmt: skip
-    assert [element_of_mass(mass) for mass in (0.0, 6.015, 40.0, float("nan"))] == [None] * 4
+    assert [element_of_mass(mass) for mass in (0.0, 6.015, 40.0, 97.907, 1000.0, float("nan"))] == [None] * 4
 
 
 @pytest.mark.parametrize(
