@@ -18,6 +18,7 @@ _BY_FIRST_BYTES = (
     (rb"\x00\x00\x07\xc9", "a TRR file, which has no elements: convert it to extended XYZ"),
     (rb".{0,24}DUMP(ATOM|CUSTOM)", "a binary dump of LAMMPS: write a text dump"),
     (rb"PK\x03\x04", "a zip archive: unpack it"),
+    (rb".{257}ustar", "a tar archive: unpack it"),
     (rb"%PDF", "a PDF"),
     (rb"\s*<(!doctype html|html)", "an HTML page: was the file itself downloaded?"),
     (rb"LAMMPS \(", "a log of LAMMPS: give the dump"),

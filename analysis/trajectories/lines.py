@@ -6,7 +6,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,9 +21,38 @@ from hopkin.analysis.trajectories.frame import TornFrameError
 
 MOST_ATOMS = 10_000_000
 
+_CHUNK = 1 << 17
+
+
+class _Zstandard(RawIOBase):
+    """What zstandard compressed; EOFError where it is cut, of which the package's own reader says nothing."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._part = ZstdDecompressor().decompressobj()
+        self._is_whole, self._packed, self._plain = True, b"", b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._plain:
+            packed = self._packed or self._file.read(_CHUNK)
+            if not packed and not self._is_whole:
+                raise EOFError
+            if not packed:
+                return 0
+            self._plain = self._part.decompress(packed)
+            self._is_whole, self._packed = self._part.eof, self._part.unused_data
+            if self._is_whole:  # another part may follow
+                self._part = ZstdDecompressor().decompressobj()
+        n = min(len(buffer), len(self._plain))
+        buffer[:n], self._plain = self._plain[:n], self._plain[n:]
+        return n
+
 
 def _zstandard(file: BinaryIO) -> BufferedReader:
-    return BufferedReader(ZstdDecompressor().stream_reader(file, read_across_frames=True))
+    return BufferedReader(_Zstandard(file), _CHUNK)
 
 
 _DECOMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {  # by the first bytes

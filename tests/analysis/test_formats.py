@@ -119,6 +119,7 @@ LOOKS = {
     "looks like XYZ without a cell": b"2\nwater\nLi 0 0 0\nF 0 0 2\n",
     "looks like a CIF": b"# by hand\ndata_LiF\n_cell_length_a 4.03\n",
     "looks like a zip archive": b"PK\x03\x04\x14\x00",
+    "looks like a tar archive": b"XDATCAR".ljust(257, b"\0") + b"ustar\x0000",
     "looks like JSON": b'{"atoms": []}\n',
     "is binary": b"\x01\x00\x00\x00\x02\x00",
     "is text of a kind that is not known here": b"hello\n",
@@ -135,10 +136,23 @@ def test_other_files_are_named(tmp_path: Path, look: str) -> None:
         read_trajectory(path, frame_interval_fs=1.0)
 
 
-def test_a_compressed_file_that_is_cut_at_once(tmp_path: Path) -> None:
-    (tmp_path / "md.gz").write_bytes(gzip.compress(b"ITEM: TIMESTEP\n")[:14])
-    with pytest.raises(TrajectoryError, match=r"md\.gz is compressed, and cut off in its first line"):
-        read_trajectory(tmp_path / "md.gz", timestep_fs=1.0)
+@pytest.mark.parametrize("method", COMPRESSORS)
+def test_a_compressed_file_that_is_cut_at_once(tmp_path: Path, method: str) -> None:
+    (tmp_path / "md").write_bytes(COMPRESSORS[method](b"ITEM: TIMESTEP\n")[:14])
+    with pytest.raises(TrajectoryError, match="md is compressed, and cut off in its first line"):
+        read_trajectory(tmp_path / "md", timestep_fs=1.0)
+
+
+@pytest.mark.parametrize("method", COMPRESSORS)
+def test_a_compressed_file_that_is_cut_between_two_frames_is_known_to_be_cut(
+    tmp_path: Path, walk: FloatArray, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    path = tmp_path / "md.dump"
+    whole = COMPRESSORS[method](dump(walk).encode())
+    path.write_bytes(whole + COMPRESSORS[method](dump(walk + 1).encode())[:20])
+    with caplog.at_level(logging.WARNING):
+        assert len(read_trajectory(path, timestep_fs=1.0).times_ps) == len(walk)
+    assert "ends within a frame" in caplog.text
 
 
 NUMBER = r"accepted: finite numbers below 1e\+06"
