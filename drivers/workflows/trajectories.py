@@ -64,7 +64,7 @@ def find_trajectories(
         twice.
     """
     directories = [path for path in paths if path.is_dir()]
-    if directories and len(directories) < len(paths):
+    if directories and any(path.is_file() for path in paths):
         raise SpecificationError("run directories and files together: pass the one or the other")
     apart = bool(directories) or len(temperatures) == len(paths)
     groups = [(path,) for path in paths] if apart else [tuple(paths)]

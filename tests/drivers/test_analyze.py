@@ -1,6 +1,8 @@
 """`hopkin analyze`: which files are which run, and what is refused."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import ase
@@ -119,6 +121,37 @@ def test_a_run_without_a_trajectory_is_left_out_and_named(run: Run, runs: list[P
     (runs[0] / "trajectory.dump").unlink()
     said = run("analyze", *runs)
     assert (said.code, said.out) == (2, "")
+
+
+def test_a_directory_that_is_not_there_is_left_out_and_named(
+    run: Run, runs: list[Path], tmp_path: Path
+) -> None:
+    said = run("analyze", *runs, tmp_path / "run-1500K", "--json")
+    assert said.code == 2
+    assert json.loads(said.out)["weighted"]["temperatures_K"] == [700.0, 900.0, 1200.0]
+    assert "run-1500K is left out: cannot read " in said.err
+    assert "No such file" in said.err
+
+
+def test_an_analysis_loads_no_package_that_it_does_not_need(runs: list[Path]) -> None:
+    heavy = (
+        "torch",
+        "MDAnalysis",
+        "kinisi",
+        "pymatgen.core",
+        "matplotlib",
+        "scipy.stats",
+        "pyarrow",
+        "ase.io",
+    )
+    program = (
+        f"import sys\nfrom hopkin.drivers import cli\nsys.argv = ['hopkin', 'analyze', {str(runs[0])!r}, '--json']\n"
+        f"try:\n    cli.main()\nfinally:\n    print(*({heavy} & sys.modules.keys()), file=sys.stderr)\n"
+    ).replace(str(heavy), str(set(heavy)))
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["n_ions"] == 20
+    assert done.stderr.split() == []
 
 
 def test_a_file_with_a_temperature_of_its_own_is_left_out_alone(run: Run, tmp_path: Path) -> None:
