@@ -96,7 +96,7 @@ def test_a_mass_is_one_element_or_none() -> None:
     assert [element_of_mass(mass) for mass in (6.9, 7.0, 16, 35.45, 58.9332, 91.2, 208.98)] == [
         "Li", "Li", "O", "Cl", "Co", "Zr", "Bi",
     ]  # fmt: skip
-    assert [element_of_mass(mass) for mass in (0.0, 6.015, 40.0, 97.907, 1000.0, float("nan"))] == [None] * 4
+    assert [element_of_mass(mass) for mass in (0.0, 6.015, 40.0, 97.907, 1000.0, float("nan"))] == [None] * 6
 
 
 @pytest.mark.parametrize(
