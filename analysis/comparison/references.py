@@ -98,6 +98,10 @@ class DynamicsReference(BaseModel):
     )
     timestep_fs: float | None = Field(default=None, gt=0, description="of files that count steps [fs]")
     frame_interval_fs: float | None = Field(default=None, gt=0, description="of files without times [fs]")
+    species: tuple[str, ...] = Field(
+        default=(),
+        description="of files without elements: of LAMMPS atom types, or of the counts of an XDATCAR",
+    )
     functional: str = Field(default="", description="how it was computed")
     source: str = Field(default="", description="DOI or publication")
 
@@ -106,7 +110,7 @@ class DynamicsReference(BaseModel):
         """What stands in the place of a model's name."""
         return self.functional or KIND
 
-    @field_validator("trajectory", mode="before")
+    @field_validator("trajectory", "species", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
         return value.split() if isinstance(value, str) else value

@@ -17,6 +17,9 @@ def run_reference(reference: DynamicsReference, root: Path, *, say: Say) -> Run:
     of the model stands the functional.
     """
     material, model = reference.material, reference.label
+    apart = (
+        {"trajectory"} if reference.species else {"trajectory", "species"}
+    )  # runs from before it are found
     run = find_run(
         root,
         f"{slug(material)}-{reference.temperature_K:g}K-{model_slug(model)}",
@@ -24,7 +27,7 @@ def run_reference(reference: DynamicsReference, root: Path, *, say: Say) -> Run:
             "kind": KIND,
             "material": material,
             "model": model,
-            "reference": reference.model_dump(mode="json", exclude={"trajectory"}),
+            "reference": reference.model_dump(mode="json", exclude=apart),
             "trajectory": [file.name for file in reference.trajectory],
             "trajectory_sha256": [sha256_of(file) for file in reference.trajectory],
         },
@@ -41,6 +44,7 @@ def run_reference(reference: DynamicsReference, root: Path, *, say: Say) -> Run:
             temperature_K=reference.temperature_K,
             timestep_fs=reference.timestep_fs,
             frame_interval_fs=reference.frame_interval_fs,
+            species=reference.species,
             material=material,
             model=model,
         )

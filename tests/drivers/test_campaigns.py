@@ -150,6 +150,23 @@ def test_known_dynamics_and_the_trajectory_that_they_come_from(tmp_path: Path) -
         planned(tmp_path, (text % "known/table.csv").replace("Li6PS5Cl", "Li10GeP2S12"))
 
 
+def test_a_known_trajectory_without_elements_takes_them_from_the_table(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    """Random walks of D = 5e-5 cm2/s, in a dump of atom types and an XDATCAR of VASP 4."""
+    cases = shared_data.resolve() / "cases"
+    (tmp_path / "table.csv").write_text(
+        "material,temperature_K,trajectory,timestep_fs,frame_interval_fs,species\n"
+        f"Li6PS5Cl,600,{cases}/types_only.dump,2,,Li P S\nLi6PS5Cl,800,{cases}/XDATCAR_vasp4,,100,Li P S\n"
+    )
+    text = "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [600, 800], references: table.csv}]"
+    for job in planned(tmp_path, WHOLE + text)[:2]:
+        assert job.kind == "reference"
+        _, result = job.work(tmp_path / "runs", verify=True, say=lambda _: None)
+        found, error = result["diffusivity_windowed_cm2_per_s"], result["diffusivity_std"]
+        assert abs(found - 5e-5) < error < 5e-5
+
+
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
