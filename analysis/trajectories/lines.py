@@ -30,7 +30,7 @@ class _Zstandard(RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._part = ZstdDecompressor().decompressobj()
-        self._is_whole, self._packed, self._plain = True, b"", b""
+        self._is_whole, self._packed, self._plain = True, b"", memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -42,7 +42,7 @@ class _Zstandard(RawIOBase):
                 raise EOFError
             if not packed:
                 return 0
-            self._plain = self._part.decompress(packed)
+            self._plain = memoryview(self._part.decompress(packed))
             self._is_whole, self._packed = self._part.eof, self._part.unused_data
             if self._is_whole:  # another part may follow
                 self._part = ZstdDecompressor().decompressobj()
