@@ -1,7 +1,7 @@
 """Files of any format, read into unwrapped positions with their times, cells and species.
 
 `lines` opens and decompresses; `readers` and `dumps` yield each `frame` as it stands in the file, with the
-`elements` of atom types; `formats` names the files that are none; `frames` collects and unwraps;
+`elements` of atom types; `refusals` names the files that are none; `frames` collects and unwraps;
 `trajectory` is what the kernels take.
 """
 

@@ -22,7 +22,6 @@ import numpy as np
 from hopkin.analysis.errors import TrajectoryError
 from hopkin.analysis.trajectories.arrays import FloatArray
 from hopkin.analysis.trajectories.dumps import read_dump
-from hopkin.analysis.trajectories.formats import ACCEPTED, look_of
 from hopkin.analysis.trajectories.frame import Frame, TornFrameError, atomic_masses
 from hopkin.analysis.trajectories.lines import (
     count_of_atoms,
@@ -33,6 +32,7 @@ from hopkin.analysis.trajectories.lines import (
     split_table,
     vectors,
 )
+from hopkin.analysis.trajectories.refusals import ACCEPTED, look_of
 
 LONGEST_LINE = 65536
 MOST_COLUMNS = 1000

@@ -1,7 +1,8 @@
-"""Model adapters: one small class per model family, behind one interface.
+"""Model adapters: one module per model family, and what these share.
 
-An adapter is what the LAMMPS bridge (`pair_style hopkin`) evaluates. A further family is a further module
-here with a class that has `evaluate`, and an entry in `models.toml`.
+A further family is a further module here, named as the family, with the functions that `interface`
+tells, and an entry in `models.toml`; `orb` is the shortest example. `checkpoint` loads files, `neighbours`
+keeps edges over a skin, `ase` is any ASE calculator.
 """
 
 from hopkin.drivers.models.adapters.interface import Adapter, Evaluation

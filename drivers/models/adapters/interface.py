@@ -1,4 +1,15 @@
-"""The interface between the LAMMPS bridge and a model in Python."""
+"""What the module of a family offers, and the interface between the LAMMPS bridge and a model in Python.
+
+The module of a family, `adapters/FAMILY.py`, is imported in that family's environment alone, and has
+
+    calculator(model, *, device) -> Calculator   of ASE, the package's own: what LAMMPS has to agree with
+    facts(path) -> dict                          what a checkpoint says of itself: elements, and where it does
+                                                 cutoff_A, layers, options, conservative
+    adapter(model, *, device) -> Adapter         where the bridge can do better than the calculator
+    export(model, path) -> None                  where the family has a native pair style: its file
+
+The first two are needed.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
