@@ -1,8 +1,8 @@
 """Columns of the tables in the report, and how their cells read: one line a column.
 
 `BARRIER_COLUMNS` and `MD_COLUMNS` are those of runs, `CASE_COLUMNS` and `DYNAMICS_CASE_COLUMNS` of runs
-beside references, `STATISTICS_COLUMNS` and `DYNAMICS_STATISTICS_COLUMNS` of errors per model, `IMAGES_COLUMNS`
-of the images of DFT bands, `PROVENANCE_COLUMNS` of what made a run.
+beside references, `STATISTICS_COLUMNS` and `DYNAMICS_STATISTICS_COLUMNS` of errors per model,
+`IMAGES_COLUMNS` of the images of DFT bands, `PROVENANCE_COLUMNS` of what made a run.
 """
 
 from collections.abc import Callable, Mapping
