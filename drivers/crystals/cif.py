@@ -15,6 +15,7 @@ from ase.cell import Cell
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from hopkin.drivers.crystals.cells import FARTHEST_A, check_cell, check_room
 from hopkin.drivers.crystals.cifsymmetry import Symmetry, symmetries
 from hopkin.drivers.crystals.ciftags import ANGLES, CARTESIAN, FRACTIONAL, Tags, last_crystal, number, stated
 from hopkin.drivers.crystals.overlaps import overlaps
@@ -80,6 +81,7 @@ def _cell(parameters: list[float], source: str) -> Cell:
     if not np.all(np.isfinite(cell.array)) or min(parameters) <= 0.0 or max(parameters[3:]) >= 180.0:
         shown = ", ".join(f"{x:g}" for x in parameters)
         raise StructureError(f"{source} has lengths [A] and angles {shown}, which enclose no cell")
+    check_cell(cell.array, source=source)
     return cell
 
 
@@ -95,8 +97,11 @@ def _sites(tags: Tags, cell: Cell, source: str) -> Sites:
     rows = list(zip(*(tags[tag] for tag in columns), strict=True))
     positions = np.array([[gemmi.cif.as_number(value) for value in row] for row in rows])
     for label, row, position in zip(labels, rows, positions, strict=False):
-        if not np.all(np.isfinite(position)):
-            raise StructureError(f"{source} puts atom {label} at {', '.join(row)}; accepted: three numbers")
+        if not np.all(np.abs(position) <= FARTHEST_A):
+            raise StructureError(
+                f"{source} puts atom {label} at {', '.join(row)}; accepted: three numbers,"
+                f" up to {FARTHEST_A:g}"
+            )
     fractions = tags.get("_atom_site_occupancy")
     return Sites(
         symbols=[_element(name, source) for name in names],
@@ -180,6 +185,8 @@ def _the_one(candidates: list[tuple[Symmetry, ase.Atoms]], tags: Tags, source: s
     left = [candidate for candidate, error in zip(candidates, wrong, strict=True) if error is None]
     if not left:
         raise StructureError(next(filter(None, wrong)))
+    for _, atoms in left:
+        check_room(atoms, source=source)
     if len(left) > 1 and any(apart := [len(overlaps(atoms)[0]) == 0 for _, atoms in left]):
         left = [candidate for candidate, good in zip(left, apart, strict=True) if good]
     (first, atoms), *others = left

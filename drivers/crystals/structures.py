@@ -10,6 +10,7 @@ from ase.cell import Cell
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import ArrayLike
 
+from hopkin.drivers.crystals.cells import check_cell, check_room
 from hopkin.drivers.crystals.files import read_structure
 from hopkin.drivers.crystals.lattices import cells_in, cells_of, perpendicular_heights, supercell_matrix
 from hopkin.drivers.crystals.materials import build_material, find_material, is_material
@@ -18,9 +19,6 @@ from hopkin.drivers.errors import SpecificationError, StructureError
 
 MOST_ATOMS = 100_000
 """More atoms than any model of the registry takes on one device."""
-
-FLAT_CELL_FRACTION = 1e-3
-"""A cell whose volume is a smaller fraction of a b c is taken to have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +69,9 @@ def check_crystal(atoms: ase.Atoms, *, source: str) -> None:
     Raises
     ------
     StructureError
-        No atoms; not periodic in three dimensions; a cell without volume; partially occupied
-        sites; positions that are not finite; two atoms closer than `OVERLAP_FRACTION` allows.
+        No atoms; not periodic in three dimensions; a cell that no crystal has (`check_cell`); partially
+        occupied sites; atoms that are nowhere or have no room (`check_room`); two atoms closer than
+        `OVERLAP_FRACTION` allows.
     """
     if len(atoms) == 0:
         raise StructureError(f"{source} holds no atoms")
@@ -81,20 +80,14 @@ def check_crystal(atoms: ase.Atoms, *, source: str) -> None:
         raise StructureError(
             f"{source} is not periodic in three dimensions (pbc {axes}); a crystal is needed"
         )
-    lengths = atoms.cell.lengths()
-    if not atoms.cell.volume > FLAT_CELL_FRACTION * float(np.prod(lengths)):
-        raise StructureError(
-            f"{source} has a cell without volume: vectors of {_numbers(lengths)} A span "
-            f"{atoms.cell.volume:.3g} A^3"
-        )
+    check_cell(atoms.cell.array, source=source)
     partial = _partial_occupancies(atoms)
     if partial:
         raise StructureError(
             f"{source} has partially occupied sites ({', '.join(partial)}); give an ordered cell, "
             "in which every site is held by one whole atom: `hopkin order` makes one"
         )
-    if not np.all(np.isfinite(atoms.positions)):
-        raise StructureError(f"{source} has positions that are not finite numbers")
+    check_room(atoms, source=source)
     _check_distances(atoms, source=source)
 
 
@@ -124,10 +117,6 @@ def _check_distances(atoms: ase.Atoms, *, source: str) -> None:
         f"{source} has overlapping atoms: atom {a + 1} ({symbols[a]}) and {other} are "
         f"{distance[closest]:.3f} A apart (accepted: at least {radii[a] + radii[b]:.2f} A)"
     )
-
-
-def _numbers(values: ArrayLike) -> str:
-    return ", ".join(f"{value:.4g}" for value in np.ravel(values))
 
 
 def lammps_orientation(atoms: ase.Atoms) -> ase.Atoms:

@@ -13,8 +13,8 @@ from hopkin.drivers.crystals import Floats, neighbours
 BOND_FRACTION = 1.25
 """Two atoms are bonded when closer than this times the sum of their covalent radii."""
 
-FIRST_REACH_A = 3.0
-"""How far from a path the framework is looked for at first [A]."""
+REACHES_A = (3.0, 4.5, 7.0, 10.0, 15.0, 22.0, 33.0, 50.0)
+"""How far from a path the framework is looked for, one after the other until it is found [A]."""
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +62,7 @@ def bottleneck_radii(atoms: ase.Atoms, ion: str, starts: Floats, vectors: Floats
     -------
     (n_paths,) array
         Least distance from the path to an atom of the framework, less its ionic radius [A]; infinite
-        without a framework.
+        without a framework up to the last of `REACHES_A`.
     """
     widest = np.full(len(vectors), np.inf)
     framework = ~(atoms.symbols == ion)
@@ -71,8 +71,7 @@ def bottleneck_radii(atoms: ase.Atoms, ion: str, starts: Floats, vectors: Floats
     radii, positions = ionic_radii(atoms)[framework], atoms.positions[framework]
     halves = 0.5 * vectors
     lengths = np.linalg.norm(vectors, axis=1)
-    reach = FIRST_REACH_A
-    while True:
+    for reach in REACHES_A:
         path, atom, _, apart = neighbours(
             atoms.cell.array, starts + halves, positions, 0.5 * float(lengths.max()) + reach
         )
@@ -81,6 +80,8 @@ def bottleneck_radii(atoms: ase.Atoms, ion: str, starts: Floats, vectors: Floats
         distances = np.linalg.norm(apart - along[:, None] * half, axis=1)
         np.minimum.at(widest, path, distances - radii[atom])
         # An atom that was not looked at is farther from the path than the reach.
-        if np.all(widest <= reach - radii.max()):
+        unknown = widest > reach - radii.max()
+        if not unknown.any():
             return widest
-        reach *= 1.5
+    widest[unknown] = np.inf
+    return widest

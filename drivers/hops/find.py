@@ -55,7 +55,7 @@ class Hop:
     """Whether the straight path leads through a third ion: that is two shorter hops in a row."""
     bottleneck_A: float | None
     """Radius of what gets along the straight path without touching the framework [A]: see
-    :func:`bottleneck_radii`; None where there is no framework."""
+    :func:`bottleneck_radii`; None where there is no framework near it."""
     dimension: int
     """In how many dimensions this hop alone, with all its equivalents, leads through the crystal."""
     dimension_up_to: int

@@ -43,6 +43,12 @@ def test_framework_far_from_the_path_is_found() -> None:
     assert find_hops(atoms, max_length=3.1)[0].bottleneck_A == pytest.approx(20.0 - OXIDE)
 
 
+def test_framework_beyond_the_reach_is_none() -> None:
+    """A plane of ions in a box that is empty for 100 A: the search ends."""
+    atoms = ase.Atoms("LiO", positions=[[0, 0, 0], [1.5, 1.5, 100]], cell=[3, 3, 200], pbc=True)
+    assert [hop.bottleneck_A for hop in find_hops(atoms, max_length=4.5)] == [None, None]
+
+
 def test_no_framework_no_bottleneck() -> None:
     metal = ase.build.bulk("Li", "bcc", a=3.5)
     assert all(hop.bottleneck_A is None for hop in find_hops(metal))

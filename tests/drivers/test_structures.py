@@ -163,6 +163,36 @@ def test_positions_that_are_not_finite(tmp_path: Path, rock_salt: ase.Atoms) -> 
         load_structure(write(tmp_path / "nan.extxyz", rock_salt))
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "1e308", "-1e308", "1e20", "1e5", "1e-320"])
+@pytest.mark.parametrize("place", ["edge", "tilt", "scale", "x"])
+@pytest.mark.filterwarnings("error")
+def test_a_number_that_no_crystal_has(tmp_path: Path, place: str, number: str) -> None:
+    """Refused before anything is computed with it: no warning, no search of an empty cell."""
+    numbers = {"edge": "4", "tilt": "0", "scale": "1", "x": "0.5", place: number}
+    (tmp_path / "POSCAR").write_text(
+        "LiF\n{scale}\n{edge} 0 0\n0 4 {tilt}\n0 0 4\nLi F\n1 1\nDirect\n0 0 0\n{x} 0.5 0.5\n".format(
+            **numbers
+        )
+    )
+    if (place, number) in {("tilt", "1e-320"), ("x", "1e5"), ("x", "1e-320")}:
+        load_structure(str(tmp_path / "POSCAR"))
+        return
+    sentence = (
+        "not finite numbers|cell vector of .* A; accepted: at most 1000|cell without volume"
+        "|has an atom at|in a cell of"
+    )
+    with pytest.raises(StructureError, match=sentence):
+        load_structure(str(tmp_path / "POSCAR"))
+
+
+def test_a_cell_too_small_for_its_atoms(tmp_path: Path) -> None:
+    crowded = ase.Atoms("Li16", positions=np.full((16, 3), 0.5), cell=[1, 1, 1], pbc=True)
+    with pytest.raises(
+        StructureError, match=r"16 atoms in a cell of 1 A\^3; accepted: at least 0\.1 A\^3 for each"
+    ):
+        load_structure(write(tmp_path / "crowded.extxyz", crowded))
+
+
 def test_overlapping_atoms(tmp_path: Path, rock_salt: ase.Atoms) -> None:
     rock_salt.positions[3] = rock_salt.positions[0] + [0.3, 0.4, 0.0]
     with pytest.raises(
