@@ -5,19 +5,16 @@ counts.
 """
 
 import csv
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hopkin.analysis.comparison.dynamics_tables import dynamics_tables
+from hopkin.analysis.comparison.jobs import read_jobs
 from hopkin.analysis.comparison.metrics import errors, statistic
 from hopkin.analysis.comparison.references import Reference
-from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs, read_object
-
-_logger = logging.getLogger(__name__)
+from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs
 
 TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics", "rdf_differences")
 
@@ -50,9 +47,8 @@ def collect(results: Path) -> dict[str, list[Row]]:
     return {name: table for name, table in zip(TABLES, tables, strict=True) if table}
 
 
-def _jobs(results: Path) -> list[tuple[Mapping[str, Any], Run | None]]:
-    campaign = results / "campaign.json"
-    jobs = _read_jobs(campaign) if campaign.is_file() else None
+def _jobs(results: Path) -> list[tuple[Row, Run | None]]:
+    jobs = read_jobs(results / "campaign.json")
     if jobs is None:
         return [({}, run) for run in find_runs(results)]
     runs = (
@@ -61,17 +57,7 @@ def _jobs(results: Path) -> list[tuple[Mapping[str, Any], Run | None]]:
     return [(job, runs.get(job["directory"])) for job in jobs]
 
 
-def _read_jobs(campaign: Path) -> Sequence[Mapping[str, Any]] | None:
-    """Jobs of a campaign; None where its file is torn, which is said."""
-    try:
-        jobs: Sequence[Mapping[str, Any]] = read_object(campaign)["jobs"]
-    except (ValueError, KeyError) as error:
-        _logger.warning("%s is torn: %s; it counts as absent", campaign, error)
-        return None
-    return jobs
-
-
-def _row(job: Mapping[str, Any], run: Run | None) -> Row:
+def _row(job: Row, run: Run | None) -> Row:
     """Join a job and its run; what the run says counts where both do, but for the family."""
     if run is None:
         return dict(job)

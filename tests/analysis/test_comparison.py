@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +137,39 @@ def test_runs_without_a_campaign_have_rows_too(results: Path) -> None:
     assert set(tables) == {"barriers", "statistics"}
 
 
-@pytest.mark.parametrize("torn", ["", "[]", '{"jobs": [{"ki', "{}"])
+@pytest.mark.parametrize("torn", ["", "[]", '{"jobs": [{"ki', "{}", '{"jobs": {"a": 1}}', '{"jobs": 1}'])
 def test_a_torn_campaign_counts_as_absent(results: Path, torn: str, caplog: pytest.LogCaptureFixture) -> None:
     (results / "campaign.json").write_text(torn)
     assert [row["material"] for row in collect(results)["barriers"]] == list("abcdf")
     assert "campaign.json is torn: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (["kind"], "kind: Field required"),
+        (["directory"], "directory: Field required"),
+        (["model"], "model: Field required"),
+        ({"directory": 5}, "directory: Input should be a valid string"),
+        ({"failure": ["x"]}, "failure: Input should be a valid string"),
+        ({"reference": {"system": "a"}}, "reference.*it has no barrier"),
+        ({"reference": {"temperature_K": 300}}, "reference.*material.*"),
+        (None, "all of it: Input should be a valid dictionary"),
+    ],
+)
+def test_a_job_that_lacks_a_field_is_left_out(
+    results: Path, changed: Any, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    campaign = json.loads((results / "campaign.json").read_text())
+    first = campaign["jobs"][0]
+    if isinstance(changed, list):
+        first = {name: value for name, value in first.items() if name not in changed}
+    campaign["jobs"][0] = {**first, **changed} if isinstance(changed, dict) else changed and first
+    (results / "campaign.json").write_text(json.dumps(campaign))
+    assert [row["material"] for row in collect(results)["barriers"]] == list("bcdef")
+    assert re.search(rf"campaign.json: job 1 is left out: {why}", caplog.text)
+    assert len(caplog.messages) == 1
+    assert "\n" not in caplog.messages[0]
 
 
 def test_models_are_apart() -> None:
