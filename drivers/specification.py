@@ -14,6 +14,7 @@ Mechanism = Literal["vacancy", "divacancy"]
 _Repeat = Annotated[int, Field(gt=0, le=1000)]
 Repeats = tuple[_Repeat, _Repeat, _Repeat]
 Images = Annotated[int, Field(ge=3, le=100)]
+Iterations = Annotated[int, Field(gt=0, le=10_000_000)]
 
 _SHORT = Repr()  # of what was received, whatever it holds
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 200, 200
@@ -76,12 +77,13 @@ class BandSpecification(Specification):
     most_images: int = Field(
         default_factory=lambda fields: max(11, 2 * fields.get("images", 0) + 1),
         ge=3,
+        le=201,
         description="images that a band with too few may be refined to; `images`: never",
     )
     force_tolerance_eV_per_A: float = Field(
         default=0.05, gt=0, description="largest force on an atom of a relaxed structure or band [eV/A]"
     )
-    max_iterations: int = Field(default=500, gt=0, description="steps of a relaxation or of the band")
+    max_iterations: Iterations = Field(default=500, description="steps of a relaxation or of the band")
     symmetric_path: bool = Field(
         default=False,
         description="leave the first path its symmetry, though a lower saddle may lie beside it",
@@ -133,7 +135,7 @@ class MDSpecification(CrystalSpecification):
     )
     relax: bool = Field(default=True, description="relax cell and atoms first")
     force_tolerance_eV_per_A: float = Field(default=0.05, gt=0, description="of that relaxation [eV/A]")
-    max_iterations: int = Field(default=500, gt=0, description="steps of that relaxation")
+    max_iterations: Iterations = Field(default=500, description="steps of that relaxation")
 
     @model_validator(mode="after")
     def _one_supercell(self) -> "MDSpecification":

@@ -24,6 +24,7 @@ from hopkin.analysis.comparison.references import (
     read_references,
 )
 from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs
+from hopkin.analysis.comparison.yamltext import parse_yaml
 
 __all__ = [
     "KIND",
@@ -41,6 +42,7 @@ __all__ = [
     "find_runs",
     "force_errors_by_element",
     "image_errors",
+    "parse_yaml",
     "read_dynamics_references",
     "read_references",
     "tells_elements_apart",

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from hopkin.analysis.comparison.yamltext import parse_yaml
 from hopkin.analysis.errors import ReferencesError
 
 BARRIERS = ("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "highest_barrier_eV")
@@ -216,8 +216,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin with a byte order mark
         if path.suffix.lower() == ".csv":
             return [_stripped(row, path) for row in csv.DictReader(io.StringIO(text), skipinitialspace=True)]
-        rows = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, AttributeError, RecursionError, yaml.YAMLError, csv.Error) as error:
+        rows = json.loads(text) if path.suffix.lower() == ".json" else parse_yaml(text)
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ReferencesError(f"cannot read the references {path}: {reason}") from error
     if isinstance(rows, dict):

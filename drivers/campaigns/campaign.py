@@ -3,13 +3,24 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
+from hopkin.analysis.comparison import parse_yaml
 from hopkin.drivers.errors import CampaignError
-from hopkin.drivers.specification import Images, Mechanism, Preset, Repeats, sentences
+from hopkin.drivers.specification import (
+    LONGEST_HOP_A,
+    Images,
+    Iterations,
+    Mechanism,
+    Preset,
+    Repeats,
+    sentences,
+)
+
+MOST_WORKERS = 1024
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Workers = Annotated[int, Field(gt=0, le=MOST_WORKERS)]
 
 
 class _Part(BaseModel):
@@ -22,7 +33,7 @@ class BandOptions(_Part):
     ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the structure")
     images: Images | None = Field(default=None, description="images between the two ends")
     force_tolerance_eV_per_A: float | None = Field(default=None, gt=0, description="[eV/A]")
-    max_iterations: PositiveInt | None = Field(default=None, description="steps of a relaxation or band")
+    max_iterations: Iterations | None = Field(default=None, description="steps of a relaxation or band")
     symmetric_path: bool | None = Field(default=None, description="leave the first path its symmetry")
 
 
@@ -30,7 +41,7 @@ class HopOptions(BandOptions):
     """Options of the hops of a crystal."""
 
     preset: Preset | None = Field(default=None, description="size of the supercell")
-    max_length_A: float | None = Field(default=None, gt=0, description="longest hop [A]")
+    max_length_A: float | None = Field(default=None, gt=0, le=LONGEST_HOP_A, description="longest hop [A]")
     keep_symmetry: bool | None = Field(default=None, description="whether relaxed crystals keep their group")
 
 
@@ -108,7 +119,7 @@ class Campaign(_Part):
         description="name of the folder of results"
     )
     models: Names = Field(description="as --model of the other commands takes them")
-    workers: PositiveInt | None = Field(default=None, description="jobs at a time on this machine")
+    workers: Workers | None = Field(default=None, description="jobs at a time on this machine")
     defaults: HopOptions = Field(default=HopOptions(), description="for all bands")
     barriers: tuple[Barriers, ...] = Field(default=(), description="hops of crystals")
     pairs: tuple[Pairs, ...] = Field(default=(), description="bands between given ends")
@@ -139,15 +150,12 @@ def load_campaign(path: Path) -> Campaign:
 def read_yaml(path: Path) -> object:
     """Read a YAML file; CampaignError of one sentence where it is none."""
     try:
-        return yaml.safe_load(path.read_text())
+        return parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CampaignError(f"no such file: {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CampaignError(f"cannot read {path}: {error}") from error
-    except (
-        yaml.YAMLError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-    ) as error:  # of a date, a number, depth
-        raise CampaignError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise CampaignError(f"{path} is no YAML: it is not text in UTF-8") from error
+    except OSError as error:
+        raise CampaignError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CampaignError(f"{path} is no YAML: {error}") from error

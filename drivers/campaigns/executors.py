@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
-from hopkin.drivers.campaigns.campaign import read_yaml
+from hopkin.drivers.campaigns.campaign import Workers, read_yaml
 from hopkin.drivers.errors import CampaignError
 from hopkin.drivers.specification import sentences
 
@@ -123,7 +123,7 @@ class Threads(_Part):
     """Jobs side by side on this machine; LAMMPS runs in processes of its own."""
 
     kind: Literal["threads"]
-    workers: PositiveInt | None = Field(default=None, description="jobs at a time; None: by its processors")
+    workers: Workers | None = Field(default=None, description="jobs at a time; None: by its processors")
 
 
 class HighThroughput(_Part):
@@ -131,7 +131,7 @@ class HighThroughput(_Part):
 
     kind: Literal["high-throughput"]
     provider: Annotated[Local | Slurm | Pbs | Kubernetes, Field(discriminator="kind")]
-    workers_per_node: PositiveInt | None = Field(default=None, description="jobs at a time on a node")
+    workers_per_node: Workers | None = Field(default=None, description="jobs at a time on a node")
     cores_per_worker: PositiveFloat = Field(default=1, description="cores of a job")
     gpus_per_node: PositiveInt | None = Field(default=None, description="each worker is given one of them")
     address: str | None = Field(default=None, description="of this machine, as the nodes reach it")

@@ -23,7 +23,7 @@ from hopkin.analysis.errors import AnalysisError
 from hopkin.drivers.bands import Pair, VaspBand, check_pair, load_pair, read_pairs, read_vasp_band
 from hopkin.drivers.campaigns.campaign import BandOptions, Barriers, Campaign, Dynamics, HopOptions, Pairs
 from hopkin.drivers.campaigns.jobs import Job
-from hopkin.drivers.crystals import Structure, is_material, load_structure, mobile_ion
+from hopkin.drivers.crystals import Structure, is_material, load_structure, mobile_ion, require_few_atoms
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import (
@@ -43,6 +43,7 @@ from hopkin.drivers.workflows import (
     run_neb,
     run_reference,
     select_hops,
+    supercell_of,
 )
 
 _logger = logging.getLogger(__name__)
@@ -97,6 +98,8 @@ def _barrier_jobs(
         max_length = options.pop("max_length_A", BarrierSpecification.model_fields["max_length_A"].default)
         if "preset" in options:
             options |= preset_fields(options.pop("preset"))
+        if asked.supercell is not None:
+            require_few_atoms(len(structure.atoms) * math.prod(asked.supercell))
         hops = select_hops(structure, ion, max_length, "all")
         if asked.hops != "all":
             if len(hops) < asked.hops:
@@ -259,6 +262,7 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
         specification = specify(
             MDSpecification, **given, model=model.name, ion=ion, temperature_K=kelvin, seed=seed
         )
+        require_few_atoms(len(structure.atoms) * math.prod(supercell_of(structure.atoms, specification)))
         yield Job(
             kind="md",
             material=structure.material,

@@ -36,7 +36,7 @@ def bench(
     ] = "local",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Jobs at a time on this machine; by its processors if not given."),
+        typer.Option(min=1, max=1024, help="Jobs at a time on this machine; by its processors if not given."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, and list the jobs.")] = False,
     trust: TrustOption = False,

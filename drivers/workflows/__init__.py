@@ -15,7 +15,7 @@ from hopkin.drivers.workflows.barrier import (
     write_endpoints,
 )
 from hopkin.drivers.workflows.calculation import Run, Say
-from hopkin.drivers.workflows.dynamics import run_md
+from hopkin.drivers.workflows.dynamics import run_md, supercell_of
 from hopkin.drivers.workflows.evaluation import evaluate
 from hopkin.drivers.workflows.images import run_images
 from hopkin.drivers.workflows.known_dynamics import run_reference
@@ -54,6 +54,7 @@ __all__ = [
     "run_neb",
     "run_reference",
     "select_hops",
+    "supercell_of",
     "verify",
     "with_rates",
     "write_endpoints",

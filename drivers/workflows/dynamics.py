@@ -71,7 +71,7 @@ def run_md(
 
     require_ion(structure.atoms, specification.ion)
     schedule = _schedule(specification)
-    repeats = _repeats(structure.atoms, specification)
+    repeats = supercell_of(structure.atoms, specification)
     n_atoms = len(structure.atoms) * math.prod(repeats)
     require_few_atoms(n_atoms)
     if n_atoms == 1:
@@ -154,7 +154,8 @@ def _schedule(specification: MDSpecification) -> dict[str, int]:
     }
 
 
-def _repeats(atoms: Atoms, specification: MDSpecification) -> Repeats:
+def supercell_of(atoms: Atoms, specification: MDSpecification) -> Repeats:
+    """Repeats of the crystal that a run of molecular dynamics has."""
     if specification.min_edge_A is not None:
         return choose_repeats(atoms.cell.array, specification.min_edge_A)
     return specification.repeats or (1, 1, 1)

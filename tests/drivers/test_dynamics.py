@@ -27,7 +27,7 @@ from hopkin.drivers.workflows.continuation import (
     rewrite_trajectory,
     whole_frames,
 )
-from hopkin.drivers.workflows.dynamics import _repeats, _schedule
+from hopkin.drivers.workflows.dynamics import _schedule, supercell_of
 from hopkin.drivers.workflows.relaxation import Bulk
 
 EVERY = 50
@@ -268,9 +268,9 @@ def test_the_ensemble_changes_at_a_restart_file() -> None:
 
 def test_supercell_by_repeats_or_by_its_edge() -> None:
     atoms = ase.Atoms("Li", cell=[4.0, 6.0, 12.0], pbc=True)
-    assert _repeats(atoms, asked()) == (1, 1, 1)
-    assert _repeats(atoms, asked(repeats=(1, 2, 3))) == (1, 2, 3)
-    assert _repeats(atoms, asked(min_edge_A=9)) == (3, 2, 1)
+    assert supercell_of(atoms, asked()) == (1, 1, 1)
+    assert supercell_of(atoms, asked(repeats=(1, 2, 3))) == (1, 2, 3)
+    assert supercell_of(atoms, asked(min_edge_A=9)) == (3, 2, 1)
     with pytest.raises(SpecificationError, match="repeats and min_edge_A exclude one another"):
         specify(MDSpecification, model="x", temperature_K=800, repeats=(1, 1, 1), min_edge_A=9)
 
