@@ -1,6 +1,8 @@
 """One self-contained HTML page from a folder of runs."""
 
 import io
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from hopkin.analysis.comparison import Row, Run, collect, find_runs
 from hopkin.analysis.errors import ResultsError
@@ -36,6 +39,7 @@ _STATES = ("finished", "failed", "unfinished", "unreadable")
 PARITY_CAPTION = (
     "Dashed: equality. Open: runs that failed and have a number all the same. Triangles at the edge: outside."
 )
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # no page may hold them
 NOT_DRAWN = "type_I_divergence"  # energies without meaning, of any size
 
 
@@ -107,7 +111,7 @@ def write_report(results_root: Path, output: Path) -> None:
         runs=runs,
         hopkin_version=_hopkin_version(),
     )
-    Path(output).write_text(page, encoding="utf-8")
+    Path(output).write_text(_plain(page), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,11 +352,20 @@ def _order(run: Run, *keys: str) -> tuple[str, ...]:
 
 def _svg(figure: Figure) -> Markup:
     style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "hopkin"}
+    for label in figure.findobj(Text):
+        if isinstance(label, Text) and _CONTROL.search(label.get_text()):
+            label.set_text(_plain(label.get_text()))
     with mpl.rc_context(STYLE | style):
         text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
+        with warnings.catch_warnings():  # who reads the page has other fonts
+            warnings.filterwarnings("ignore", r"Glyph .* missing from font")
+            figure.savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
     svg = text.getvalue()
     return Markup(svg[svg.index("<svg") :])  # matplotlib has escaped the labels
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _distinct(runs: Sequence[Run], key: str) -> list[str]:

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
-from hopkin.drivers.terminal.console import console, print_json, show_table, shown, table_of
+from hopkin.drivers.terminal.console import console, plain, print_json, show_table, shown, table_of
 
 if TYPE_CHECKING:
     from hopkin.drivers.campaigns import Job
@@ -94,7 +92,7 @@ def show_jobs(jobs: "Sequence[Job]", *, as_json: bool) -> None:
     for job in jobs:
         known = job.reference.known[1] if isinstance(job.reference, Reference) else None
         length = shown(job.path_length_A, 2)
-        table.add_row(escape(job.title), job.kind, length, shown(known))
+        table.add_row(plain(job.title), job.kind, length, shown(known))
     show_table(table)
     console.print(f"{len(jobs)} jobs")
 
@@ -112,7 +110,7 @@ def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *
         for column in table.columns:
             column.overflow = "fold"
         for row in rows:
-            table.add_row(*(escape(shown(row[column])) for column in columns.values()))
+            table.add_row(*(plain(shown(row[column])) for column in columns.values()))
         show_table(table)
     for row in (row for rows in tables.values() for row in rows if row.get("message")):
         title = f"{row['material']}, {row['model']}"

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from hopkin.drivers.terminal.console import console, print_json, show_table, table_of
+from hopkin.drivers.terminal.console import console, plain, print_json, show_table, table_of
 
 if TYPE_CHECKING:
     from hopkin.drivers.crystals import Material
@@ -24,7 +22,7 @@ def show_checks(checks: "Sequence[Check]", *, as_json: bool) -> None:
     table = table_of("", "", "")
     for check in checks:
         mark = {True: "[green]works[/]", False: "[red]fails[/]", None: "[yellow]-[/]"}[check.works]
-        table.add_row(check.name, mark, escape(check.detail))
+        table.add_row(check.name, mark, plain(check.detail))
     show_table(table)
 
 
@@ -58,16 +56,16 @@ def show_parity(model: "Model", parity: "Parity", *, as_json: bool) -> None:
         return
     table = table_of(f"{model.name} on {parity.formula}", "difference", "tolerance")
     rows = (
-        (escape("energy [eV/atom]"), parity.energy_difference_eV_per_atom, ENERGY_TOLERANCE_EV_PER_ATOM),
-        (escape("forces [eV/A]"), parity.force_difference_eV_per_A, FORCE_TOLERANCE_EV_PER_A),
-        (escape("stress [GPa]"), parity.stress_difference_GPa, STRESS_TOLERANCE_GPA),
+        (plain("energy [eV/atom]"), parity.energy_difference_eV_per_atom, ENERGY_TOLERANCE_EV_PER_ATOM),
+        (plain("forces [eV/A]"), parity.force_difference_eV_per_A, FORCE_TOLERANCE_EV_PER_A),
+        (plain("stress [GPa]"), parity.stress_difference_GPa, STRESS_TOLERANCE_GPA),
         (
-            escape("golden energy [eV/atom]"),
+            plain("golden energy [eV/atom]"),
             parity.golden_difference_eV_per_atom,
             GOLDEN_TOLERANCE_EV_PER_ATOM,
         ),
         ("force against energy, relative", parity.gradient_difference, GRADIENT_TOLERANCE),
-        (escape("pressure against energy [GPa]"), parity.pressure_difference_GPa, PRESSURE_TOLERANCE_GPA),
+        (plain("pressure against energy [GPa]"), parity.pressure_difference_GPa, PRESSURE_TOLERANCE_GPA),
     )
     for name, difference, tolerance in rows:
         table.add_row(name, "-" if difference is None else f"{difference:.1e}", f"{tolerance:.0e}")
@@ -117,7 +115,7 @@ def show_hops(material: str, hops: "Sequence[Hop]", *, as_json: bool) -> None:
         room = "-" if hop.bottleneck_A is None else f"{hop.bottleneck_A:.2f}"
         table.add_row(
             str(hop.index),
-            escape(hop.label.split("  ")[0]),
+            plain(hop.label.split("  ")[0]),
             f"{hop.length_A:.3f}",
             str(hop.multiplicity),
             "yes" if hop.symmetric else "no",

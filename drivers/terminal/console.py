@@ -23,8 +23,8 @@ _LINE_EVERY_S = 10.0
 def progress(title: str) -> Iterator[Callable[[str], None]]:
     """Show, on standard error, what is being done; lines where it is no terminal."""
     if _progress_console.is_terminal:
-        with _progress_console.status(title) as status:
-            yield lambda text: status.update(f"{title}: {text}")
+        with _progress_console.status(plain(title)) as status:
+            yield lambda text: status.update(plain(f"{title}: {text}"))
         return
     stage, said_at = "", -math.inf
 
@@ -33,9 +33,15 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
         now = time.monotonic()
         if text.partition(":")[0] != stage or now - said_at > _LINE_EVERY_S:
             stage, said_at = text.partition(":")[0], now
-            _progress_console.print(f"{title}: {text}", highlight=False, soft_wrap=True)
+            _progress_console.print(plain(f"{title}: {text}"), highlight=False, soft_wrap=True)
 
     yield say
+
+
+def plain(text: str) -> str:
+    """Return the markup that shows a text as it is: control characters, such as those of colours, by name."""
+    named = (c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return escape("".join(named))
 
 
 def print_json(content: object) -> None:
@@ -45,7 +51,7 @@ def print_json(content: object) -> None:
 
 def table_of(*columns: str) -> Table:
     """Make an empty table with these headings."""
-    headings = map(escape, columns)
+    headings = map(plain, columns)
     return Table(*headings, box=None, pad_edge=False, header_style="bold", show_header=any(columns))
 
 
@@ -82,5 +88,5 @@ def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
     table = table_of("", "")
     table.columns[1].overflow = "fold"
     for name, value in fields.items():
-        table.add_row(name, escape(shown(value)))
+        table.add_row(name, plain(shown(value)))
     show_table(table)

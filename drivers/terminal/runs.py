@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rich.markup import escape
-
-from hopkin.drivers.terminal.console import console, print_json, show_table, shown, table_of
+from hopkin.drivers.terminal.console import console, plain, print_json, show_table, shown, table_of
 
 if TYPE_CHECKING:
     from hopkin.drivers.engine import RunDirectory
@@ -95,7 +93,7 @@ def show_arrhenius(
     for row in arrhenius["runs"]:
         numbers = ("diffusivity_paper_cm2_per_s", "diffusivity_cm2_per_s", "diffusivity_std")
         source = row["source"] or row["reason"]
-        table.add_row(f"{row['temperature_K']:g}", *(shown(row[name], 2) for name in numbers), escape(source))
+        table.add_row(f"{row['temperature_K']:g}", *(shown(row[name], 2) for name in numbers), plain(source))
     show_table(table)
     for name, failure in arrhenius["failed"].items():
         console.print(f"left out, {failure}: {name}", markup=False, soft_wrap=True)
@@ -161,7 +159,7 @@ def _show_runs(runs: Runs, columns: Columns, *, as_json: bool) -> None:
     notes: set[str] = set()
     fields = [(field, 3) if isinstance(field, str) else field for field in columns.values()]
     for _, result in runs:
-        cells = (escape(shown(result.get(field), digits)) for field, digits in fields)
+        cells = (plain(shown(result.get(field), digits)) for field, digits in fields)
         table.add_row(*cells, result["failure"] or "none")
         if not result["conservative"]:
             notes.add(f"{result['model']} is direct: its forces are not the gradient of its energy")

@@ -196,6 +196,18 @@ def test_text_is_escaped_and_the_page_needs_no_network(tmp_path: Path) -> None:
     assert loads == []
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "name", ["$x_{1}$", "a$", "$\\frac{", "\x1b[31mred\x07", "\udcff", "\u9502", "a\nb", "\0"]
+)
+def test_a_material_of_any_name_has_its_page(tmp_path: Path, name: str) -> None:
+    put(tmp_path, "a", "barrier", BARRIER | {"material": name, "model": name})
+    put_tables(put(tmp_path, "b", "md", MD | {"material": name, "model": name}))
+    text = report(tmp_path).text
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", text)
+    assert re.sub(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", name) in text
+
+
 def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
     put(tmp_path, "a", "barrier", BARRIER)
     put_tables(put(tmp_path, "b", "md", MD))
