@@ -117,7 +117,9 @@ def package_version(name: str) -> str:
 
 
 def _printed(python: Path, code: str) -> str:
-    ended = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, check=True)
+    ended = _by_itself([str(python), "-P", "-c", code])
+    if ended.returncode != 0:
+        raise MachineError(f"{python} cannot tell of its packages: {_reason(ended.stderr)}")
     return ended.stdout.strip()
 
 
@@ -213,10 +215,17 @@ def _is_whole(directory: Path, environment: str) -> bool:
 
 def _imports(python: Path, module: str) -> bool:
     try:
-        ended = subprocess.run([python, "-P", "-c", f"import {module}"], capture_output=True, check=False)
-        return ended.returncode == 0
+        return _by_itself([str(python), "-P", "-c", f"import {module}"]).returncode == 0
     except OSError:
         return False
+
+
+def _by_itself(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run an interpreter with the packages of its environment alone, whatever PYTHONPATH holds."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=variables, check=False
+    )
 
 
 # torch: a wheel for CUDA where there is a GPU, for the CPU where there is none
@@ -236,7 +245,7 @@ def _torch_index(python: Path) -> list[str]:
             report = Path(scratch) / "report.json"
             arguments = ["install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report)]
             command = [str(python), "-m", "pip", *arguments, _TORCH, *options]
-            asked = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+            asked = _by_itself(command)
             if asked.returncode != 0:
                 refused = f", pip says: {_reason(asked.stderr)}"
                 continue
@@ -264,10 +273,7 @@ def _pip(python: Path, environment: str, what: str, arguments: list[str]) -> Non
 
 
 def _run(command: list[str], failure: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    ended = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", env=environment, check=False
-    )
+    ended = _by_itself(command)
     if ended.returncode != 0:
         raise MachineError(f"{failure}: {_reason(ended.stderr or ended.stdout)}")
 

@@ -78,7 +78,9 @@ def main() -> None:
     except Exception as error:  # of any package
         lines = str(error).splitlines() or [""]
         answer = {"error": f"{type(error).__name__}: {lines[0]}"}
-    Path(said).write_text(json.dumps(answer))
+    part = Path(f"{said}.part")  # an answer is there whole or not at all
+    part.write_text(json.dumps(answer))
+    part.replace(said)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def call(python: Path, task: str, **arguments: Any) -> Any:
     with tempfile.TemporaryDirectory(prefix="hopkin-worker-") as scratch:
         asked, said = Path(scratch) / "asked.json", Path(scratch) / "said.json"
         asked.write_text(json.dumps(arguments))
-        # neither the folder that the user is in nor its PYTHONPATH may stand in for the packages
+        # -P: the folder that the user is in may not stand in for the packages
         command = [str(python), "-P", "-m", "hopkin.drivers.models.tasks", task, str(asked), str(said)]
         ended = subprocess.run(
             command,

@@ -10,6 +10,7 @@ from hopkin.drivers.engine import environment_of, interpreters
 from hopkin.drivers.errors import MachineError, ModelError
 from hopkin.drivers.models import environments
 from hopkin.drivers.models.environments import Family, families, install, interpreter, require
+from hopkin.drivers.models.worker import call
 
 NVIDIA = ["torch", "nvidia-cublas", "triton"]
 
@@ -44,6 +45,16 @@ def test_an_environment_is_made_mended_and_kept_up_to_date(
     assert python == tiny / "bin" / "python" == require("tiny")
     assert imports(python, "iniconfig")
     assert not imports(python, "typer")  # nothing of this environment
+
+    # packages of another Python in the user's PYTHONPATH are no reason to make it anew
+    begun = (tiny / "pyvenv.cfg").stat().st_mtime_ns
+    foreign = tiny.parents[2] / "foreign"
+    foreign.mkdir()
+    (foreign / "iniconfig.py").write_text("raise ImportError")
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(foreign))
+        install("tiny", say=lambda _: None)
+    assert (tiny / "pyvenv.cfg").stat().st_mtime_ns == begun
 
     # whole, as far as its marker tells, and broken
     (environments.site_packages(python) / "iniconfig" / "__init__.py").write_text("raise ImportError")
@@ -179,3 +190,12 @@ def index(tmp_path: Path, first: list[str], second: list[str] | None) -> Path:
     )
     python.chmod(0o755)
     return python
+
+
+def test_a_worker_that_is_killed_gives_no_answer(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf \'{"resu\' > "$6.part"\nkill -9 $$\n')
+    python.chmod(0o755)
+    with pytest.raises(MachineError, match="the model's Python ended with exit code -9"):
+        call(python, "facts", family="orb", path="x")
