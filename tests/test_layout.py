@@ -28,7 +28,7 @@ FLOORS = {
         {"errors"},
     ],
 }
-MOST_LINES = 405
+MOST_LINES = 400
 
 
 def root(package: str) -> Path:
