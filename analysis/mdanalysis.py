@@ -138,12 +138,12 @@ class IonTransport(_Frames):
     wrapped
         Whether positions jump at the faces of the cell and are to be made continuous.
     options
-        Keywords of :func:`hopkin.analysis.transport.transport.analyze`, such as ``temperature_K``.
+        Keywords of :func:`hopkin.analysis.transport.analyze`, such as ``temperature_K``.
 
     Attributes
     ----------
     results.transport
-        A :class:`hopkin.analysis.transport.transport.TransportResult`.
+        A :class:`hopkin.analysis.transport.result.TransportResult`.
     """
 
     def __init__(self, atoms: AtomGroup, ion: str, *, wrapped: bool = False, **options: Any) -> None:

@@ -1,6 +1,7 @@
 """Numbers of a trajectory: displacements, diffusivities, activation energies, distributions, errors.
 
-`transport` gathers all of one run, `temperatures` of several; the other rooms are one kernel each, arrays
+`transport` gathers all of one run, `result` holds and writes it, `temperatures` compares several; the other rooms
+are one kernel each, arrays
 in and numbers out.
 """
 
@@ -9,10 +10,11 @@ from hopkin.analysis.transport.density import find_sites, write_cube
 from hopkin.analysis.transport.integrity import find_damage, find_framework
 from hopkin.analysis.transport.msd import drift, single_origin_msd, windowed_msd, windowed_msd_tensor
 from hopkin.analysis.transport.rdf import mae_rdf, radial_distribution, wasserstein_distance
+from hopkin.analysis.transport.result import TRANSPORT_FIELDS, write_tables
 from hopkin.analysis.transport.sites import repeat_sites
 from hopkin.analysis.transport.tables import read_table
 from hopkin.analysis.transport.temperatures import arrhenius_table
-from hopkin.analysis.transport.transport import TRANSPORT_FIELDS, analyze, density_of_ions, write_tables
+from hopkin.analysis.transport.transport import analyze, density_of_ions
 from hopkin.analysis.transport.vibrations import density_of_states, write_density_of_states
 
 __all__ = [

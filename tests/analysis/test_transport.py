@@ -12,8 +12,9 @@ from hopkin.analysis.trajectories.arrays import FloatArray
 from hopkin.analysis.trajectories.frame import atomic_masses
 from hopkin.analysis.trajectories.trajectory import Trajectory, read_trajectory
 from hopkin.analysis.transport.msd import windowed_msd
+from hopkin.analysis.transport.result import TRANSPORT_FIELDS, TransportResult, write_tables
 from hopkin.analysis.transport.tables import read_table
-from hopkin.analysis.transport.transport import TRANSPORT_FIELDS, TransportResult, analyze, write_tables
+from hopkin.analysis.transport.transport import analyze
 
 DESIGN_FIELDS = {
     "n_ions", "time_ps", "msd_A2_final", "diffusivity_cm2_per_s", "diffusivity_windowed_cm2_per_s",

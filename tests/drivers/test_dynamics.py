@@ -13,7 +13,7 @@ from ase.build import bulk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hopkin.analysis.transport.transport import TRANSPORT_FIELDS
+from hopkin.analysis.transport.result import TRANSPORT_FIELDS
 from hopkin.drivers.crystals.structures import Structure
 from hopkin.drivers.errors import DivergenceError, SpecificationError
 from hopkin.drivers.models.registry import find_model
