@@ -1,8 +1,7 @@
 """Numbers of a trajectory: displacements, diffusivities, activation energies, distributions, errors.
 
-`transport` gathers all of one run, `result` holds and writes it, `temperatures` compares several; the other rooms
-are one kernel each, arrays
-in and numbers out.
+`transport` gathers all of one run, `result` holds and writes it, `temperatures` compares several; the other
+rooms are one kernel each, arrays in and numbers out.
 """
 
 from hopkin.analysis.transport.arrhenius import Point, fit_arrhenius
