@@ -15,7 +15,7 @@ from ase.cell import Cell
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from hopkin.drivers.crystals.cells import FARTHEST_A, check_cell, check_room
+from hopkin.drivers.crystals.cells import FARTHEST_A, LONGEST_EDGE_A, check_cell, check_room
 from hopkin.drivers.crystals.cifsymmetry import Symmetry, symmetries
 from hopkin.drivers.crystals.ciftags import ANGLES, CARTESIAN, FRACTIONAL, Tags, last_crystal, number, stated
 from hopkin.drivers.crystals.overlaps import overlaps
@@ -23,6 +23,9 @@ from hopkin.drivers.errors import StructureError
 
 SAME_SITE_A = 0.05
 """Sites closer than this are one: coordinates are rounded, 1/3 to 0.3333."""
+
+FLAT_DEG = 0.01
+"""Angles this near to those of a flat cell enclose none."""
 
 SAME_FORMULA = 0.05
 """An element's count may differ from the formula by this part: occupancies are rounded, too."""
@@ -74,13 +77,18 @@ def read_cif(text: str, source: str) -> ase.Atoms:
 
 
 def _cell(parameters: list[float], source: str) -> Cell:
-    try:
-        cell: Cell = Cell.fromcellpar(parameters)
-    except AssertionError:
-        cell = Cell.new()
-    if not np.all(np.isfinite(cell.array)) or min(parameters) <= 0.0 or max(parameters[3:]) >= 180.0:
+    lengths, angles = parameters[:3], parameters[3:]
+    a, b, c = sorted(angles)
+    # Three angles enclose a cell where none is as large as the other two, and they go around less than once.
+    flat = a < FLAT_DEG or min(a + b - c, 180.0 - c, 360.0 - a - b - c) < FLAT_DEG
+    if flat or min(lengths) <= 0.0:
         shown = ", ".join(f"{x:g}" for x in parameters)
         raise StructureError(f"{source} has lengths [A] and angles {shown}, which enclose no cell")
+    if max(lengths) > LONGEST_EDGE_A:
+        raise StructureError(
+            f"{source} has a cell vector of {max(lengths):g} A; accepted: at most {LONGEST_EDGE_A:g} A long"
+        )
+    cell: Cell = Cell.fromcellpar(parameters)
     check_cell(cell.array, source=source)
     return cell
 

@@ -323,7 +323,16 @@ WHOLE = cif("Li1 0 0 0 1\nF1 0.5 0.5 0.5 1\n", operations=["x,y,z"])
             r"has _cell_length_b 'wide'; accepted: a number",
         ),
         (WHOLE.replace("_length_b 8.396", "_length_b 0"), r"which enclose no cell"),
-        (WHOLE.replace("_alpha 90", "_alpha 190"), r"angles .* which enclose no cell"),
+        *(
+            (WHOLE.replace("_alpha 90", f"_alpha {angle}"), r"angles .* which enclose no cell")
+            for angle in ("190", "180", "179.999", "0", "-90", "1e308", "1e-320")
+        ),
+        (
+            WHOLE.replace("_length_b 8.396", "_length_b 1e308"),
+            r"cell vector of 1e\+308 A; accepted: at most 1000",
+        ),
+        (WHOLE.replace("_length_b 8.396", "_length_b 1e-320"), r"accepted: at least 0.1 A\^3 for each"),
+        (WHOLE.replace("Li1 0 0 0", "Li1 1e308 0 0"), r"puts atom Li1 at 1e308, 0, 0; .* up to 1e\+06"),
         (WHOLE.replace("x,y,z", "x,y,w"), r"lists an operation that cannot be read: .*; accepted: x,y,z"),
         (
             WHOLE.replace("_fract_z", "_z"),
