@@ -72,7 +72,7 @@ def read_cif(text: str, source: str) -> ase.Atoms:
     cell = _cell([number(tags, tag, source) for tag in _CELL], source)
     sites = _sites(tags, cell, source)
     return _the_one(
-        [(found, _crystal(sites, found, cell)) for found in symmetries(tags, source)], tags, source
+        [(found, _crystal(sites, found, cell)) for found in symmetries(tags, cell, source)], tags, source
     )
 
 

@@ -352,3 +352,124 @@ def test_one_sentence_for_what_cannot_be_read(tmp_path: Path, run: Run, text: st
         read(tmp_path, text)
     said = run("hops", tmp_path / "x.cif")
     assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1), said
+
+
+# Symmetry and cell
+
+
+def tetragonal(listed: list[str], centerings: list[str] | None = None) -> str:
+    """Manganese and fluorine of a rutile cell by magnetic operations."""
+    text = cif(
+        "Mn1 0 0 0 1\nF1 0.31 0.31 0 1\n",
+        "_parent_space_group.name_H-M_alt 'P 42/m n m'",
+        cell=(4.87, 4.87, 3.31, 90, 90, 90),
+        operations=listed,
+        tag="_space_group_symop_magn_operation.xyz",
+    )
+    if centerings:
+        rows = "\n".join(f"{n} '{centering}'" for n, centering in enumerate(centerings))
+        columns = "_space_group_symop_magn_centering.id\n_space_group_symop_magn_centering.xyz"
+        text += f"loop_\n{columns}\n{rows}\n"
+    return text
+
+
+def test_magnetic_operations_are_those_of_the_atoms(tmp_path: Path) -> None:
+    """Half of them turn the moments, which leaves the atoms where they are."""
+    plain = operations_of("P 42/m n m")
+    signs = [f"{operation},{'+1' if n % 2 else '-1'}" for n, operation in enumerate(plain)]
+    atoms = read(tmp_path, tetragonal(signs))
+    assert (atoms.get_chemical_formula(), group_of(atoms)) == ("F4Mn2", 136)
+
+
+def test_magnetic_centerings_multiply_the_operations(tmp_path: Path) -> None:
+    centerings = ["x,y,z,+1", "x+1/2,y+1/2,z+1/2,-1"]
+    atoms = read(tmp_path, tetragonal(["x, y, z, +1", "-x, -y, -z, +1"], centerings))
+    assert atoms.get_chemical_formula() == "F4Mn2"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "_space_group_magn.name_BNS \"P 42'/m n m'\"",
+            r"is of a magnetic space group \(_space_group_magn_name_bns\) and lacks its operations; accepted",
+        ),
+        (
+            "loop_\n_space_group_symop_ssg_operation_algebraic\n'x1,x2,x3,x4'\n'-x1,-x2,-x3,-x4'",
+            r"is of a modulated crystal \(_space_group_symop_ssg_operation_algebraic\); accepted: one that",
+        ),
+        ("_cell_modulation_dimension 1", r"modulated crystal \(_cell_modulation_dimension\)"),
+        (
+            "loop_\n_space_group_symop_magn_ssg_operation.algebraic\n'x1,x2,x3,x4,+1'",
+            r"modulated crystal \(_space_group_symop_magn_ssg_operation_algebraic\)",
+        ),
+    ],
+)
+def test_symmetry_of_other_kinds_is_refused(tmp_path: Path, line: str, sentence: str) -> None:
+    with pytest.raises(StructureError, match=sentence):
+        read(tmp_path, cif("Li1 0.1 0.2 0.3 1\n", line))
+    assert len(read(tmp_path, cif("Li1 0.1 0.2 0.3 1\n", "_cell_modulation_dimension 0"))) == 1
+
+
+def test_an_operation_in_other_letters_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.cif").write_text(WHOLE.replace("x,y,z", "\u00e9,y,z"), encoding="utf-8")
+    with pytest.raises(StructureError, match="operation that cannot be read: \u00e9,y,z; accepted: x,y,z"):
+        read_structure(str(tmp_path / "x.cif"))
+
+
+UNIQUE_C = (8.1, 8.6, 12.0, 90, 90, 105)
+
+
+@pytest.mark.parametrize(
+    ("cell", "line", "operations", "sentence"),
+    [
+        (
+            UNIQUE_C,
+            "_space_group_IT_number 14",
+            "",
+            r"leaves open which setting of space group 14 it is in: P 1 1 21/a, P 1 1 21/n, P 1 1 21/b fit"
+            r" its cell; name the one that is meant",
+        ),
+        (
+            UNIQUE_C,
+            "_space_group_name_H-M_alt 'P 21/c'",
+            "",
+            r"has a cell with lengths \[A\] and angles 8\.1, 8\.6, 12, 90, 90, 105, which does not have the"
+            r" symmetry of the space group P 1 21/c 1: correct what is wrong of the two",
+        ),
+        (UNIQUE_C, "_space_group_name_H-M_alt 'P 1 21 1'", "", "symmetry of the space group P 1 21 1:"),
+        ((5, 6, 7, 90, 90, 90), "_space_group_name_H-M_alt 'P 4'", "", "symmetry of the space group P 4:"),
+        ((3, 3.2, 30, 90, 90, 90), "_space_group_name_H-M_alt 'P 4'", "", "of the space group P 4:"),
+        ((4, 4, 4, 90, 90, 90), "_space_group_name_Hall 'P 3'", "", "symmetry of the Hall symbol P 3:"),
+        ((4.9, 4.9, 4.9, 33, 33, 33), "_x 1", "R -3 m:H", "symmetry of the operations that it lists:"),
+        ((4.9, 4.9, 4.9, 33, 33, 33), "_space_group_name_H-M_alt 'R -3 m :H'", "", "group R -3 m:H:"),
+    ],
+)
+def test_symmetry_that_the_cell_does_not_have(
+    tmp_path: Path, cell: tuple[float, ...], line: str, operations: str, sentence: str
+) -> None:
+    listed = operations_of(operations) if operations else None
+    with pytest.raises(StructureError, match=sentence):
+        read(tmp_path, cif("Li1 0.3 0.33 0.26 1.0\n", line, cell=cell, operations=listed))
+
+
+@pytest.mark.parametrize(
+    ("line", "setting"),
+    [
+        ("_space_group_name_H-M_alt 'P 21/a'", "P 1 1 21/a"),
+        ("_space_group_name_H-M_alt 'P 21/n'", "P 1 1 21/n"),
+        ("_space_group_name_H-M_alt 'P_21/m'", "P 1 1 21/m"),
+        ("_space_group_IT_number 4", "P 1 1 21"),
+        ("_space_group_IT_number 10", "P 1 1 2/m"),
+    ],
+)
+def test_the_cell_tells_the_unique_axis(tmp_path: Path, line: str, setting: str) -> None:
+    atoms = read(tmp_path, cif("Li1 0.3 0.33 0.14 1.0\n", line, cell=UNIQUE_C))
+    same = cif("Li1 0.3 0.33 0.14 1.0\n", cell=UNIQUE_C, operations=operations_of(setting))
+    assert atoms.positions == pytest.approx(read(tmp_path, same).positions)
+
+
+@pytest.mark.parametrize("cell", [(4.99, 5.0, 7, 90, 90, 90.1), (5, 5, 7, 90, 89.95, 90)])
+def test_rounded_parameters_keep_the_symmetry(tmp_path: Path, cell: tuple[float, ...]) -> None:
+    text = cif("Li1 0.1 0.2 0.3 1.0\n", "_space_group_name_H-M_alt 'P 4'", cell=cell)
+    assert len(read(tmp_path, text)) == 4
