@@ -54,6 +54,10 @@ class MachineError(HopkinError, RuntimeError):
     """Something the machine lacks: LAMMPS, an MPI launcher, slots, disk space, a writable directory."""
 
 
+class ScarcityError(MachineError):
+    """Too little memory or too few slots for a run of LAMMPS, of which a smaller one may have enough."""
+
+
 class LammpsError(HopkinError, RuntimeError):
     """LAMMPS ended with an error; the message holds the end of its log."""
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from hopkin.drivers.engine.interpreters import environment_of
-from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError
+from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError, ScarcityError
 
 _logger = logging.getLogger(__name__)
 
@@ -41,10 +41,16 @@ _OF_SIGNALS = range(256 - 31, 256 - 2)  # exit codes of a rank that a signal end
 _RANK_CODES = re.compile(r"Exit codes: (.*)")
 _SIGNAL_SAID = re.compile(r"exited on signal (\d+)|\(signal (\d+)\)")
 _OF_MPIRUN = re.compile(r"=|\[mpiexec@|YOUR APPLICATION TERMINATED|This typically|Please see")
-_FROM_OUTSIDE = {
-    signal.SIGKILL: "by the kernel where memory ran out, else by someone: give it more memory, fewer images"
-    " or a smaller supercell",
-    signal.SIGTERM: "by a batch system or by someone: the same command goes on where it was",
+_FROM_OUTSIDE: dict[int, tuple[type[MachineError], str]] = {
+    signal.SIGKILL: (
+        ScarcityError,
+        "by the kernel where memory ran out, else by someone: give it more memory, fewer images or a smaller"
+        " supercell",
+    ),
+    signal.SIGTERM: (
+        MachineError,
+        "by a batch system or by someone: the same command goes on where it was",
+    ),
 }
 _LIBC = ctypes.CDLL(None)  # loaded here, because nothing may be between fork and exec
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -144,6 +150,8 @@ def run_deck(
         when that error is that the run diverged numerically
     MachineError
         when LAMMPS or MPI cannot be started, is killed from outside, or the disk is full
+    ScarcityError
+        when that is for want of memory or slots
     """
     argv = command(deck, replicas=replicas, variables=variables, python=python)
     for stale in _logs(directory):
@@ -216,7 +224,7 @@ def _failure(directory: Path, deck: str, code: int) -> LammpsError | MachineErro
         lines += log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
     joined = "\n".join(lines)
     if "not enough slots" in joined:
-        return MachineError(
+        return ScarcityError(
             f"the MPI launcher has not enough slots for {deck}: give the job more of them,"
             " or use fewer images"
         )
@@ -250,8 +258,7 @@ def _ended_by(number: int, directory: Path, deck: str, lines: list[str]) -> Lamm
     except ValueError:
         name = f"signal {number}"
     if number in _FROM_OUTSIDE:
-        return MachineError(
-            f"{deck} in {directory}: LAMMPS was killed, {name}, {_FROM_OUTSIDE[signal.Signals(number)]}"
-        )
+        kind, why = _FROM_OUTSIDE[number]
+        return kind(f"{deck} in {directory}: LAMMPS was killed, {name}, {why}")
     said = " | ".join([line for line in lines if line.strip() and not _OF_MPIRUN.match(line)][-_TAIL_LINES:])
     return LammpsError(f"{deck} failed in {directory}: LAMMPS crashed, {name}{said and ': '}{said}")

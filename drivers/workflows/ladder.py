@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from hopkin.drivers import bands, engine
-from hopkin.drivers.errors import LammpsError, MachineError, RunError
+from hopkin.drivers.errors import LammpsError, RunError, ScarcityError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.workflows.attempts import Attempt, Settings, run_attempt
@@ -56,7 +56,7 @@ def climb(
     highest, the band goes on from where it is. One that diverges starts again by smaller steps; one
     that stalls goes on with another optimiser, then with stiffer springs. One that is converged, but
     whose profile says that it has too few images, goes on with twice as many; where that fails, the
-    one before counts, for whatever reason it fails. Where the last attempt left no numbers, an earlier
+    one before counts, unless the run was interrupted from outside. Where the last attempt left no numbers, an earlier
     one that has some counts. An attempt of which the caller has `enough` is the last.
 
     Returns the attempt that counts, and all, after the `earlier` ones, which were between other ends. The
@@ -79,7 +79,7 @@ def climb(
             _set_aside(directory)
             try:
                 last = run_attempt(asked, images, ends, model, specification, directory, say=say)
-            except (LammpsError, MachineError) as error:  # out of memory or slots, which the coarse band had
+            except (LammpsError, ScarcityError) as error:  # the coarse band had memory and slots enough
                 if coarse is None:
                     raise
                 last = replace(asked, outcome="broke down", evidence=str(error))

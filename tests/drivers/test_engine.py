@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hopkin.drivers import engine
-from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError
+from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError, ScarcityError
 
 ARGON = """units lj
 lattice fcc 0.8442
@@ -127,7 +127,7 @@ CRASHED = r"x.in failed in .*: LAMMPS crashed, "
 @pytest.mark.parametrize(
     ("number", "kind", "sentence"),
     [
-        (signal.SIGKILL, MachineError, KILLED + r"signal 9 \(SIGKILL\), by the kernel where memory ran out"),
+        (signal.SIGKILL, ScarcityError, KILLED + r"signal 9 \(SIGKILL\), by the kernel where memory ran out"),
         (signal.SIGTERM, MachineError, KILLED + r"signal 15 \(SIGTERM\), by a batch system"),
         (signal.SIGSEGV, LammpsError, CRASHED + r"signal 11 \(SIGSEGV\)"),
         (signal.SIGABRT, LammpsError, CRASHED + r"signal 6 \(SIGABRT\)"),
@@ -146,6 +146,7 @@ def test_a_rank_that_a_signal_ends(
 
     with pytest.raises(kind, match=sentence) as error:
         engine.run_deck(tmp_path, "x.in", replicas=replicas, on_poll=kill, timeout_s=60)
+    assert type(error.value) is kind
     assert "BAD TERMINATION" not in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -1,0 +1,117 @@
+"""The ladder of attempts, whose runs of LAMMPS are made up: what counts, what is kept, what is told again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ase
+import pytest
+from bands import lithium_at, silent
+
+from hopkin.drivers.errors import HopkinError, LammpsError, MachineError, ScarcityError
+from hopkin.drivers.specification import BandSpecification
+from hopkin.drivers.workflows import ladder
+from hopkin.drivers.workflows.attempts import Attempt
+from hopkin.drivers.workflows.relaxation import Relaxed, read_state
+
+BELOW_AN_END_EV = [0.2, 0.1, 0.1, 0.1, 0.0]  # converged, but refined for it
+
+Come = Callable[[], list[float]]
+
+
+def come_to(*energies_eV: float) -> Come:
+    return lambda: list(energies_eV)
+
+
+def failing(error: HopkinError) -> Come:
+    def fail() -> list[float]:
+        raise error
+
+    return fail
+
+
+def write_image(directory: Path, number: int, atoms: ase.Atoms, energy_eV: float) -> Relaxed:
+    """Write what LAMMPS leaves of an image, and read it."""
+    edges = "".join(f"0.0 {edge}\n" for edge in atoms.cell.array.diagonal())
+    rows = "".join(
+        f"{n} 1 {atom.symbol} {' '.join(map(str, atom.position))} 0.0 0.0 0.0\n"
+        for n, atom in enumerate(atoms, 1)
+    )
+    (directory / f"image_{number}.dump").write_text(
+        f"ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{len(atoms)}\nITEM: BOX BOUNDS pp pp pp\n{edges}"
+        f"ITEM: ATOMS id type element xu yu zu fx fy fz\n{rows}"
+    )
+    (directory / f"image_{number}.yaml").write_text(f"energy_eV: {energy_eV}\npressure_bar: [0, 0, 0]\n")
+    return read_state(directory, f"image_{number}")
+
+
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch) -> list[Come]:
+    """What the next runs of LAMMPS come to: energies, no numbers, or an error; those that are done go."""
+    coming = list[Come]()
+
+    def run(asked: Attempt, images: Sequence[ase.Atoms], *words: Any, say: Any) -> Attempt:
+        directory = words[3]
+        (directory / "neb.in").write_text(asked.start)
+        (directory / "model.py").unlink(missing_ok=True)
+        (directory / "model.py").symlink_to(__file__)
+        energies = coming.pop(0)()
+        if not energies:
+            return replace(asked, evidence="no numbers")
+        replicas = [write_image(directory, n, images[n], energy) for n, energy in enumerate(energies)]
+        return replace(
+            asked,
+            outcome="converged",
+            replicas=tuple(replicas),
+            max_force_eV_per_A=0.0,
+            climbing_image=1,
+        )
+
+    monkeypatch.setattr(ladder, "run_attempt", run)
+    return coming
+
+
+def end_at(fraction: float) -> Relaxed:
+    atoms = lithium_at(fraction).atoms
+    return Relaxed(atoms=atoms, energy_eV=0.0, max_force_eV_per_A=0.0, max_pressure_GPa=0.0, cell_changes=0)
+
+
+def climb(directory: Path, *, final: float = 0.5) -> tuple[Attempt, list[Attempt]]:
+    asked: Any = {"model": "x", "images": 3}
+    return ladder.climb(
+        (end_at(0.0), end_at(final)),
+        None,  # type: ignore[arg-type]
+        BandSpecification(**asked),
+        directory,
+        enough=None,
+        say=silent,
+    )
+
+
+# Refined bands that do not end by themselves
+
+
+@pytest.mark.parametrize(
+    "error", [ScarcityError("LAMMPS was killed, signal 9"), LammpsError("out of memory on the accelerator")]
+)
+def test_a_refined_band_for_which_there_is_too_little_counts_for_nothing(
+    tmp_path: Path, plan: list[Come], error: HopkinError
+) -> None:
+    plan[:] = [come_to(*BELOW_AN_END_EV), failing(error)]
+    counts, attempts = climb(tmp_path)
+    assert [attempt.outcome for attempt in attempts] == ["converged", "broke down"]
+    assert attempts[1].evidence == str(error)
+    assert counts is attempts[0]
+
+
+def test_a_refined_band_that_was_stopped_from_outside_is_run_again(tmp_path: Path, plan: list[Come]) -> None:
+    """As the message says: the same command goes on where it was."""
+    plan[:] = [come_to(*BELOW_AN_END_EV), failing(MachineError("signal 15: the same command goes on"))]
+    with pytest.raises(MachineError, match="signal 15"):
+        climb(tmp_path)
+    plan[:] = [come_to(0.0, 0.1, 0.2, 0.3, 0.4, 0.3, 0.2, 0.1, 0.0)]
+    counts, attempts = climb(tmp_path)
+    assert plan == []
+    assert [attempt.outcome for attempt in attempts] == ["converged", "converged"]
+    assert counts is attempts[1]
