@@ -1,9 +1,10 @@
 """What every calculation has in common: its run directory, the parity gate, its result or its divergence."""
 
+import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,15 @@ def fingerprint(atoms: Atoms) -> dict[str, Any]:
         "cell_A": np.round(atoms.cell.array, 6).tolist(),
         "positions_A": np.round(atoms.positions, 6).tolist(),
     }
+
+
+def digest(structures: Sequence[Atoms]) -> str:
+    """Hash of species, cells and positions, these to 1e-6 A."""
+    found = hashlib.sha256()
+    for atoms in structures:
+        for values in (atoms.numbers, atoms.cell.array, atoms.positions):
+            found.update((np.round(values, 6) + 0.0).tobytes())  # without -0.0
+    return found.hexdigest()
 
 
 def model_slug(name: str) -> str:

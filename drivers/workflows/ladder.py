@@ -56,8 +56,8 @@ def climb(
     highest, the band goes on from where it is. One that diverges starts again by smaller steps; one
     that stalls goes on with another optimiser, then with stiffer springs. One that is converged, but
     whose profile says that it has too few images, goes on with twice as many; where that fails, the
-    one before counts, unless the run was interrupted from outside. Where the last attempt left no numbers, an earlier
-    one that has some counts. An attempt of which the caller has `enough` is the last.
+    one before counts, unless the run was stopped from outside. Where the last attempt left no numbers,
+    an earlier one that has some counts. An attempt of which the caller has `enough` is the last.
 
     Returns the attempt that counts, and all, after the `earlier` ones, which were between other ends. The
     files of the one that counts are in `directory`, those of the others in `attempt_N` there. What a run

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hopkin.drivers import bands, engine
 from hopkin.drivers.errors import RunError
 from hopkin.drivers.models import Model
-from hopkin.drivers.workflows.calculation import Run, Say, run_deck, threads_per_replica
+from hopkin.drivers.workflows.calculation import Run, Say, digest, run_deck, threads_per_replica
 
 RADIUS_A = 4.0
 """Atoms that are so near to the ion, in either end or at the saddle, vibrate [A]."""
@@ -52,7 +52,7 @@ def dynamical_matrices(
 ) -> list[NDArray[np.float64]]:
     """Evaluate (3n, 3n) dynamical matrices [eV/A^2/amu] of n moving atoms, one LAMMPS replica each.
 
-    A directory in which this has ended already is read, not run again.
+    A directory in which this has ended already, for these states, is read, not run again.
 
     Parameters
     ----------
@@ -63,9 +63,12 @@ def dynamical_matrices(
     """
     files = [directory / f"{name}.dynmat" for name in _STATES]
     size = 3 * len(moving)
-    matrices = _read(files, size) if (directory / "ended").is_file() else None
+    ended, asked = directory / "ended", f"{digest(states)} {moving.tolist()}\n"
+    known = ended.is_file() and ended.read_text() == asked
+    matrices = _read(files, size) if known else None
     if matrices is None:
         directory.mkdir(exist_ok=True)
+        ended.unlink(missing_ok=True)
         elements = engine.elements_of(states[0])
         for name, atoms in zip(_STATES, states, strict=True):
             engine.write_structure(directory / f"{name}.data", atoms, elements)
@@ -90,7 +93,7 @@ def dynamical_matrices(
         matrices = _read(files, size)
         if matrices is None:
             raise RunError(f"{directory}: LAMMPS has not written the dynamical matrices whole")
-        (directory / "ended").touch()
+        ended.write_text(asked)
     return matrices
 
 

@@ -18,9 +18,11 @@ from landscapes import TILT_EV, WELL_EV
 from hopkin.drivers import engine
 from hopkin.drivers.bands.rates import attempt_frequency, frequencies, region
 from hopkin.drivers.crystals.structures import Structure
+from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BarrierSpecification
+from hopkin.drivers.workflows import rates
 from hopkin.drivers.workflows.barrier import run_barrier, select_hops
 from hopkin.drivers.workflows.rates import RADIUS_A, with_rates
 
@@ -76,6 +78,39 @@ def test_a_landscape_without_one_saddle_has_no_rates(
     _, said = with_rates((run, result | {"climbing_image": 5}), landscape("TwoWells"), [300.0], say=silent)
     assert said["rates"] is None
     assert said["rates_evidence"].startswith("the saddle has 0 imaginary modes; accepted: one: it lies in a")
+
+
+def test_matrices_are_those_of_the_states(
+    landscape: Callable[[str], Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a band that was run again in the same directory, of another choice of atoms, or of other weights."""
+    starts, problem = [], list[ModelError]()
+
+    def count(directory: Path, *words: object, **settings: object) -> float:
+        starts.append(float(len(starts)))
+        for name in ("initial", "saddle", "final"):
+            (directory / f"{name}.dynmat").write_text(3 * f"{starts[-1]} 0.0 0.0\n")
+        if problem:
+            raise problem.pop()
+        return 0.0
+
+    monkeypatch.setattr(rates, "run_deck", count)
+
+    def first(*places: float, atom: int = 1) -> float:
+        states = [lithium_at(place).atoms for place in places]
+        matrices = rates.dynamical_matrices(
+            states, np.array([atom]), landscape("TwoWells"), tmp_path, say=silent
+        )
+        return float(matrices[0][0, 0])
+
+    assert first(0.0, 0.25, 0.5) == first(-1e-12, 0.25, 0.5) == 0.0
+    assert first(0.0, 0.26, 0.5) == first(0.0, 0.26, 0.5) == 1.0
+    assert first(0.0, 0.26, 0.5, atom=0) == 2.0
+    (tmp_path / "final.dynmat").write_text("0.0")
+    problem.append(ModelError("overwritten"))
+    with pytest.raises(ModelError):
+        first(0.0, 0.26, 0.5, atom=0)
+    assert first(0.0, 0.26, 0.5, atom=0) == 4.0
 
 
 @pytest.mark.slow
