@@ -1,5 +1,6 @@
 """Migration barriers: of a vacancy hop of a crystal, or between two given ends."""
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,7 @@ def run_barrier(
             "source": structure.source,
             "structure": fingerprint(structure.atoms),
         },
-        diverged=facts | NO_BAND,
+        diverged=ChainMap(facts, NO_BAND),  # facts grow by `work`
         verify=verify,
         say=say,
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-from bands import BOX_A, Outcome, lithium_at
+from ase.build import bulk
+from bands import BOX_A, Outcome, lithium_at, silent
 from landscapes import (
     CROWD_EV,
     FORWARD_EV,
@@ -27,8 +28,13 @@ from landscapes import (
 from scipy.optimize import minimize, minimize_scalar
 
 from hopkin.drivers import engine
-from hopkin.drivers.errors import LammpsError, SpecificationError
+from hopkin.drivers.crystals.structures import Structure
+from hopkin.drivers.errors import DivergenceError, LammpsError, SpecificationError
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.specification import BarrierSpecification
+from hopkin.drivers.workflows import barrier
 from hopkin.drivers.workflows.band import below_ends
+from hopkin.drivers.workflows.relaxation import Bulk
 
 # f^2/2k at the tolerance of the force, where the curvature at the saddle is above 1 eV/A^2, is 1e-5 eV.
 BARRIER_TOLERANCE_EV = 1e-4
@@ -305,6 +311,27 @@ def test_a_relaxation_that_diverges_is_counted_too(neb: Neb) -> None:
     assert result["failure"] == "type_I_divergence"
     assert result["energies_eV"] == []
     assert not (run.path / "neb.in").exists()
+
+
+def test_what_is_known_of_the_crystal_outlives_ends_that_diverge(
+    landscape: Callable[[str], Model], tmp_path: Path, private_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cell, and how well it relaxed: a crystal that exploded may be why."""
+
+    def diverge(*words: object, **settings: object) -> object:
+        raise DivergenceError("no numbers")
+
+    structure = Structure(atoms=bulk("Li", cubic=True, a=3.5), material="Li", source="test")
+    known = Bulk(atoms=structure.atoms, facts={"bulk_max_pressure_GPa": 0.05}, evidence=None)
+    monkeypatch.setattr(barrier, "relax_bulk", lambda *_, **__: known)
+    monkeypatch.setattr(barrier, "relaxed_band", diverge)
+    model = landscape("TwoWells")
+    (hop, *_) = barrier.list_hops(structure, "Li", 4.0)
+    asked = BarrierSpecification(model=model.name, images=3, repeats=(3, 3, 3))
+    _, result = barrier.run_barrier(structure, hop, model, asked, tmp_path, verify=False, say=silent)
+    assert (result["failure"], result["evidence"]) == ("type_I_divergence", "no numbers")
+    assert (result["barrier_eV"], result["attempts"]) == (None, [])
+    assert result["bulk_max_pressure_GPa"] == 0.05
 
 
 def test_a_model_that_breaks_down_is_no_result(neb: Neb) -> None:
