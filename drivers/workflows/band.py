@@ -17,13 +17,13 @@ import numpy as np
 from ase import Atoms
 
 from hopkin.drivers import bands
-from hopkin.drivers.errors import DivergenceError
+from hopkin.drivers.errors import DivergenceError, Failure
 from hopkin.drivers.hops import strayed
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.workflows.attempts import Attempt
 from hopkin.drivers.workflows.calculation import Say, is_converged
-from hopkin.drivers.workflows.ladder import climb, ends_set_aside
+from hopkin.drivers.workflows.ladder import bring_back, climb, ends_set_aside
 from hopkin.drivers.workflows.relaxation import Relaxed, relax
 
 _MOST_ENDS = 3
@@ -102,24 +102,24 @@ def relaxed_band(
                 raise
             failed = {"failure": error.failure, "evidence": str(error)}
         if failed and band is not None:
-            if band["failure"]:
-                return band
-            evidence = (
-                f"lower energies lie in the sites of its ends; relaxed from there: {failed['evidence']}"
-            )
-            return band | {"converged": False, "failure": failed["failure"], "evidence": evidence}
+            return _given_up(band, f"relaxed from there: {failed['evidence']}", failed["failure"])
         facts = {"n_atoms": len(ends[0]), "ion_index": ion, "end_drift_A": _drift(ends, relaxed, ion)}
         if failed:
             return {**facts, **NO_BAND, **failed}
+        earlier = attempts
         last, attempts = climb(
             (relaxed[0], relaxed[1]),
             model,
             specification,
             directory,
-            earlier=attempts,
+            earlier=earlier,
             enough=lower if more else None,
             say=say,
         )
+        if band is not None and not last.replicas:
+            bring_back(directory, len(earlier))
+            tried = band | _tried(attempts)
+            return _given_up(tried, f"between ends relaxed from there: {last.evidence}", "type_I_divergence")
         band = facts | _band(last, attempts, directory)
         if more == 0 or not last.replicas or (found := lower(last)) is None:
             break
@@ -129,6 +129,14 @@ def relaxed_band(
             (directory / "ends").rename(aside)
     assert band is not None
     return band
+
+
+def _given_up(band: dict[str, Any], why: str, failure: Failure) -> dict[str, Any]:
+    """Say of a band whose ends are no ground states why there is none between lower ones."""
+    if band["failure"]:
+        return band
+    evidence = f"lower energies lie in the sites of its ends; {why}"
+    return band | {"converged": False, "failure": failure, "evidence": evidence}
 
 
 def _drift(ends: Sequence[Atoms], relaxed: Sequence[Relaxed], ion: int) -> float:
@@ -180,12 +188,17 @@ def _unrelaxed(initial: Relaxed, final: Relaxed, specification: BandSpecificatio
     }
 
 
-def _band(last: Attempt, attempts: Sequence[Attempt], directory: Path) -> dict[str, Any]:
-    """Part of the result that comes from the band."""
-    facts = NO_BAND | {
+def _tried(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Part of the result that tells what was tried."""
+    return {
         "attempts": [attempt.record() for attempt in attempts],
         "force_evaluations": sum(attempt.evaluations for attempt in attempts),
     }
+
+
+def _band(last: Attempt, attempts: Sequence[Attempt], directory: Path) -> dict[str, Any]:
+    """Part of the result that comes from the band."""
+    facts = NO_BAND | _tried(attempts)
     if not last.replicas:
         return {**facts, "failure": "type_I_divergence", "evidence": last.evidence}
     _write_path(directory / "path.extxyz", last)

@@ -111,7 +111,7 @@ def climb(
     if last.outcome != "converged":
         ours = [n for n, a in enumerate(attempts, 1) if a.replicas and n > len(earlier)]
         counts = coarse or max(ours, default=counts)
-    _bring_back(directory, counts)
+    bring_back(directory, counts)
     return attempts[counts - 1], attempts
 
 
@@ -240,7 +240,7 @@ def _set_aside(directory: Path) -> None:
         (directory / _RECORD).rename(folder / _RECORD)
 
 
-def _bring_back(directory: Path, number: int) -> None:
+def bring_back(directory: Path, number: int) -> None:
     """Have the files of an attempt in the directory itself."""
     if _number(directory) != number:
         _set_aside(directory)

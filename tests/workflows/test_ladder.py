@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ase
+import ase.io
 import pytest
 from bands import lithium_at, silent
 
-from hopkin.drivers.errors import HopkinError, LammpsError, MachineError, ScarcityError
+from hopkin.drivers.errors import DivergenceError, HopkinError, LammpsError, MachineError, ScarcityError
 from hopkin.drivers.specification import BandSpecification
-from hopkin.drivers.workflows import ladder
+from hopkin.drivers.workflows import band, ladder
 from hopkin.drivers.workflows.attempts import Attempt
 from hopkin.drivers.workflows.relaxation import Relaxed, read_state
 
@@ -115,3 +115,38 @@ def test_a_refined_band_that_was_stopped_from_outside_is_run_again(tmp_path: Pat
     assert plan == []
     assert [attempt.outcome for attempt in attempts] == ["converged", "converged"]
     assert counts is attempts[1]
+
+
+# Bands between lower ends
+
+NO_GROUND_STATES_EV = [0.0, -0.2, 0.1, 0.3, 0.1, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("lost", ["the band", "the ends"])
+def test_a_band_outlives_one_between_lower_ends(
+    tmp_path: Path, plan: list[Come], monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    relaxed = list[int]()
+
+    def relax(
+        structures: dict[str, ase.Atoms], model: Any, directory: Path, **settings: Any
+    ) -> list[Relaxed]:
+        relaxed.append(1)
+        if lost == "the ends" and len(relaxed) > 1:
+            raise DivergenceError("no numbers")
+        directory.mkdir()
+        return [replace(end_at(0.0), atoms=atoms) for atoms in structures.values()]
+
+    monkeypatch.setattr(band, "relax", relax)
+    plan[:] = [come_to(*NO_GROUND_STATES_EV), *3 * [come_to()]]
+    asked: Any = {"model": "x", "images": 5}
+    ends = lithium_at(0.0).atoms, lithium_at(0.5).atoms
+    result = band.relaxed_band(ends, 1, None, BandSpecification(**asked), tmp_path, say=silent)  # type: ignore[arg-type]
+    assert result["energies_eV"] == NO_GROUND_STATES_EV
+    assert result["barrier_eV"] == pytest.approx(0.3)
+    assert (result["converged"], result["failure"]) == (False, "type_I_divergence")
+    where = {"the band": "between ends relaxed from there", "the ends": "relaxed from there"}[lost]
+    assert result["evidence"] == f"lower energies lie in the sites of its ends; {where}: no numbers"
+    assert len(result["attempts"]) == {"the band": 4, "the ends": 1}[lost]
+    assert len(ase.io.read(tmp_path / "path.extxyz", ":")) == 7
+    assert read_state(tmp_path, "image_1").energy_eV == -0.2
