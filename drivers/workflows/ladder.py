@@ -13,14 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from hopkin.drivers import bands, engine
 from hopkin.drivers.errors import LammpsError, RunError, ScarcityError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.workflows.attempts import Attempt, Settings, run_attempt
-from hopkin.drivers.workflows.calculation import Say
+from hopkin.drivers.workflows.calculation import Say, digest
 from hopkin.drivers.workflows.relaxation import Relaxed, read_state
 
 _MOST_CLIMBS = 3
@@ -37,7 +35,6 @@ _AFTER_STALL = (
 )
 
 _RECORD = "attempt.json"
-_SAME_END_A = 1e-6
 
 
 def climb(
@@ -66,6 +63,7 @@ def climb(
     after_divergence, after_stall = list(_AFTER_DIVERGENCE), list(_AFTER_STALL)
     straight = bands.interpolate(ends[0].atoms, ends[1].atoms, specification.images)
     first = bands.off_symmetry(straight, aside=not specification.symmetric_path)
+    between = digest([end.atoms for end in ends])
     begin = "interpolated between ends relaxed anew" if earlier else "interpolated"
     settings, images, start, climbs = Settings(), first, begin, 1
     attempts = [*earlier]
@@ -73,7 +71,7 @@ def climb(
     while True:
         number = len(attempts) + 1
         asked = Attempt(settings=settings, images=len(images) - 2, start=start)
-        last = _recorded(directory, number, asked, ends)
+        last = _recorded(directory, number, asked, between)
         if last is None:
             _forget(directory, number)
             _set_aside(directory)
@@ -83,7 +81,7 @@ def climb(
                 if coarse is None:
                     raise
                 last = replace(asked, outcome="broke down", evidence=str(error))
-            _record(directory, number, last)
+            _record(directory, number, last, between)
         attempts.append(last)
         if last.replicas and enough is not None and enough(last):
             return last, attempts
@@ -125,10 +123,11 @@ def _below_an_end(energies_eV: Sequence[float]) -> str | None:
 # aside and first where they are brought back, so that it is always there that they have to be gathered.
 
 
-def _record(directory: Path, number: int, attempt: Attempt) -> None:
-    """Keep what came of an attempt."""
+def _record(directory: Path, number: int, attempt: Attempt, between: str) -> None:
+    """Keep what came of an attempt, and the hash of the ends that it was between."""
     known = {
         "number": number,
+        "between": between,
         "settings": asdict(attempt.settings),
         "images": attempt.images,
         "start": attempt.start,
@@ -142,7 +141,7 @@ def _record(directory: Path, number: int, attempt: Attempt) -> None:
     engine.write_json(directory / _RECORD, known)
 
 
-def _recorded(directory: Path, number: int, asked: Attempt, ends: tuple[Relaxed, Relaxed]) -> Attempt | None:
+def _recorded(directory: Path, number: int, asked: Attempt, between: str) -> Attempt | None:
     """Read an attempt that has ended, of the settings that are asked and between these ends."""
     folder = directory / f"attempt_{number}"
     if _number(directory) == number:
@@ -151,24 +150,24 @@ def _recorded(directory: Path, number: int, asked: Attempt, ends: tuple[Relaxed,
     if not (folder / _RECORD).is_file():
         return None
     try:
-        attempt = _read(folder)
+        attempt, there = _read(folder)
     except RunError as error:
         engine.say_absent(str(error))
         return None
     same = (attempt.settings, attempt.images, attempt.start) == (asked.settings, asked.images, asked.start)
-    if not same or (attempt.replicas and not _between(attempt, ends)):
+    if not same or there != between:
         engine.say_absent(f"{folder} holds another attempt than is wanted")
         return None
     return attempt
 
 
-def _read(folder: Path) -> Attempt:
+def _read(folder: Path) -> tuple[Attempt, str]:
     known = engine.read_fields(folder / _RECORD)
     try:
         replicas = [
             read_state(folder, f"image_{n}") for n in range(known["images"] + 2) if known["has_numbers"]
         ]
-        return Attempt(
+        attempt = Attempt(
             settings=Settings(**known["settings"]),
             images=known["images"],
             start=known["start"],
@@ -179,17 +178,9 @@ def _read(folder: Path) -> Attempt:
             max_force_eV_per_A=known["max_force_eV_per_A"] if replicas else math.nan,
             climbing_image=known["climbing_image"],
         )
+        return attempt, known["between"]
     except (KeyError, TypeError) as error:
         raise RunError(f"{folder / _RECORD} is torn: {error}") from error
-
-
-def _between(attempt: Attempt, ends: tuple[Relaxed, Relaxed]) -> bool:
-    """Whether an attempt was between these ends, not others that were relaxed before them."""
-    there = (attempt.atoms[0], attempt.atoms[-1])
-    return all(
-        float(np.abs(bands.displacements(mine.atoms, end)).max()) < _SAME_END_A
-        for mine, end in zip(ends, there, strict=True)
-    )
 
 
 def _number(directory: Path) -> int | None:
@@ -219,7 +210,8 @@ def ends_set_aside(directory: Path) -> list[tuple[int, Path]]:
 
 
 def _files(directory: Path) -> list[Path]:
-    return [*directory.glob("image_*"), *directory.glob("neb.in"), *directory.glob("log.lammps*")]
+    kinds = ("image_*", "neb.in", "model", "model.*", "log.lammps*")  # the model's is a link
+    return [file for kind in kinds for file in directory.glob(kind)]
 
 
 def _move(source: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from hopkin.drivers.workflows.attempts import Attempt
 from hopkin.drivers.workflows.relaxation import Relaxed, read_state
 
 BELOW_AN_END_EV = [0.2, 0.1, 0.1, 0.1, 0.0]  # converged, but refined for it
+RESOLVED_EV = [0.0, 0.1, 0.2, 0.3, 0.4, 0.3, 0.2, 0.1, 0.0]
 
 Come = Callable[[], list[float]]
 
@@ -110,7 +111,7 @@ def test_a_refined_band_that_was_stopped_from_outside_is_run_again(tmp_path: Pat
     plan[:] = [come_to(*BELOW_AN_END_EV), failing(MachineError("signal 15: the same command goes on"))]
     with pytest.raises(MachineError, match="signal 15"):
         climb(tmp_path)
-    plan[:] = [come_to(0.0, 0.1, 0.2, 0.3, 0.4, 0.3, 0.2, 0.1, 0.0)]
+    plan[:] = [come_to(*RESOLVED_EV)]
     counts, attempts = climb(tmp_path)
     assert plan == []
     assert [attempt.outcome for attempt in attempts] == ["converged", "converged"]
@@ -150,3 +151,25 @@ def test_a_band_outlives_one_between_lower_ends(
     assert len(result["attempts"]) == {"the band": 4, "the ends": 1}[lost]
     assert len(ase.io.read(tmp_path / "path.extxyz", ":")) == 7
     assert read_state(tmp_path, "image_1").energy_eV == -0.2
+
+
+# Attempts that have ended
+
+
+@pytest.mark.parametrize("runs", [3 * [come_to()], [come_to(*BELOW_AN_END_EV), come_to(*RESOLVED_EV)]])
+def test_attempts_between_other_ends_are_not_taken(
+    tmp_path: Path, plan: list[Come], runs: list[Come]
+) -> None:
+    """Whether they left numbers or not."""
+    for final, left in ((0.5, 0), (0.5, len(runs)), (0.49, 0)):
+        plan[:] = runs
+        climb(tmp_path, final=final)
+        assert len(plan) == left
+
+
+def test_the_deck_of_every_attempt_has_its_model_beside_it(tmp_path: Path, plan: list[Come]) -> None:
+    plan[:] = [come_to(*BELOW_AN_END_EV), come_to()]
+    climb(tmp_path)
+    decks = sorted(tmp_path.rglob("neb.in"))
+    assert [deck.parent.name for deck in decks] == ["attempt_2", tmp_path.name]
+    assert all((deck.parent / "model.py").resolve() == Path(__file__) for deck in decks)
