@@ -47,7 +47,7 @@ LATE = (
     "torch",
     "parsl",
     "scipy",
-    "pymatgen",
+    "pymatgen.core",
     "matplotlib",
     "MDAnalysis",
     "jinja2",
