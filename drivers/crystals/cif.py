@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hopkin.drivers.crystals.cells import FARTHEST_A, LONGEST_EDGE_A, check_cell, check_room
 from hopkin.drivers.crystals.cifsymmetry import Symmetry, symmetries
 from hopkin.drivers.crystals.ciftags import ANGLES, CARTESIAN, FRACTIONAL, Tags, last_crystal, number, stated
+from hopkin.drivers.crystals.lattices import perpendicular_heights
 from hopkin.drivers.crystals.overlaps import overlaps
 from hopkin.drivers.errors import StructureError
 
@@ -143,24 +144,25 @@ def _occupancy(fraction: str, source: str) -> float:
 
 def _crystal(sites: Sites, symmetry: Symmetry, cell: Cell) -> ase.Atoms:
     """Make all atoms of the cell: orbit after orbit, in the order of the sites and of the operations."""
-    orbits: dict[int, Floats] = {}
+    orbits = [_orbit(point, symmetry, cell) for point in sites.scaled]
     shares: dict[int, dict[str, float]] = {}
     shared = sites.occupancies is not None
     occupancies = sites.occupancies or [1.0] * len(sites.symbols)
-    for n, (symbol, point, fraction) in enumerate(zip(sites.symbols, sites.scaled, occupancies, strict=True)):
-        here = [kind for kind, orbit in orbits.items() if np.any(_same(point, orbit, cell))]
+    rows = zip(sites.symbols, occupancies, _on_orbits(sites.scaled, orbits, cell), strict=True)
+    for n, (symbol, fraction, on) in enumerate(rows):
+        here = [kind for kind in on if kind in shares]
         # Without occupancies nothing shares a site: two elements at one place are two atoms, and overlap.
         kind = next((kind for kind in here if shared or symbol in shares[kind]), None)
         if kind is None:
-            orbits[n], shares[n] = _orbit(point, symmetry, cell), {symbol: fraction}
+            shares[n] = {symbol: fraction}
         elif symbol not in shares[kind]:
             shares[kind][symbol] = fraction
-        elif _same(point, sites.scaled[kind], cell) and shares[kind][symbol] + fraction < 1.001:
+        elif _same(sites.scaled[n], sites.scaled[kind], cell) and shares[kind][symbol] + fraction < 1.001:
             shares[kind][symbol] += fraction  # two charges of one element: Mn3+ 0.5, Mn4+ 0.5
-    kinds = [kind for kind, orbit in orbits.items() for _ in orbit]
+    kinds = [kind for kind in shares for _ in orbits[kind]]
     # Of equal shares the last one, as ASE has it.
     most = {kind: sorted(held.items(), key=lambda share: share[1])[-1][0] for kind, held in shares.items()}
-    scaled = np.concatenate(list(orbits.values()))
+    scaled = np.concatenate([orbits[kind] for kind in shares])
     atoms = ase.Atoms([most[kind] for kind in kinds], scaled_positions=scaled, cell=cell, pbc=True)
     atoms.set_array("spacegroup_kinds", np.array(kinds))
     if shared:
@@ -175,6 +177,27 @@ def _orbit(point: Floats, symmetry: Symmetry, cell: Cell) -> Floats:
         if not np.any(_same(image, orbit, cell)):
             orbit = np.vstack([orbit, image])
     return orbit
+
+
+def _on_orbits(points: Floats, orbits: list[Floats], cell: Cell) -> list[list[int]]:
+    """Tell for each point the orbits that it is on, in their order."""
+    from scipy.spatial import cKDTree
+
+    # In units of the distances between the faces, no coordinate is farther apart than the points are.
+    with np.errstate(over="ignore"):  # of a cell without room, which is refused with the atoms in it
+        heights = perpendicular_heights(cell.array)
+
+    def wrapped(scaled: Floats) -> Floats:
+        inside = scaled % 1.0 * heights
+        return np.where(inside < heights, inside, 0.0)  # -1e-20 % 1.0 is 1.0
+
+    owners = np.repeat(np.arange(len(orbits)), [len(orbit) for orbit in orbits])
+    images = np.concatenate(orbits)
+    near = cKDTree(wrapped(images), boxsize=heights).query_ball_point(wrapped(points), SAME_SITE_A, p=np.inf)
+    return [
+        np.unique(owners[found][_same(point, images[found], cell)]).tolist()
+        for point, found in zip(points, near, strict=True)
+    ]
 
 
 def _same(point: Floats, others: Floats, cell: Cell) -> NDArray[np.bool_]:
@@ -219,12 +242,10 @@ def _distances(atoms: ase.Atoms) -> Floats:
 
 
 def _alike(one: ase.Atoms, other: ase.Atoms) -> bool:
+    if len(one) != len(other):
+        return False
     a, b = _distances(one), _distances(other)
-    return (
-        len(one) == len(other)
-        and a.shape == b.shape
-        and bool(np.abs(a - b).max(initial=0.0) < _COMPARED_TO_A)
-    )
+    return a.shape == b.shape and bool(np.abs(a - b).max(initial=0.0) < _COMPARED_TO_A)
 
 
 def _composition(atoms: ase.Atoms) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from pathlib import Path
 
 import ase
@@ -331,7 +332,10 @@ WHOLE = cif("Li1 0 0 0 1\nF1 0.5 0.5 0.5 1\n", operations=["x,y,z"])
             WHOLE.replace("_length_b 8.396", "_length_b 1e308"),
             r"cell vector of 1e\+308 A; accepted: at most 1000",
         ),
-        (WHOLE.replace("_length_b 8.396", "_length_b 1e-320"), r"accepted: at least 0.1 A\^3 for each"),
+        *(
+            (WHOLE.replace("_length_b 8.396", f"_length_b {b}"), r"accepted: at least 0.1 A\^3 for each")
+            for b in ("1e-320", "1e-300", "1e-10")
+        ),
         (WHOLE.replace("Li1 0 0 0", "Li1 1e308 0 0"), r"puts atom Li1 at 1e308, 0, 0; .* up to 1e\+06"),
         (WHOLE.replace("x,y,z", "x,y,w"), r"lists an operation that cannot be read: .*; accepted: x,y,z"),
         (
@@ -473,3 +477,21 @@ def test_the_cell_tells_the_unique_axis(tmp_path: Path, line: str, setting: str)
 def test_rounded_parameters_keep_the_symmetry(tmp_path: Path, cell: tuple[float, ...]) -> None:
     text = cif("Li1 0.1 0.2 0.3 1.0\n", "_space_group_name_H-M_alt 'P 4'", cell=cell)
     assert len(read(tmp_path, text)) == 4
+
+
+def test_thousands_of_sites_are_read_at_once(tmp_path: Path) -> None:
+    """One site each, without symmetry, and two elements on one of them across the boundary."""
+    grid = np.array(np.meshgrid(*3 * [np.arange(13) / 13])).reshape(3, -1).T[:2000]
+    rows = [f"Li{n} {x:.5f} {y:.5f} {z:.5f} 0.5" for n, (x, y, z) in enumerate(grid)]
+    text = cif("\n".join([*rows, "Na1 0.99999 -0.00001 1.0 0.5\n"]), cell=(39, 39, 39, 90, 90, 90))
+    (tmp_path / "x.cif").write_text(text)
+    start = time.process_time()
+    atoms = read_structure(str(tmp_path / "x.cif"))
+    assert time.process_time() - start < 5.0
+    assert len(atoms) == 2000
+    assert atoms.info["occupancy"]["0"] == {"Li": 0.5, "Na": 0.5}
+
+
+def test_angles_that_no_three_vectors_have(tmp_path: Path) -> None:
+    with pytest.raises(StructureError, match=r"angles 4, 4, 4, 30, 30, 150, which enclose no cell"):
+        read(tmp_path, cif("Li1 0 0 0 1\n", cell=(4, 4, 4, 30, 30, 150)))
