@@ -31,6 +31,8 @@ FLAT_DEG = 0.01
 SAME_FORMULA = 0.05
 """An element's count may differ from the formula by this part: occupancies are rounded, too."""
 
+_VACANCY = re.compile("vac|va(?![a-z])", re.IGNORECASE)
+_TERM = re.compile(r"([A-Z][a-z]?)(?:\s*(\d+(?:\.\d*)?|\.\d+))?\s*")
 _COMPARED_A = 5.973
 _COMPARED_TO_A = 0.01
 _CELL = (*(f"_cell_length_{x}" for x in "abc"), *ANGLES)
@@ -121,6 +123,10 @@ def _sites(tags: Tags, cell: Cell, source: str) -> Sites:
 
 def _element(name: str, source: str) -> str:
     """Return the element of a symbol or label: ``Fe2+``, ``Li1``, ``NA1``, ``OW``; D is hydrogen."""
+    if _VACANCY.match(name):
+        raise StructureError(
+            f"{source} has a vacancy {name!r} among its atoms; accepted: atoms, vanadium by the symbol V"
+        )
     letters = re.sub("[^A-Za-z].*", "", name)
     for symbol in (letters[:2].capitalize(), letters[:1].upper()):
         if symbol == "D":
@@ -288,10 +294,16 @@ def _agree(held: Mapping[str, float], formula: Mapping[str, float]) -> bool:
 
 
 def _formula(tags: Tags) -> dict[str, float]:
-    """Elements of the formula that a file states; none where it holds what is no element."""
-    text = " ".join(stated(tags, _FORMULA))
+    """Elements of the formula that a file states; none where it can be read in no way, or in two: SIO2."""
+    text = " ".join(stated(tags, _FORMULA)).strip()
+    in_capitals = text == text.upper() and any(
+        pair.capitalize() in atomic_numbers for pair in re.findall("(?=([A-Z]{2}))", text)
+    )
+    if in_capitals or not re.fullmatch(f"({_TERM.pattern})+", text):
+        return {}
     found: dict[str, float] = {}
-    for symbol, count in re.findall(r"([A-Z][a-z]?)\s*(\d*\.?\d*)", text):
+    for symbol, count in _TERM.findall(text):
         element = "H" if symbol in ("D", "T") else symbol
         found[element] = found.get(element, 0.0) + float(count or 1.0)
-    return found if found.keys() <= atomic_numbers.keys() - {"X"} else {}
+    known = found.keys() <= atomic_numbers.keys() - {"X"}
+    return found if known and sum(found.values()) > 0.0 else {}

@@ -492,6 +492,34 @@ def test_thousands_of_sites_are_read_at_once(tmp_path: Path) -> None:
     assert atoms.info["occupancy"]["0"] == {"Li": 0.5, "Na": 0.5}
 
 
+@pytest.mark.parametrize("label", ["Va", "Va1", "Vac1", "VAC", "vacancy2"])
+def test_vacancies_are_no_vanadium(tmp_path: Path, label: str) -> None:
+    with pytest.raises(
+        StructureError, match=f"has a vacancy '{label}' among its atoms; accepted: atoms, van"
+    ):
+        read(tmp_path, cif(f"{label} 0 0 0 1\n"))
+    assert read(tmp_path, cif("V1 0 0 0 1\n")).get_chemical_symbols() == ["V"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [
+        *(("'Mg (O H)2'", False), ("SIO2", False), ("LI2O", False), ("Li1-x", False), ("'Li. O'", False)),
+        *(("Li0", False), ("'Li2 O1'", True), ("Li2O", True), ("'S I O2'", True), ("'K N O3'", True)),
+        *(("KNO3", False), ("LiNO3", True), ("'Li2O1.5 F.5 O1.'", True), ("'" + 40 * "O11  " + "!'", False)),
+    ],
+)
+def test_a_formula_that_can_be_read_in_two_ways_is_not_compared(
+    tmp_path: Path, formula: str, told: bool
+) -> None:
+    text = cif("Mg1 0 0 0 1\n", f"_chemical_formula_sum {formula}")
+    if not told:
+        assert len(read(tmp_path, text)) == 1
+        return
+    with pytest.raises(StructureError, match=r"states .*, but its sites and no symmetry make Mg1"):
+        read(tmp_path, text)
+
+
 def test_angles_that_no_three_vectors_have(tmp_path: Path) -> None:
     with pytest.raises(StructureError, match=r"angles 4, 4, 4, 30, 30, 150, which enclose no cell"):
         read(tmp_path, cif("Li1 0 0 0 1\n", cell=(4, 4, 4, 30, 30, 150)))
