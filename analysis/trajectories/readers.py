@@ -32,7 +32,7 @@ from hopkin.analysis.trajectories.lines import (
     split_table,
     vectors,
 )
-from hopkin.analysis.trajectories.refusals import ACCEPTED, look_of
+from hopkin.analysis.trajectories.refusals import ACCEPTED, NUMBER, look_of
 
 LONGEST_LINE = 65536
 MOST_COLUMNS = 1000
@@ -86,6 +86,7 @@ def read_frames(path: Path, given: Sequence[str] | None = None) -> Iterator[Fram
 def _read_xdatcar(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
     cell = np.eye(3)
     species: tuple[str, ...] = ()
+    after_blank = False
     with open_binary(path) as file:
         while line := file.readline():
             if line.lower().startswith(b"direct configuration"):
@@ -95,7 +96,10 @@ def _read_xdatcar(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
                 scaled = numbers(path, words, n_columns, [0, 1, 2])
                 yield Frame(positions=scaled @ cell, cell=cell, species=species)
             elif line.strip():  # a header, repeated before each frame where the cell varies
-                scale, *rows, last = next_lines(file, 5)
+                # The title is that of the POSCAR: it may be blank, and then the scale stands here.
+                untitled = after_blank and re.fullmatch(NUMBER, line.strip())
+                scale = line if untitled else next_lines(file, 1)[0]
+                *rows, last = next_lines(file, 4)
                 symbols = last.decode().split()
                 is_vasp_4 = bool(symbols) and symbols[0].isdigit()
                 counts = last if is_vasp_4 else next_lines(file, 1)[0]
@@ -111,6 +115,7 @@ def _read_xdatcar(path: Path, given: Sequence[str] | None) -> Iterator[Frame]:
                 species = tuple(
                     np.repeat(_elements(path, [] if is_vasp_4 else symbols, n_atoms, given), n_atoms).tolist()
                 )
+            after_blank = not line.strip()
 
 
 def _elements(path: Path, written: list[str], n_atoms: list[int], given: Sequence[str] | None) -> list[str]:

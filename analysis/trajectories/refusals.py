@@ -7,8 +7,8 @@ ACCEPTED = (
     "LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ with Lattice, ASE trajectory, plain or compressed "
     "by gzip, bzip2, xz or zstandard"
 )
-_NUMBER = rb"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?"
-_VECTOR = re.compile(rb"\s*" + rb"\s+".join([_NUMBER] * 3) + rb"\s*$")
+NUMBER = rb"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?"
+_VECTOR = re.compile(rb"\s*" + rb"\s+".join([NUMBER] * 3) + rb"\s*$")
 
 _BY_FIRST_BYTES = (
     (rb"CDF[\x01\x02\x05]", "a netCDF file: write a text dump"),
@@ -47,7 +47,7 @@ def look_of(lines: Sequence[bytes]) -> str:
         return "is binary, of a kind that is not known here"
     if (
         len(lines) > 4
-        and re.fullmatch(_NUMBER + rb"\s*", lines[1].strip())
+        and re.fullmatch(NUMBER + rb"\s*", lines[1].strip())
         and all(map(_VECTOR.match, lines[2:5]))
     ):
         return "looks like a POSCAR, which holds one structure: give XDATCAR or vasprun.xml"

@@ -64,6 +64,22 @@ def test_compressed_files_are_told_by_their_first_bytes(
     assert_allclose(read - read[0], walk - walk[0], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("title", "between"),
+    [
+        *((title, between) for title in ("", "  ", "Li", "1.0") for between in ("", "\n", "{header}")),
+        *((title, "\n{header}") for title in ("", "  ", "Li")),
+    ],
+)
+def test_the_title_of_an_xdatcar_is_free(tmp_path: Path, walk: FloatArray, title: str, between: str) -> None:
+    """VASP copies the first line of POSCAR, be it blank; older ones leave blank lines between frames."""
+    header, *frames = xdatcar(walk).replace("x\n", title + "\n", 1).split("Direct")
+    between = between.format(header=header)
+    (tmp_path / "XDATCAR").write_text(header + between.join("Direct" + frame for frame in frames) + "\n\n")
+    read = read_trajectory(tmp_path / "XDATCAR", frame_interval_fs=1.0).positions
+    assert_allclose(read - read[0], walk - walk[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("method", COMPRESSORS)
 def test_ase_trajectories_are_compressed_too(tmp_path: Path, walk: FloatArray, method: str) -> None:
     frames = [ase.Atoms("Li8", positions=frame, cell=8 * np.eye(3), pbc=True) for frame in walk]
