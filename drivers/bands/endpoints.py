@@ -95,7 +95,7 @@ def _frames(path: Path) -> list[ase.Atoms]:
     if not path.is_file():
         raise StructureError(f"no such file: {path}")
     try:
-        return list(iread(path, index=":", format="extxyz"))
+        return list(iread(path, index=":", format="extxyz", do_not_split_by_at_sign=True))
     except Exception as error:  # readers of ASE raise whatever their format trips over
         raise unreadable(path, error, "extxyz") from error
 

@@ -109,7 +109,7 @@ def _read_image(place: Path) -> ase.Atoms:
     problem = ""
     for file, kind in files.items():
         try:
-            atoms = read(file, index=-1, format=kind)
+            atoms = read(file, index=-1, format=kind, do_not_split_by_at_sign=True)
         except Exception as error:  # readers of ASE raise whatever their format trips over
             problem = str(unreadable(file, error, kind))
             _logger.warning("%s", problem)

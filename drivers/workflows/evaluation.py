@@ -64,7 +64,7 @@ def read_labelled(path: Path, group: str | None = None) -> list[Labelled]:
     if not path.is_file():
         raise StructureError(f"no such file: {path}")
     try:
-        frames = read(path, index=":")
+        frames = read(path, index=":", do_not_split_by_at_sign=True)
     except Exception as error:  # readers of ASE raise whatever their format trips over
         raise unreadable(path, error) from error
     if not frames:

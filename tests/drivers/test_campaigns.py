@@ -330,6 +330,15 @@ def test_pairs_with_one_end_in_common_are_two(tmp_path: Path) -> None:
     assert len(planned(tmp_path, f"{WHOLE}pairs: [{pairs}, {pairs}]")) == 2
 
 
+@pytest.mark.parametrize("name", ["pairs@1", "pairs@PBE.extxyz"])
+def test_an_at_sign_is_part_of_the_name_of_a_file_of_pairs(tmp_path: Path, name: str) -> None:
+    frames = [chain([0, 1, 2, 3, 4], x) for x in (1.0, 3.0)]
+    for atoms, image in zip(frames, ("initial", "final"), strict=True):
+        atoms.info |= {"sys_name": "a", "image": image}
+    ase.io.write(tmp_path / name, frames, format="extxyz")
+    assert list(read_pairs(tmp_path / name)) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("info", "sentence"),
     [

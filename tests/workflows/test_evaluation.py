@@ -148,6 +148,13 @@ def test_labels_that_are_refused(file: Path, emt: Model, tmp_path: Path) -> None
         evaluate(file, emt.model_copy(update={"elements": ("Cu",)}), tmp_path / "runs", say=silent)
 
 
+def test_an_at_sign_is_part_of_the_name(tmp_path: Path) -> None:
+    """For ASE it would begin the number of a structure."""
+    for name in ("alloys@2.xyz", "alloys@300K.xyz"):
+        ase.io.write(tmp_path / name, labelled(), format="extxyz")
+        assert len(read_labelled(tmp_path / name)) == 6
+
+
 def test_labels_of_the_reference_data(shared_data: Path) -> None:
     """Energies of compressed crystals, too, and stresses in eV/A^3, not in kbar."""
     found = read_labelled(shared_data / "labelled" / "mpf-alkali-TP.xyz", "source")
