@@ -61,10 +61,15 @@ def elements_of_types(
     Raises
     ------
     TrajectoryError
-        If the elements stay unknown.
+        If the elements stay unknown, or those that are given do not fit the types.
     """
     kinds = sorted(set(types))
-    if given and types:
+    if given and not types:
+        raise TrajectoryError(
+            f"{path} says its elements, and has no column 'type': leave out --species (species in Python), "
+            "which names the types 1, 2, ..."
+        )
+    if given:
         if kinds[0] < 1 or kinds[-1] > len(given):
             raise TrajectoryError(
                 f"{path} has the atom types {_listed(kinds)}, but --species (species in Python) names "

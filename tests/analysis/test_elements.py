@@ -38,6 +38,12 @@ def test_what_the_user_says_counts_first(tmp_path: Path, columns: str) -> None:
     assert elements(path, species=["Na", "P", "Se"]) == ["Na", "Na", "P", "Se"]
 
 
+def test_symbols_of_types_for_a_dump_without_types_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "md.dump", "element")
+    with pytest.raises(TrajectoryError, match=r"says its elements, and has no column 'type': leave out --sp"):
+        read_trajectory(path, timestep_fs=1.0, species=["Na", "P", "Se"])
+
+
 def test_the_masses_of_the_dump(tmp_path: Path) -> None:
     assert elements(write(tmp_path / "md.dump", "type mass")) == ELEMENTS
 
