@@ -100,20 +100,21 @@ def _stated_symmetries(tags: Tags, fits: Callable[[Symmetry], bool], source: str
             f"{source} is of a magnetic space group ({unlisted[0]}) and lacks its operations; accepted: a"
             " file that lists them, as _space_group_symop_magn_operation.xyz"
         )
-    for hall in stated(tags, *_HALL):
+    halls, names, numbers = stated(tags, *_HALL), stated(tags, *_NAME), stated(tags, *_NUMBER)
+    for hall in halls:
         try:
             return [_symmetry(f"the Hall symbol {hall}", gemmi.symops_from_hall(hall))]
         except (RuntimeError, ValueError):
             continue  # its other names will tell
-    names, numbers = stated(tags, *_NAME), stated(tags, *_NUMBER)
-    if not names and not numbers:
+    if not (halls or names or numbers):
         return [_symmetry("no symmetry", [gemmi.Op()])]
     angles = number(tags, ANGLES[0], source), number(tags, ANGLES[2], source)
     groups = [g for name in names for g in _by_name(name, angles)]
     groups = groups or [g for n in numbers for g in _by_number(n, angles)]
     if not groups:
         raise StructureError(
-            f"{source} lists no operations, and its space group {(names or numbers)[0]!r} is not known"
+            f"{source} lists no operations, and its space group {(names or numbers or halls)[0]!r} is not"
+            " known"
         )
     found = [_of_group(g) for g in groups]
     return found if any(map(fits, found)) else _other_setting(groups[0], names, fits, source) or found

@@ -520,6 +520,24 @@ def test_a_formula_that_can_be_read_in_two_ways_is_not_compared(
         read(tmp_path, text)
 
 
+@pytest.mark.parametrize("operation", ["x,y,½", "½+x,y,z", "x,ý,z"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("tag", ["_space_group_symop_operation_xyz", "_space_group_symop_magn_operation.xyz"])
+def test_operations_in_other_letters(tmp_path: Path, operation: str, encoding: str, tag: str) -> None:
+    text = cif("Li1 0.1 0.2 0.3 1\n", operations=["x,y,z", operation], tag=tag)
+    (tmp_path / "x.cif").write_bytes(text.encode(encoding))
+    with pytest.raises(StructureError, match=r"lists an operation that cannot be read: .*; accepted: x,y,z"):
+        read_structure(str(tmp_path / "x.cif"))
+
+
+@pytest.mark.parametrize("hall", ["P 2ý", "−P 2½", "a symbol of nobody"])  # noqa: RUF001
+def test_a_hall_symbol_that_cannot_be_read_is_not_no_symmetry(tmp_path: Path, hall: str) -> None:
+    line = f"_space_group_name_Hall '{hall}'"
+    with pytest.raises(StructureError, match=r"lists no operations, and its space group '.*' is not known"):
+        read(tmp_path, cif("Li1 0.1 0.2 0.3 1\n", line))
+    assert len(read(tmp_path, cif("Li1 0.1 0.2 0.3 1\n", line, "_space_group_IT_number 2"))) == 2
+
+
 def test_angles_that_no_three_vectors_have(tmp_path: Path) -> None:
     with pytest.raises(StructureError, match=r"angles 4, 4, 4, 30, 30, 150, which enclose no cell"):
         read(tmp_path, cif("Li1 0 0 0 1\n", cell=(4, 4, 4, 30, 30, 150)))
