@@ -13,7 +13,7 @@ from ase import Atoms
 
 from hopkin.drivers import engine
 from hopkin.drivers.engine import RunDirectory, find_run, slug
-from hopkin.drivers.errors import DivergenceError, LammpsError
+from hopkin.drivers.errors import DivergenceError
 from hopkin.drivers.models import Model, fetch
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
 from hopkin.drivers.workflows.parity import ensure_parity
@@ -130,11 +130,11 @@ def run_deck(
     Raises
     ------
     ModelError
-        when their file was overwritten before or meanwhile
+        when their file was overwritten before or meanwhile, however the run ended
     """
     model.require_unchanged()
     try:
-        wall_s = engine.run_deck(
+        return engine.run_deck(
             directory,
             deck,
             python=model.interpreter(),
@@ -143,11 +143,8 @@ def run_deck(
             variables=variables,
             on_poll=on_poll,
         )
-    except LammpsError:
-        model.require_unchanged()  # other weights may be why
-        raise
-    model.require_unchanged()
-    return wall_s
+    finally:
+        model.require_unchanged()  # other weights may be why it failed, and in what an interrupted run left
 
 
 def is_converged(max_force: float, specification: BandSpecification | MDSpecification) -> bool:

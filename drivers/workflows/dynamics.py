@@ -12,7 +12,7 @@ from ase import Atoms
 from hopkin.analysis.transport import find_damage, find_framework
 from hopkin.drivers import engine
 from hopkin.drivers.crystals import Structure, choose_repeats, require_few_atoms, require_ion, supercell
-from hopkin.drivers.errors import Failure, SpecificationError
+from hopkin.drivers.errors import Failure, ModelError, SpecificationError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import MDSpecification, Repeats
 from hopkin.drivers.workflows.calculation import (
@@ -99,7 +99,7 @@ def run_md(
         result = facts | _simulate(structure, start, model, specification, schedule, directory, say=say)
         say("analysing the trajectory")
         result |= _outcome(directory, start, specification)
-        for file in (*directory.glob("md.*.restart"), *directory.glob("state.*.dump")):
+        for file in _states(directory):
             file.unlink()
         return result
 
@@ -216,19 +216,31 @@ def _simulate(
         rewrite_trajectory(directory / TRAJECTORY, before_step=first_step)
         variables["restart"] = str(first_step)
     set_log_aside(directory)
-    wall_s = run_deck(
-        directory,
-        deck,
-        model,
-        replicas=1,
-        threads=threads_per_replica(1),
-        variables=variables,
-        on_poll=Monitor(directory, start, specification, n_steps=n_steps, say=say),
-    )
+    monitor = Monitor(directory, start, specification, first_step=first_step, n_steps=n_steps, say=say)
+    try:
+        wall_s = run_deck(
+            directory,
+            deck,
+            model,
+            replicas=1,
+            threads=threads_per_replica(1),
+            variables=variables,
+            on_poll=monitor,
+        )
+    except ModelError:
+        for file in _states(directory):
+            if step_of(file) > first_step:  # of other weights
+                file.unlink()
+        raise
     if restart is not None:
         rewrite_trajectory(directory / TRAJECTORY)
     simulated_ns = (n_steps - first_step) * specification.timestep_fs * 1e-6
     return {"resumed_at_step": first_step or None, "ns_per_day": simulated_ns / wall_s * 86400}
+
+
+def _states(directory: Path) -> list[Path]:
+    """Files of single steps: to go on from, and for the monitor to look at."""
+    return [*directory.glob("md.*.restart"), *directory.glob("state.*.dump")]
 
 
 # What came out

@@ -39,11 +39,18 @@ class Monitor:
     """
 
     def __init__(
-        self, directory: Path, start: Atoms, specification: MDSpecification, *, n_steps: int, say: Say
+        self,
+        directory: Path,
+        start: Atoms,
+        specification: MDSpecification,
+        *,
+        first_step: int,
+        n_steps: int,
+        say: Say,
     ) -> None:
         self._directory = directory
         self._specification = specification
-        self._n_steps = n_steps
+        self._first_step, self._n_steps = first_step, n_steps
         self._say = say
         self._framework = find_framework(
             start.positions, start.cell.array, start.get_chemical_symbols(), specification.ion
@@ -62,7 +69,8 @@ class Monitor:
             with suppress(FileNotFoundError):  # LAMMPS keeps the last two
                 self._check_crystal()
             for restart in sorted(self._directory.glob("md.*.restart"), key=step_of)[:-_KEPT_RESTARTS]:
-                restart.unlink()
+                if step_of(restart) != self._first_step:  # kept until this run is known to be good
+                    restart.unlink()
 
     def _new_rows(self) -> list[list[float]]:
         log = self._directory / "log.lammps"

@@ -25,7 +25,7 @@ def crystal() -> ase.Atoms:
 
 def monitor(directory: Path, crystal: ase.Atoms, said: list[str] | None = None) -> Monitor:
     say = (said if said is not None else []).append
-    return Monitor(directory, crystal, ASKED, n_steps=10000, say=say)
+    return Monitor(directory, crystal, ASKED, first_step=0, n_steps=10000, say=say)
 
 
 def write_log(directory: Path, temperatures: list[float], *, first_ps: float = 0.0) -> None:
@@ -83,7 +83,8 @@ def test_the_default_schedule_shows_a_lost_thermostat(tmp_path: Path, crystal: a
     schedule = _schedule(asked)
     every, piece = schedule["thermo_every"], schedule["restart_every"]
     begin = schedule["equilibration_steps"]
-    watch = Monitor(tmp_path, crystal, asked, n_steps=begin + schedule["n_steps"], say=lambda _: None)
+    n_steps = begin + schedule["n_steps"]
+    watch = Monitor(tmp_path, crystal, asked, first_step=0, n_steps=n_steps, say=lambda _: None)
     steps = [step for step in range(0, begin, every) for _ in range(1 + (step % piece == 0))]
     with (tmp_path / "log.lammps").open("a") as log:
         for step in steps:

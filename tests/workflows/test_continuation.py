@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,12 +18,13 @@ from ase.build import bulk
 from bands import silent
 
 from hopkin.drivers.crystals.structures import Structure, lammps_orientation, load_structure
-from hopkin.drivers.errors import MachineError
+from hopkin.drivers.errors import MachineError, ModelError
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import fetch, find_model
 from hopkin.drivers.specification import MDSpecification
-from hopkin.drivers.workflows.continuation import TRAJECTORY, thermo_row, whole_frames
+from hopkin.drivers.workflows.continuation import TRAJECTORY, step_of, thermo_row, whole_frames
 from hopkin.drivers.workflows.dynamics import _schedule, _simulate
+from hopkin.drivers.workflows.monitor import Monitor
 
 KILLS = 20
 FINAL = "start.final.data"
@@ -149,3 +151,44 @@ def test_twenty_kills_of_a_machine_learned_potential(tmp_path: Path) -> None:
     asked = {"temperature_K": 600, "time_ps": 0.5, "equilibration_ps": 0.1, "timestep_fs": 1}
     atoms = load_structure("LiFePO4-olivine").atoms
     kill_again_and_again(atoms, model, tmp_path, frame_interval_fs=2, **asked)
+
+
+def files_of_steps(directory: Path) -> dict[str, int]:
+    files = (*directory.glob("md.*.restart"), *directory.glob("state.*.dump"))
+    return {file.name: step_of(file) for file in files}
+
+
+def test_what_other_weights_left_is_not_gone_on_from(
+    stillinger_weber: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is overwritten while LAMMPS runs, which Ctrl-C ends, and comes back."""
+    checks = iter(["whole", "whole", "whole", "overwritten", "whole", "whole"])  # two for each run
+
+    def require_unchanged() -> None:
+        if next(checks) == "overwritten":
+            raise ModelError("Si.sw was overwritten while hopkin was at work")
+
+    monkeypatch.setattr(stillinger_weber, "require_unchanged", require_unchanged)
+    place = tmp_path / "md"
+    asked = {"temperature_K": 600, "time_ps": 20, "equilibration_ps": 0, "frame_interval_fs": 50}
+    go_on = partial(simulate, silicon(), stillinger_weber, place, **asked)
+    watch = Monitor.__call__
+    started_from = 0
+
+    def interrupt(monitor: Monitor) -> None:
+        watch(monitor)
+        if max(files_of_steps(place).values(), default=0) > started_from + 2000:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Monitor, "__call__", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            go_on()
+        started_from = max(step_of(file) for file in place.glob("md.*.restart"))
+        with pytest.raises(ModelError, match="overwritten"):
+            go_on()
+    left = files_of_steps(place)
+    assert f"md.{started_from}.restart" in left
+    assert max(left.values()) == started_from
+    resumed = go_on()
+    assert resumed["resumed_at_step"] == started_from
