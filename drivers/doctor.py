@@ -89,7 +89,7 @@ def _pair_style(style: str, library: str) -> Check:
     with tempfile.TemporaryDirectory(prefix="hopkin-doctor-") as scratch:
         (Path(scratch) / "style.in").write_text(_DECK.format(style=style, missing="missing"))
         try:
-            engine.run_deck(Path(scratch), "style.in")
+            engine.run_deck(Path(scratch), "style.in", timeout_s=engine.STARTS_WITHIN_S)
         except HopkinError as error:
             works = _MISSING.get(style, _NO_FILE) in str(error)
             return Check(name=name, works=works, detail=str(directory if works else error))

@@ -30,6 +30,9 @@ _ENVIRONMENT = {
 
 _WORD = re.compile(r"[A-Za-z0-9+._-]+")  # its value stands in the deck wherever the variable does
 _POLL_S = 0.5
+STARTS_WITHIN_S = 300.0
+"""A LAMMPS that computes nothing has ended by then [s]: its libraries may come from a slow network disk."""
+
 _TAIL_LINES = 12
 _FULL_DISK_BYTES = 1_000_000  # below this, files of LAMMPS are taken to be torn
 _DIVERGED = re.compile(
@@ -78,8 +81,23 @@ def executable(name: str, python: Path | None = None) -> str:
 def lammps_version(python: Path | None = None) -> str:
     """Version of the LAMMPS of an environment (None: of this one), such as `22 Jul 2025 - Update 4`."""
     argv = [executable("mpirun", python), "-np", "1", executable("lmp", python), "-h"]
-    said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
-    line = next((line for line in said.splitlines() if "Simulator - " in line), "")
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=STARTS_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            raise MachineError(
+                f"LAMMPS hangs: it has not said its version within {STARTS_WITHIN_S:.0f} s ({' '.join(argv)})"
+            ) from error
+        finally:
+            _end(process)
+    line = next((line for line in said.decode(errors="replace").splitlines() if "Simulator - " in line), "")
     if not line:
         raise MachineError(f"LAMMPS does not start ({' '.join(argv)}): run `hopkin doctor`")
     return line.split("Simulator - ")[1].strip()
@@ -194,7 +212,9 @@ def _wait(
             if on_poll is not None:
                 on_poll()
         if timeout_s is not None and time.monotonic() - start > timeout_s:
-            raise LammpsError(f"{deck} did not end within {timeout_s:.0f} s")
+            raise LammpsError(
+                f"{deck} did not end within {timeout_s:.0f} s: LAMMPS hangs, or the machine is too slow"
+            )
 
 
 def _end_with_parent() -> None:

@@ -35,6 +35,7 @@ _GOLDEN_ATOMS = 28
 _GRADIENT_STEP_A = 0.01
 _STRAIN = 0.002
 _RATTLE_A = 0.05
+_POINT_S, _POINT_S_PER_ATOM = 600.0, 1.0  # a single point has ended by then: the slowest models on one core
 
 
 class Parity(BaseModel):
@@ -116,7 +117,8 @@ def single_point(atoms: Atoms, model: Model, directory: Path) -> SinglePoint:
         name="point",
         atomic_energies=model.atomic_energies,
     )
-    engine.run_deck(directory, deck, python=model.interpreter())
+    timeout_s = _POINT_S + _POINT_S_PER_ATOM * len(atoms)
+    engine.run_deck(directory, deck, python=model.interpreter(), timeout_s=timeout_s)
     state = engine.read_fields(directory / "point.yaml", "energy_eV", "pressure_bar")
     return SinglePoint(
         energy=float(state["energy_eV"]),
@@ -143,7 +145,7 @@ def verify(model: Model, atoms: Atoms) -> Parity:
     ModelError
         when the model does not cover an element
     LammpsError
-        when LAMMPS fails
+        when LAMMPS fails, or hangs
     """
     model.require_elements(atoms.get_chemical_symbols())
     shaken = rattled(atoms)

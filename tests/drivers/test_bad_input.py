@@ -15,7 +15,9 @@ from ase.build import bulk
 from command_line import Run
 
 from hopkin.drivers import engine
+from hopkin.drivers.engine import launch
 from hopkin.drivers.models.registry import known_models
+from hopkin.drivers.workflows import parity
 
 CHGNET = "chgnet-0.3.0"
 SEVENNET = "sevennet-0"
@@ -511,6 +513,44 @@ def test_lammps_that_does_not_start(
     sentence = refused("barrier", copper, "--ion", "Cu", "--model", emt, "--out", out)
     assert "LAMMPS does not start" in sentence
     assert "hopkin doctor" in sentence
+
+
+def test_lammps_that_hangs(
+    refused: Run, copper: Path, emt: str, out: Path, other_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "STARTS_WITHIN_S", 1.0)
+    for name in ("mpirun", "lmp"):
+        (other_machine / name).write_text("#!/bin/sh\nsleep 60\n")
+        (other_machine / name).chmod(0o755)
+    sentence = refused("barrier", copper, "--ion", "Cu", "--model", emt, "--out", out)
+    assert "LAMMPS hangs: it has not said its version within 1 s" in sentence
+
+
+VERSION_ALONE = """#!/bin/sh
+for last; do :; done
+test "$last" = -h && exec {mpirun} "$@"
+sleep 60
+"""
+
+
+def test_lammps_that_hangs_in_the_parity_gate(
+    run: Run, copper: Path, emt: str, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = {name: engine.executable(name) for name in ("mpirun", "lmp")}
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "lmp").symlink_to(real["lmp"])
+    (tmp_path / "bin" / "mpirun").write_text(VERSION_ALONE.format(**real))
+    (tmp_path / "bin" / "mpirun").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(parity, "_POINT_S", 1.0)
+    monkeypatch.setattr(parity, "_POINT_S_PER_ATOM", 0.0)
+    said = run("barrier", copper, "--ion", "Cu", "--model", emt, "--out", out)
+    assert said.code == 2, said
+    sentence = "hopkin: single_point.in did not end within 1 s: LAMMPS hangs, or the machine is too slow"
+    assert said.err.splitlines()[-1] == sentence
+    assert written(out) == []
 
 
 NOT_ENOUGH_SLOTS = """#!/bin/sh
