@@ -240,6 +240,7 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
     if known is None:
         say(f"verifying {model.name}: LAMMPS against its own calculator")
         parity = verify(model, atoms)
+        model.require_unchanged()
         golden = parity.golden_difference_eV_per_atom
         if not parity.passed:
             raise ModelError(

@@ -12,6 +12,7 @@ from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
+from hopkin.drivers.models.weights import sha256_now
 from hopkin.drivers.workflows import parity
 from hopkin.drivers.workflows.parity import Parity, SinglePoint, ensure_parity, rattled, single_point, verify
 
@@ -76,6 +77,12 @@ def stamps(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "cache").rglob("*.json"))
 
 
+def overwrite(model: Model) -> None:
+    """Write other weights that behave like the first ones."""
+    assert model.path is not None
+    model.path.write_text(model.path.read_text() + "\n")
+
+
 def gate(model: Model) -> dict[str, object]:
     return ensure_parity(model, build_material("LiCoO2-layered"), say=lambda _: None)
 
@@ -129,10 +136,25 @@ def test_a_stamp_is_of_one_model_and_one_set_of_elements(
     model: Model, lammps: dict[str, SinglePoint], tmp_path: Path
 ) -> None:
     gate(model)
-    gate(model.model_copy(update={"sha256": "other weights"}))
+    overwrite(model)
+    assert model.path is not None
+    gate(model.model_copy(update={"sha256": sha256_now(model.path)}))
     assert len(stamps(tmp_path)) == 2
     with pytest.raises(ValueError, match=r"broadcast"):  # another structure is evaluated, not taken on trust
         ensure_parity(model, build_material("LiFePO4-olivine"), say=lambda _: None)
+
+
+def test_weights_that_are_overwritten_meanwhile_get_no_stamp(
+    model: Model, lammps: dict[str, SinglePoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def verify_others(model: Model, atoms: ase.Atoms) -> Parity:
+        overwrite(model)
+        return verify(model, atoms)
+
+    monkeypatch.setattr(parity, "verify", verify_others)
+    with pytest.raises(ModelError, match=r"pair\.py was overwritten while hopkin was at work"):
+        gate(model)
+    assert stamps(tmp_path) == []
 
 
 @pytest.mark.parametrize("key", [key for key in EXACT if "difference" in key])
