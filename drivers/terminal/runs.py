@@ -135,7 +135,7 @@ def show_evaluation(run: Run, *, as_json: bool) -> None:
     for name, part in parts.items():
         values = ((part.get(field), factor) for field, factor in fields.values())
         table.add_row(
-            name, *(shown(value * factor if factor and value else value) for value, factor in values)
+            plain(name), *(shown(value * factor if factor and value else value) for value, factor in values)
         )
     show_table(table)
     if result["energy_shifted_mae_eV_per_atom"] is not None:

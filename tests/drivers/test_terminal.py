@@ -1,12 +1,15 @@
 """The terminal shows text as it is: no markup, no control characters of whoever named a file."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from hopkin.drivers.engine import RunDirectory
 from hopkin.drivers.terminal import console
 from hopkin.drivers.terminal.console import plain, progress, show_fields
+from hopkin.drivers.terminal.runs import show_evaluation
 
 NASTY = "a[/b][bold]c\x1b[31md\x07"
 SHOWN = "a[/b][bold]c\\x1b[31md\\x07"
@@ -31,3 +34,17 @@ def test_progress_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch, termi
 def test_tables_show_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     show_fields({"material": NASTY}, as_json=False)
     assert SHOWN in capsys.readouterr().out
+
+
+def test_groups_of_an_evaluation_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = {"n_structures": 2}
+    result = {
+        **errors,
+        "groups": {"[red]hot\x1b[31m": errors},
+        "elements": {},
+        "energy_shifted_mae_eV_per_atom": None,
+        "n_skipped": 0,
+        "n_failed": 0,
+    }
+    show_evaluation((RunDirectory(Path("run"), {}), result), as_json=False)
+    assert "[red]hot\\x1b[31m" in capsys.readouterr().out
