@@ -1,9 +1,9 @@
 """One calculation each: the order of the steps, and the fields of the result.
 
 `calculation` is what all have in common, `parity` the gate before them. `barrier`: `relaxation`, then
-`band`, then `attempts`; `rates` beside it. `dynamics`: `relaxation`, then LAMMPS under `monitor`, on by
-`continuation`. `trajectories` and `known_dynamics` analyse what others ran; `images` and `evaluation`
-compare with labels.
+`band`, which goes down the `ladder` of `attempts`; `rates` beside it. `dynamics`: `relaxation`, then LAMMPS
+under `monitor`, on by `continuation`. `trajectories` and `known_dynamics` analyse what others ran; `images`
+and `evaluation` compare with labels.
 """
 
 from hopkin.drivers.workflows.barrier import (

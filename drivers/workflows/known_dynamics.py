@@ -17,9 +17,8 @@ def run_reference(reference: DynamicsReference, root: Path, *, say: Say) -> Run:
     of the model stands the functional.
     """
     material, model = reference.material, reference.label
-    apart = (
-        {"trajectory"} if reference.species else {"trajectory", "species"}
-    )  # runs from before it are found
+    # A reference without species is written as before it could have any, so that its earlier run is found.
+    apart = {"trajectory"} if reference.species else {"trajectory", "species"}
     run = find_run(
         root,
         f"{slug(material)}-{reference.temperature_K:g}K-{model_slug(model)}",

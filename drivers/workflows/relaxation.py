@@ -117,53 +117,52 @@ def relax(
     DivergenceError
         when it diverges numerically by small steps, too
     """
-    ended = _ended(directory, list(structures))
-    if ended is None:
-        directory.mkdir(exist_ok=True)
-        elements = engine.elements_of(next(iter(structures.values())))
-        for name, atoms in structures.items():
-            engine.write_structure(directory / f"{name}.data", atoms, elements)
-        for timestep_ps, largest_step in _STEPS:
-            deck = engine.write_deck(
+    if (ended := _ended(directory, list(structures))) is not None:
+        return ended
+    directory.mkdir(exist_ok=True)
+    elements = engine.elements_of(next(iter(structures.values())))
+    for name, atoms in structures.items():
+        engine.write_structure(directory / f"{name}.data", atoms, elements)
+    for timestep_ps, largest_step in _STEPS:
+        deck = engine.write_deck(
+            directory,
+            "relax",
+            model,
+            elements,
+            title=f"Relax {', '.join(structures)} with {model.name}",
+            names=list(structures),
+            relax_cell=relax_cell,
+            force_tolerance=force_tolerance,
+            pressure_tolerance=pressure_tolerance_GPa * BAR_PER_GPA,
+            max_iterations=max_iterations,
+            cell_rounds=_CELL_ROUNDS,
+            lost_force=_LOST_FORCE_EV_PER_A,
+            timestep_ps=timestep_ps,
+            largest_step=largest_step,
+        )
+        say(f"relaxing {' and '.join(structures)}")
+        for name in structures:  # of a try that diverged, or of a run that was killed
+            for state in (f"{name}.dump", f"{name}.yaml"):
+                (directory / state).unlink(missing_ok=True)
+        try:
+            run_deck(
                 directory,
-                "relax",
+                deck,
                 model,
-                elements,
-                title=f"Relax {', '.join(structures)} with {model.name}",
-                names=list(structures),
-                relax_cell=relax_cell,
-                force_tolerance=force_tolerance,
-                pressure_tolerance=pressure_tolerance_GPa * BAR_PER_GPA,
-                max_iterations=max_iterations,
-                cell_rounds=_CELL_ROUNDS,
-                lost_force=_LOST_FORCE_EV_PER_A,
-                timestep_ps=timestep_ps,
-                largest_step=largest_step,
+                replicas=len(structures),
+                threads=threads_per_replica(len(structures)),
+                on_poll=lambda: say(f"relaxing {' and '.join(structures)}"),
             )
-            say(f"relaxing {' and '.join(structures)}")
-            for name in structures:  # of a try that diverged, or of a run that was killed
-                for state in (f"{name}.dump", f"{name}.yaml"):
-                    (directory / state).unlink(missing_ok=True)
-            try:
-                run_deck(
-                    directory,
-                    deck,
-                    model,
-                    replicas=len(structures),
-                    threads=threads_per_replica(len(structures)),
-                    on_poll=lambda: say(f"relaxing {' and '.join(structures)}"),
-                )
-                return [read_relaxed(directory, name) for name in structures]
-            except ModelError:
-                for name in structures:  # of other weights
-                    (directory / f"{name}.yaml").unlink(missing_ok=True)
+            return [read_relaxed(directory, name) for name in structures]
+        except ModelError:
+            for name in structures:  # of other weights
+                (directory / f"{name}.yaml").unlink(missing_ok=True)
+            raise
+        except DivergenceError as error:
+            if timestep_ps == _STEPS[-1][0]:
                 raise
-            except DivergenceError as error:
-                if timestep_ps == _STEPS[-1][0]:
-                    raise
-                _logger.warning("%s: again by smaller steps", error)
-    assert ended is not None
-    return ended
+            _logger.warning("%s: again by smaller steps", error)
+    raise AssertionError("unreachable: the smallest steps end or raise")
 
 
 def _ended(directory: Path, names: Sequence[str]) -> list[Relaxed] | None:
