@@ -10,7 +10,7 @@ import numpy as np
 from ase.geometry import find_mic
 from numpy.typing import NDArray
 
-from hopkin.drivers.bands.paths import CELL_TOLERANCE_A, check_endpoints, displacements
+from hopkin.drivers.bands.paths import CELL_TOLERANCE_A, check_endpoints, displacements, minimum_image
 from hopkin.drivers.crystals import (
     ALKALI_METALS,
     Structure,
@@ -187,24 +187,19 @@ def _common_shift(initial: ase.Atoms, final: ase.Atoms) -> NDArray[np.float64] |
     spread = np.inf
     # Displacements of half a cell come out with either sign: start from those of several atoms.
     for start in moved[:: max(1, len(moved) // _STARTS)]:
-        median = start + np.median(_to_nearest_image(moved - start, initial), axis=0)
-        off = np.linalg.norm(_to_nearest_image(moved - median, initial), axis=1)
+        median = start + np.median(minimum_image(moved - start, initial.cell.array), axis=0)
+        off = np.linalg.norm(minimum_image(moved - median, initial.cell.array), axis=1)
         if float(np.median(off)) < spread:
             spread, found = float(np.median(off)), median
-    return _to_nearest_image(found[None], initial)[0] if spread < _COMMON_A else None
+    return minimum_image(found[None], initial.cell.array)[0] if spread < _COMMON_A else None
 
 
 def _worth_it(shift: NDArray[np.float64], initial: ase.Atoms, final: ase.Atoms) -> NDArray[np.float64] | None:
     """Return a shift that is no rounding and brings the ends nearer to each other; both are in one order."""
     moved = displacements(initial, final)
-    left = _to_nearest_image(moved - shift, initial)
+    left = minimum_image(moved - shift, initial.cell.array)
     nearer = float((left**2).sum()) < float((moved**2).sum())
     return shift if nearer and np.linalg.norm(shift) > LEAST_SHIFT_A else None
-
-
-def _to_nearest_image(vectors: NDArray[np.float64], atoms: ase.Atoms) -> NDArray[np.float64]:
-    nearest: NDArray[np.float64] = find_mic(vectors, atoms.cell.array)[0]
-    return nearest
 
 
 def _cells_apart(initial: ase.Atoms, final: ase.Atoms) -> float:

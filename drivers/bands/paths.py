@@ -134,7 +134,7 @@ def _bow(images: Sequence[ase.Atoms]) -> None:
     radii = OVERLAP_FRACTION * covalent_radii[images[0].numbers]
     for n in np.flatnonzero(np.linalg.norm(way, axis=1) > SEPARATE_A).tolist():
         others = np.delete(np.arange(len(way)), n)
-        apart = _minimum_image(
+        apart = minimum_image(
             images[0].positions[others] + way[others] / 2 - images[0].positions[n] - way[n] / 2, cell
         )
         along = way[n] / np.linalg.norm(way[n])
@@ -152,7 +152,8 @@ def _bow(images: Sequence[ase.Atoms]) -> None:
             image.positions[n] += np.sin(np.pi * fraction) * away
 
 
-def _minimum_image(displacements: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+def minimum_image(displacements: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3) shortest displacements that end at images of where the given ones end [A]."""
     shortest: NDArray[np.float64]
     shortest, _ = find_mic(displacements, cell)
     return shortest
@@ -160,7 +161,7 @@ def _minimum_image(displacements: NDArray[np.float64], cell: NDArray[np.float64]
 
 def displacements(initial: ase.Atoms, final: ase.Atoms) -> NDArray[np.float64]:
     """(n_atoms, 3) shortest displacement of every atom from one structure to the other [A]."""
-    return _minimum_image(final.positions - initial.positions, initial.cell.array)
+    return minimum_image(final.positions - initial.positions, initial.cell.array)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,10 +258,10 @@ def collision(images: Sequence[ase.Atoms]) -> str | None:
     radii = OVERLAP_FRACTION * covalent_radii[images[0].numbers]
     closest, worst = 1.0, None
     for number, (before, after) in enumerate(pairwise(images)):
-        step = _minimum_image(after.positions - before.positions, cell)
+        step = displacements(before, after)
         for n in np.flatnonzero(np.linalg.norm(step, axis=1) > MOVING_A).tolist():
             others = np.delete(np.arange(len(before)), n)
-            apart = _minimum_image(before.positions[others] - before.positions[n], cell)
+            apart = minimum_image(before.positions[others] - before.positions[n], cell)
             distance, limit = _closest(apart, step[others] - step[n]), radii[others] + radii[n]
             nearest = int(np.argmin(distance / limit))
             if distance[nearest] < closest * limit[nearest]:
@@ -296,8 +297,7 @@ def off_symmetry(images: Sequence[ase.Atoms], *, aside: bool = True) -> list[ase
     across = aside * 0.03 * np.random.default_rng(0).normal(size=(len(images[0]), 3))
     moved = [image.copy() for image in images]
     for image, after in zip(moved[1:-1], images[2:], strict=True):
-        further = 0.1 * _minimum_image(after.positions - image.positions, image.cell.array)
-        image.positions += further + across
+        image.positions += 0.1 * displacements(image, after) + across
     return moved
 
 
@@ -306,7 +306,7 @@ def refined(images: Sequence[ase.Atoms]) -> list[ase.Atoms]:
     finer = []
     for before, after in pairwise(images):
         middle = before.copy()
-        middle.positions += 0.5 * _minimum_image(after.positions - before.positions, before.cell.array)
+        middle.positions += 0.5 * displacements(before, after)
         finer += [before, middle]
     return [*finer, images[-1]]
 

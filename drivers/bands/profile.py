@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import ase
 import numpy as np
-from ase.geometry import find_mic
 from numpy.typing import ArrayLike, NDArray
+
+from hopkin.drivers.bands.paths import displacements
 
 if TYPE_CHECKING:
     from scipy.interpolate import CubicHermiteSpline
@@ -97,8 +98,7 @@ def fit_profile(images: Sequence[ase.Atoms], energies_eV: ArrayLike) -> Profile:
         (n_images,) their energies [eV].
     """
     energies = np.asarray(energies_eV, dtype=np.float64)
-    cell = images[0].cell.array
-    steps = [find_mic(b.positions - a.positions, cell)[0] for a, b in pairwise(images)]
+    steps = [displacements(a, b) for a, b in pairwise(images)]
     lengths = np.array([np.linalg.norm(step) for step in steps])
     slopes = [
         -float(np.vdot(image.arrays["forces"], tangent))
