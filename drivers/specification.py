@@ -1,5 +1,6 @@
 """What a user asks for, validated once; and the presets."""
 
+from collections.abc import Callable
 from reprlib import Repr
 from typing import Annotated, Literal, TypeVar
 
@@ -140,7 +141,9 @@ class MDSpecification(CrystalSpecification):
     @model_validator(mode="after")
     def _one_supercell(self) -> "MDSpecification":
         if self.repeats is not None and self.min_edge_A is not None:
-            raise ValueError("repeats and min_edge_A exclude one another")
+            raise ValueError(
+                "repeats (--supercell) and the least edge (--min-edge) of a supercell exclude one another"
+            )
         return self
 
 
@@ -157,8 +160,14 @@ def specify(kind: type[S], **fields: object) -> S:
         raise SpecificationError(sentences(error)) from error
 
 
-def sentences(error: ValidationError) -> str:
-    """One clause for each wrong field: where it is, what is accepted, what was received."""
+def sentences(error: ValidationError, *, named: Callable[[str], str] = str) -> str:
+    """One clause for each wrong field: where it is, what is accepted, what was received.
+
+    Parameters
+    ----------
+    named
+        turns where it is, such as `repeats.0`, into what the user calls it
+    """
     clauses: dict[str, list[str]] = {}  # several, where a field may be one thing or another
     received: dict[str, str] = {}
     for problem in error.errors():
@@ -173,7 +182,7 @@ def sentences(error: ValidationError) -> str:
         if kind not in ("missing", "extra_forbidden", "value_error"):
             received[where] = f", received {_SHORT.repr(problem['input'])}"
     return "; ".join(
-        f"{where}: " * bool(where)
+        f"{named(where)}: " * bool(where)
         + " or ".join(said).replace(" or wanted ", " or ")
         + received.get(where, "")
         for where, said in clauses.items()

@@ -28,6 +28,7 @@ from hopkin.drivers.cli.options import (
     chosen_model,
     each,
     raise_together,
+    specify,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def hops(
     """List the symmetry-distinct vacancy hops of a crystal, and write their ends on request."""
     from hopkin.drivers.crystals import load_structure, mobile_ion
     from hopkin.drivers.errors import StructureError
-    from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
+    from hopkin.drivers.specification import BarrierSpecification, preset_fields
     from hopkin.drivers.terminal import show_hops
     from hopkin.drivers.workflows import list_hops, write_endpoints
 
@@ -112,7 +113,7 @@ def barrier(
     """Migration barrier of a vacancy hop: relaxed ends, climbing-image NEB in LAMMPS."""
     from hopkin.drivers.crystals import load_structure, mobile_ion
     from hopkin.drivers.hops import Hop
-    from hopkin.drivers.specification import BarrierSpecification, preset_fields, specify
+    from hopkin.drivers.specification import BarrierSpecification, preset_fields
     from hopkin.drivers.terminal import show_barriers
     from hopkin.drivers.workflows import percolation, run_barrier, select_hops
 
@@ -164,7 +165,7 @@ def neb(
     """Climbing-image NEB between two given ends, which are relaxed first."""
     from hopkin.drivers.bands import load_pair
     from hopkin.drivers.crystals import mobile_ion
-    from hopkin.drivers.specification import BandSpecification, specify
+    from hopkin.drivers.specification import BandSpecification
     from hopkin.drivers.terminal import progress, show_barriers
     from hopkin.drivers.workflows import run_neb
 

@@ -17,6 +17,7 @@ from hopkin.drivers.cli.options import (
     chosen_model,
     each,
     raise_together,
+    specify,
 )
 
 
@@ -58,7 +59,7 @@ def md(
 ) -> None:
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
     from hopkin.drivers.crystals import load_structure, mobile_ion
-    from hopkin.drivers.specification import MDSpecification, specify
+    from hopkin.drivers.specification import MDSpecification
     from hopkin.drivers.terminal import show_dynamics
     from hopkin.drivers.workflows import run_md
 

@@ -1,7 +1,7 @@
 """Options that several commands share, one alias each, and what commands have in common."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
     from hopkin.drivers.errors import HopkinError
     from hopkin.drivers.models import Model
+    from hopkin.drivers.specification import Specification
     from hopkin.drivers.workflows import Run, Say
+
+S = TypeVar("S", bound="Specification")
 
 StructureArgument = Annotated[str, typer.Argument(help="Structure file, or name of a built-in material.")]
 ModelOption = Annotated[
@@ -71,6 +74,34 @@ RepeatsOption = Annotated[
         "--supercell", help="Repeats of the cell, such as 1 2 2; chosen by the preset if not given."
     ),
 ]
+
+
+# Options whose names are not those of the fields that they fill
+_OPTIONS = {
+    "max_length_A": "--max-length",
+    "min_edge_A": "--min-edge",
+    "min_image_distance_A": "--image-distance",
+    "repeats": "--supercell",
+    "temperature_K": "--temperature",
+}
+
+
+def specify(kind: type[S], **fields: Any) -> S:
+    """Make a specification of what a command was given; SpecificationError names the wrong options."""
+    from pydantic import ValidationError
+
+    from hopkin.drivers.errors import SpecificationError
+    from hopkin.drivers.specification import sentences
+
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        raise SpecificationError(sentences(error, named=_option)) from error
+
+
+def _option(where: str) -> str:
+    field = where.split(".")[0]  # without the number of an entry
+    return _OPTIONS.get(field, f"--{field.replace('_', '-')}")
 
 
 def chosen_model(name: str, trust: bool) -> "Model":

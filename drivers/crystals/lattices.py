@@ -38,8 +38,8 @@ def supercell_matrix(repeats: ArrayLike) -> Integers:
         if n.shape == (3, 3) and cells_in(n) > 0:
             return n
     raise SpecificationError(
-        f"repeats are {given.tolist()}; accepted: three integers >= 1, or a 3x3 matrix of integers whose "
-        "determinant is above 0"
+        f"the supercell is {given.tolist()}; accepted: three integers >= 1, or a 3x3 matrix of integers"
+        " whose determinant is above 0"
     )
 
 

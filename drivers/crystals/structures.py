@@ -161,7 +161,10 @@ def mobile_ion(symbols: Iterable[str], source: str) -> str:
     held = set(symbols)
     present = [alkali for alkali in ALKALI_METALS if alkali in held]
     if len(present) != 1:
-        raise StructureError(f"{source} holds {', '.join(present) or 'no alkali metal'}: say which ion moves")
+        raise StructureError(
+            f"{source} holds {', '.join(present) or 'no alkali metal'}: say which ion moves, by --ion (ion in"
+            " a campaign)"
+        )
     return present[0]
 
 

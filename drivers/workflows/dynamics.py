@@ -128,7 +128,7 @@ def _schedule(specification: MDSpecification) -> dict[str, int]:
     frame_every = max(1, round(specification.frame_interval_fs / specification.timestep_fs))
     if n_steps < _LEAST_INTERVALS * frame_every:
         raise SpecificationError(
-            f"time_ps: {specification.time_ps:g} ps hold fewer than {_LEAST_INTERVALS} intervals of frames,"
+            f"a run of {specification.time_ps:g} ps holds fewer than {_LEAST_INTERVALS} intervals of frames,"
             f" one each {specification.frame_interval_fs:g} fs: ask for a longer run"
         )
     restart_every = _FRAMES_PER_RESTART * frame_every
@@ -142,7 +142,7 @@ def _schedule(specification: MDSpecification) -> dict[str, int]:
     )
     if n_steps + equilibration_steps > _MOST_STEPS:
         raise SpecificationError(
-            f"time_ps, equilibration_ps: {n_steps + equilibration_steps} steps of"
+            f"run and equilibration have {n_steps + equilibration_steps} steps of"
             f" {specification.timestep_fs:g} fs; accepted: at most {_MOST_STEPS}: ask for a shorter run"
         )
     return {

@@ -271,7 +271,9 @@ def test_supercell_by_repeats_or_by_its_edge() -> None:
     assert supercell_of(atoms, asked()) == (1, 1, 1)
     assert supercell_of(atoms, asked(repeats=(1, 2, 3))) == (1, 2, 3)
     assert supercell_of(atoms, asked(min_edge_A=9)) == (3, 2, 1)
-    with pytest.raises(SpecificationError, match="repeats and min_edge_A exclude one another"):
+    with pytest.raises(
+        SpecificationError, match=r"\(--supercell\) and the least edge \(--min-edge\) .* exclude one another"
+    ):
         specify(MDSpecification, model="x", temperature_K=800, repeats=(1, 1, 1), min_edge_A=9)
 
 
