@@ -30,8 +30,10 @@ def pairs_within(
         (n_pairs,) first atoms, second atoms, and distances [A]. An atom and an image of its own are a
         pair; an atom and itself are not.
     """
-    points = np.array(positions, dtype=np.float64, order="C")  # pymatgen writes on neither, but asks for both
-    lattice = np.array(cell, dtype=np.float64, order="C")
+    lattice = np.array(cell, dtype=np.float64, order="C")  # pymatgen writes on neither, but asks for both
+    fractional = np.asarray(positions, dtype=np.float64) @ np.linalg.inv(lattice)
+    # wrapped: pymatgen would search all images on the way to an atom that has gone far
+    points = np.ascontiguousarray((fractional - np.floor(fractional)) @ lattice)
     i, j, images, distances = find_points_in_spheres(
         points, points, distance, _PERIODIC, lattice, _SAME_IMAGE_A
     )

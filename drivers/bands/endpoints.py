@@ -17,7 +17,7 @@ from hopkin.drivers.crystals import (
     check_crystal,
     lammps_orientation,
     load_structure,
-    unreadable,
+    read_with_ase,
 )
 from hopkin.drivers.errors import StructureError
 from hopkin.drivers.hops import SEPARATE_SITES_A
@@ -90,14 +90,10 @@ def read_pairs(path: Path) -> dict[str, tuple[ase.Atoms, ase.Atoms]]:
 
 
 def _frames(path: Path) -> list[ase.Atoms]:
-    from ase.io import iread
-
     if not path.is_file():
         raise StructureError(f"no such file: {path}")
-    try:
-        return list(iread(path, index=":", format="extxyz", do_not_split_by_at_sign=True))
-    except Exception as error:  # readers of ASE raise whatever their format trips over
-        raise unreadable(path, error, "extxyz") from error
+    frames: list[ase.Atoms] = read_with_ase(path, "extxyz")
+    return frames
 
 
 def check_pair(initial: ase.Atoms, final: ase.Atoms, *, name: str, source: str) -> Pair:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hopkin.analysis.comparison import Reference
 from hopkin.drivers.bands.paths import barrier, check_endpoints
-from hopkin.drivers.crystals import unreadable
+from hopkin.drivers.crystals import read_with_ase
 from hopkin.drivers.errors import StructureError
 
 _FORMATS = {
@@ -100,8 +100,6 @@ def read_vasp_band(folder: Path) -> VaspBand:
 
 
 def _read_image(place: Path) -> ase.Atoms:
-    from ase.io import read
-
     files = {place / name: kind for name, kind in _FORMATS.items() if (place / name).is_file()}
     if not files:
         raise StructureError(f"{place} has none of {', '.join(_FORMATS)}")
@@ -109,9 +107,9 @@ def _read_image(place: Path) -> ase.Atoms:
     problem = ""
     for file, kind in files.items():
         try:
-            atoms = read(file, index=-1, format=kind, do_not_split_by_at_sign=True)
-        except Exception as error:  # readers of ASE raise whatever their format trips over
-            problem = str(unreadable(file, error, kind))
+            atoms = read_with_ase(file, kind, index=-1)
+        except StructureError as error:
+            problem = str(error)
             _logger.warning("%s", problem)
             continue
         assert isinstance(atoms, ase.Atoms)

@@ -4,7 +4,7 @@
 supercells; `symmetry` keeps the space group; `ordering` fills the sites of disordered crystals.
 """
 
-from hopkin.drivers.crystals.files import read_structure, unreadable
+from hopkin.drivers.crystals.files import read_structure, read_with_ase
 from hopkin.drivers.crystals.lattices import (
     Floats,
     cell_index,
@@ -60,6 +60,7 @@ __all__ = [
     "neighbours",
     "order",
     "read_structure",
+    "read_with_ase",
     "require_few_atoms",
     "require_ion",
     "space_group",
@@ -67,5 +68,4 @@ __all__ = [
     "supercell_matrix",
     "symmetrised",
     "symmetry_dataset",
-    "unreadable",
 ]

@@ -8,6 +8,7 @@ import textwrap
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import ase
 
@@ -21,7 +22,6 @@ _DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 def read_structure(filename: str) -> ase.Atoms:
     """Read the last structure of a file, unchecked; StructureError where there is none."""
-    from ase.io import read
     from ase.io.formats import filetype
 
     from hopkin.drivers.crystals.cif import read_cif
@@ -42,18 +42,48 @@ def read_structure(filename: str) -> ase.Atoms:
             kind = "cif" if _is_cif(path) else filetype(str(path))
             if kind == "cif":
                 text = _text(path)
-            else:
-                atoms = read(path, index=-1, format=kind, do_not_split_by_at_sign=True)
-    except Exception as error:  # readers of ASE raise whatever their format trips over
-        raise unreadable(path, error, kind) from error
+    except Exception as error:
+        raise _unreadable(path, error, kind) from error
     if kind == "cif":
         return read_cif(text, filename)
+    atoms = read_with_ase(path, kind, index=-1)
     if not isinstance(atoms, ase.Atoms):
         raise StructureError(f"{filename} holds no structure")
     return atoms
 
 
-def unreadable(path: Path, error: Exception, kind: str = "") -> StructureError:
+def read_with_ase(path: Path, kind: str = "", *, index: int | str = ":") -> Any:
+    """Read structures of a file as ASE reads them; StructureError in plain words where it cannot.
+
+    Parameters
+    ----------
+    kind
+        what ASE calls the format; found by the file if not given
+    index
+        which structures: a list of all, or one
+    """
+    from ase.io import read
+    from ase.io.formats import filetype
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"ase\.")
+            kind = kind or filetype(str(path))
+            if kind in ("xyz", "extxyz"):
+                _require_lines(path)
+            return read(path, index=index, format=kind, do_not_split_by_at_sign=True)
+    except Exception as error:  # readers of ASE raise whatever their format trips over
+        raise _unreadable(path, error, kind) from error
+
+
+def _require_lines(path: Path) -> None:
+    """Raise ValueError where a number of atoms is beyond the lines of the file: ASE would count up to it."""
+    lines = _text(path).splitlines()
+    if any(line.strip().isdecimal() and int(line) > len(lines) for line in lines):
+        raise ValueError("more atoms than lines")
+
+
+def _unreadable(path: Path, error: Exception, kind: str = "") -> StructureError:
     """Say in one sentence why a file cannot be read as a structure.
 
     Parameters

@@ -22,7 +22,7 @@ from hopkin.analysis.comparison import (
     force_errors_by_element,
     tells_elements_apart,
 )
-from hopkin.drivers.crystals import unreadable
+from hopkin.drivers.crystals import read_with_ase
 from hopkin.drivers.engine import find_run, say_absent, slug
 from hopkin.drivers.errors import ModelError, StructureError
 from hopkin.drivers.models import Model, fetch, sha256_of
@@ -59,14 +59,9 @@ def read_labelled(path: Path, group: str | None = None) -> list[Labelled]:
     StructureError
         when the file cannot be read, or a structure is not periodic, or has no energy, forces or group
     """
-    from ase.io import read
-
     if not path.is_file():
         raise StructureError(f"no such file: {path}")
-    try:
-        frames = read(path, index=":", do_not_split_by_at_sign=True)
-    except Exception as error:  # readers of ASE raise whatever their format trips over
-        raise unreadable(path, error) from error
+    frames = read_with_ase(path)
     if not frames:
         raise StructureError(f"{path} holds no structures")
     return [_labelled(atoms, f"{path}, structure {n}", group) for n, atoms in enumerate(frames)]

@@ -60,3 +60,13 @@ def test_an_analysis_does_not_wait_for_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_atoms_that_have_gone_far_are_found_at_once() -> None:
+    """Unwrapped positions, a million cells away."""
+    cell = np.array([[4.0, 0.0, 0.0], [1.0, 5.0, 0.0], [0.0, 0.5, 6.0]])
+    positions = np.array([[0.1, 0.2, 0.3], [1.1, 0.2, 0.3]])
+    far = positions + np.array([[0, 0, 0], [1_000_000, -2_000_000, 3_000_000]]) @ cell
+    near_pairs, far_pairs = pairs_within(positions, cell, 4.5), pairs_within(far, cell, 4.5)
+    for near, gone in zip(near_pairs, far_pairs, strict=True):
+        np.testing.assert_allclose(np.sort(near), np.sort(gone), atol=1e-6)

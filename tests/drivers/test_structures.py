@@ -286,3 +286,11 @@ def test_mobile_ion_is_the_one_alkali_metal() -> None:
         mobile_ion(["Na", "Li", "O"], "x.cif")
     with pytest.raises(StructureError, match=r"x\.cif holds no alkali metal: say which ion moves"):
         mobile_ion(["Ag", "I"], "x.cif")
+
+
+def test_a_number_of_atoms_beyond_the_lines_of_a_file(tmp_path: Path) -> None:
+    """ASE would count up to it."""
+    path = tmp_path / "x.extxyz"
+    path.write_text('99999999999999999999\nLattice="3 0 0 0 3 0 0 0 3" pbc="T T T"\nLi 0 0 0\n')
+    with pytest.raises(StructureError, match=r"cannot be read as Extended XYZ file: it is cut off, damaged"):
+        load_structure(str(path))
