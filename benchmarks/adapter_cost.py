@@ -1,4 +1,4 @@
-"""What the Python bridge costs beside the model: a step through it against the model's own calculator.
+"""What an adapter costs beside its model: an evaluation by it against the model's own calculator.
 
     python benchmarks/adapter_cost.py [MODEL ...]
 
@@ -16,32 +16,28 @@ import warnings
 import numpy as np
 
 from hopkin.drivers.crystals.materials import build_material
-from hopkin.drivers.models.bridge import load
+from hopkin.drivers.models.adapters import Configuration
 from hopkin.drivers.models.model import Model, State
 from hopkin.drivers.models.registry import find_model, known_models
+from hopkin.drivers.models.service.evaluators import load
 from hopkin.drivers.workflows.parity import rattled
 
 WARM_UP, COUNTED = 3, 15
 
 
 def measure(model: Model) -> tuple[float, float, float]:
-    """Milliseconds of the bridge and of the calculator, and their ratio."""
+    """Milliseconds of the adapter and of the calculator, and their ratio."""
     warnings.simplefilter("ignore")
-    elements = ["Li", "Fe", "P", "O"]
-    bridge = load(model.name, elements, 1, 0)
+    adapter = load(model, "cpu")
     calculator = model.module.calculator(model, device="cpu")
     crystal = build_material("LiFePO4-olivine")
-    n = len(crystal)
-    species = np.array([elements.index(symbol) for symbol in crystal.symbols], dtype=np.int64)
-    energies, forces, virial = np.empty(n), np.empty((n, 3)), np.empty(6)
+    numbers = crystal.numbers.astype(np.int64)
     pairs = []
     for seed in range(WARM_UP + COUNTED):
         atoms = rattled(crystal, seed=seed)
-        cell = np.ascontiguousarray(atoms.cell.array)
+        asked = Configuration(positions=atoms.positions, cell=atoms.cell.array, numbers=numbers)
         start = time.perf_counter()
-        arrays = (memoryview(array) for array in (energies, forces, virial))
-        places = (memoryview(array) for array in (atoms.positions, species, cell))
-        bridge.evaluate(*(view.cast("B") for view in places), (1, 1, 1), *(v.cast("B") for v in arrays))
+        adapter.evaluate(asked)
         between = time.perf_counter()
         atoms.calc = calculator
         atoms.get_stress()
@@ -54,9 +50,11 @@ def measure(model: Model) -> tuple[float, float, float]:
 
 def main(names: list[str]) -> None:
     models = [find_model(name) for name in names] or [
-        model for model in known_models().values() if model.route == "bridge" and model.state() == State.READY
+        model
+        for model in known_models().values()
+        if model.route == "service" and model.state() == State.READY
     ]
-    print("model, bridge [ms], calculator [ms], ratio")
+    print("model, adapter [ms], calculator [ms], ratio")
     for model in models:
         command = [model.interpreter(), __file__, "--here", model.name]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]

@@ -6,13 +6,20 @@ from pathlib import Path
 
 from hopkin.drivers import engine, lammps_plugins
 from hopkin.drivers.errors import HopkinError
-from hopkin.drivers.models import cache_directory, families, interpreter, known_models
+from hopkin.drivers.models import (
+    Service,
+    cache_directory,
+    families,
+    interpreter,
+    known_models,
+    services,
+)
 
 _STYLES = {
     "e3gnn": "libhopkin_e3gnn.so",
     "mace": "libhopkin_mace.so",
     "grace": "libhopkin_grace.so",
-    "hopkin": "libhopkin_python.so",
+    "hopkin": "hopkin_serviceplugin.so",
 }
 
 _DECK = """units metal
@@ -55,6 +62,7 @@ def examine() -> list[Check]:
         _accelerator(),
         _cache(),
         *(_family(name) for name in families()),
+        *(_service(service) for service in services()),
     ]
 
 
@@ -68,6 +76,12 @@ def _family(name: str) -> Check:
     else:
         detail = f"{', '.join(ready) or 'no weights here yet'}; {python}"
     return Check(name=f"family {name}", works=True if ready else None, detail=detail)
+
+
+def _service(service: Service) -> Check:
+    where = ", ".join(service.devices)
+    detail = f"{service.model} on {where}, {service.cores} core(s), {service.clients} LAMMPS process(es)"
+    return Check(name=f"evaluation service {service.process}", works=True, detail=detail)
 
 
 def _lammps() -> Check:

@@ -58,6 +58,10 @@ class ScarcityError(MachineError):
     """Too little memory or too few slots for a run of LAMMPS, of which a smaller one may have enough."""
 
 
+class ServiceError(MachineError):
+    """An evaluation service that was ended or killed while LAMMPS used it: the same run may succeed."""
+
+
 class LammpsError(HopkinError, RuntimeError):
     """LAMMPS ended with an error; the message holds the end of its log."""
 

@@ -21,6 +21,7 @@ struct Configuration {
   std::array<double, 9> cell{};         ///< rows are the cell vectors [A]
   std::array<int, 3> pbc{};             ///< 1 where periodic
   std::int64_t n_owned = 0;             ///< the first n_owned atoms make up the energy
+  bool in_step = false;                 ///< all replicas of the run are evaluated at this moment
 
   [[nodiscard]] std::int64_t n_atoms() const { return static_cast<std::int64_t>(species.size()); }
 };
@@ -66,6 +67,10 @@ class Evaluator {
   /// Fills `result`; `graph` is empty when graph_cutoff() is 0.
   virtual void evaluate(const Configuration &configuration, const NeighborGraph &graph,
                         Evaluation &result) = 0;
+
+  /// Said in the place of evaluate() by a replica that has not moved while the others are
+  /// evaluated.
+  virtual void pass() {}
 };
 
 /// What an evaluator is made from.

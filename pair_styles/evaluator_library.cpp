@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
@@ -15,10 +16,22 @@ std::string library_directory()
   return std::filesystem::canonical(info.dli_fname).parent_path();
 }
 
+// The torch of the model's own environment takes the place of the one that the library names.
+static void load_torch_of_environment()
+{
+  const char *directory = std::getenv("HOPKIN_TORCH_DIR");
+  if (!directory || !*directory) return;
+  const auto path = std::filesystem::path(directory) / "libtorch.so";
+  if (!dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND))
+    throw std::runtime_error("cannot load the torch that HOPKIN_TORCH_DIR names: " +
+                             std::string(dlerror()));
+}
+
 std::unique_ptr<Evaluator> make_evaluator(const std::string &library,
                                           const EvaluatorRequest &request)
 {
   const auto path = std::filesystem::path(request.library_directory) / library;
+  load_torch_of_environment();
   // Stays loaded: models outlive pairs. Bound to its own libraries first: LAMMPS brings a plain
   // BLAS whose dgemm_ would else take the place of libtorch's and halve the speed of double
   // precision.

@@ -190,20 +190,24 @@ void PairModel::compute(int eflag, int vflag)
 
   // A replica that has not moved (a frozen end of a band, `run 0` after a run) is not computed
   // again.
-  if (!unmoved(configuration_, evaluated_, universe->nworlds > 1 ? UNMOVED_IN_BAND : 0.0)) {
-    const auto start = std::chrono::steady_clock::now();
-    build_graph();
-    std::string failure;
-    try {
-      if (configuration_.n_owned > 0)
-        evaluator_->evaluate(decomposed_ ? reached_ : configuration_, graph_, evaluation_);
-    } catch (const std::exception &e) {
-      failure = e.what();
-    }
-    if (!failure.empty()) {
-      evaluated_ = {};
-      error->one(FLERR, "pair_style {}: {}", style_, failure);
-    }
+  configuration_.in_step = in_band();
+  const bool moved =
+      !unmoved(configuration_, evaluated_, universe->nworlds > 1 ? UNMOVED_IN_BAND : 0.0);
+  const auto start = std::chrono::steady_clock::now();
+  if (moved) build_graph();
+  std::string failure;
+  try {
+    if (!moved && configuration_.in_step) evaluator_->pass();
+    if (moved && configuration_.n_owned > 0)
+      evaluator_->evaluate(decomposed_ ? reached_ : configuration_, graph_, evaluation_);
+  } catch (const std::exception &e) {
+    failure = e.what();
+  }
+  if (!failure.empty()) {
+    evaluated_ = {};
+    error->one(FLERR, "pair_style {}: {}", style_, failure);
+  }
+  if (moved) {
     evaluated_ = configuration_;
     evaluation_time_ = std::chrono::steady_clock::now() - start;
   }
@@ -211,14 +215,19 @@ void PairModel::compute(int eflag, int vflag)
   add_to_lammps();
 }
 
-// All replicas of a band take every step of its minimization together. Those that are done sleep
-// until the last one is: a rank that waits in MPI takes part of a core from those that compute.
-void PairModel::wait_for_band() const
+// All replicas of a band take every step of its minimization together.
+bool PairModel::in_band() const
 {
   constexpr int MINIMIZATION = 2;
-  if (universe->nworlds == 1 || update->whichflag != MINIMIZATION ||
-      modify->get_fix_by_style("^neb$").empty())
-    return;
+  return universe->nworlds > 1 && update->whichflag == MINIMIZATION &&
+         !modify->get_fix_by_style("^neb$").empty();
+}
+
+// Those that are done sleep until the last one is: a rank that waits in MPI takes part of a core
+// from those that compute.
+void PairModel::wait_for_band() const
+{
+  if (!configuration_.in_step) return;
   const auto nap = std::min<std::chrono::steady_clock::duration>(
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(NAP * evaluation_time_),
       LONGEST_NAP);

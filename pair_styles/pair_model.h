@@ -59,6 +59,7 @@ class PairModel : public Pair {
   void build_graph_of_owners();
   void build_graph_with_ghosts();
   template <typename Found> void for_each_neighbor(int i, const Found &found) const;
+  [[nodiscard]] bool in_band() const;
   void wait_for_band() const;
   void add_to_lammps();
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, T
 
 from hopkin.drivers.campaigns.campaign import Workers, read_yaml
 from hopkin.drivers.errors import CampaignError
+from hopkin.drivers.models import take_processors
 from hopkin.drivers.specification import sentences
 
 if TYPE_CHECKING:
@@ -214,4 +215,5 @@ def take_share(worker: int, workers: int) -> None:
     every = sorted(os.sched_getaffinity(os.getpid() if threads else os.getppid()))
     size = max(1, len(every) // workers)
     first = worker * size % (len(every) - len(every) % size)
+    take_processors(every)  # evaluation services are for all workers
     os.sched_setaffinity(0, every[first : first + size])

@@ -1,7 +1,8 @@
 """A calculation of a campaign, and what becomes of it.
 
 A failure is a result: whatever a job ends with goes into `campaign.json`, and tables are made from that
-file and the run directories, at any time. Only what Parsl lost, a worker or a block, is tried again.
+file and the run directories, at any time. Only what was lost, a worker or a block of Parsl or an evaluation
+service, is tried again.
 """
 
 import logging
@@ -12,9 +13,11 @@ from typing import Any, Literal
 
 from hopkin.analysis.comparison import DynamicsReference, Reference
 from hopkin.analysis.errors import AnalysisError
-from hopkin.drivers.errors import HopkinError
+from hopkin.drivers.errors import HopkinError, ServiceError
 from hopkin.drivers.specification import MDSpecification, Specification
 from hopkin.drivers.workflows import Run, Say
+
+_TRIES = 3
 
 _logger = logging.getLogger(__name__)
 
@@ -81,10 +84,20 @@ class Outcome:
 def run_job(job: Job, root: Path, *, verify: bool, say: Say) -> Outcome:
     """Do a job; whatever it ends with is an outcome, so that the others go on."""
     try:
-        run, result = job.work(root, verify=verify, say=say)
+        run, result = _tried_again(job, root, verify=verify, say=say)
     except (HopkinError, AnalysisError) as error:
         return Outcome(error=type(error).__name__, message=str(error))
     except Exception as error:  # a defect: recorded like the rest, and told in full to the log
         _logger.exception("%s", job.title)
         return Outcome(error=type(error).__name__, message=f"{type(error).__name__}: {error}")
     return Outcome(directory=run.path, result=result)
+
+
+def _tried_again(job: Job, root: Path, *, verify: bool, say: Say) -> Run:
+    """Do a job, again from where it was where an evaluation service was lost: that is not the job's doing."""
+    for _ in range(_TRIES - 1):
+        try:
+            return job.work(root, verify=verify, say=say)
+        except ServiceError as error:
+            _logger.warning("%s: %s", job.title, error)
+    return job.work(root, verify=verify, say=say)

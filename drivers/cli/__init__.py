@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hopkin.drivers.cli import barriers, campaign, dynamics, structures
-from hopkin.drivers.cli.models import models_app
+from hopkin.drivers.cli.models import models_app, serve
 from hopkin.drivers.cli.options import JsonOption
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ for command in (
     dynamics.analyze,
     campaign.bench,
     dynamics.evaluate,
+    serve,
 ):
     app.command()(command)
 

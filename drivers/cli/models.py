@@ -1,4 +1,4 @@
-"""`hopkin models`: what hopkin knows of the models, and what they need here."""
+"""`hopkin models`: what hopkin knows of the models, and what they need here; `hopkin serve`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hopkin.drivers.cli.options import JsonOption, TrustOption, chosen_model
+from hopkin.drivers.errors import MachineError
 
 models_app = typer.Typer(help="The models that hopkin knows.", no_args_is_help=True)
 
@@ -78,3 +79,20 @@ def models_verify(
     show_parity(model, parity, as_json=json)
     if not parity.passed:
         raise typer.Exit(1)
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help="Name of a model, or FAMILY:/path/to/checkpoint.")],
+    trust: TrustOption = False,
+) -> None:
+    """Keep a model warm for the decks that are run on this machine, until Ctrl-C."""
+    from hopkin.drivers.models import fetch, service_of, wait_for
+    from hopkin.drivers.terminal import progress
+
+    found = chosen_model(model, trust)
+    with progress(f"starting the service of {found.name}") as say:
+        fetch(found, say=say)
+        path = service_of(found)
+    typer.echo(f"{found.name} is served at {path}; decks that name it find it. End it by Ctrl-C.")
+    wait_for(path)
+    raise MachineError(f"the service of {found.name} was ended")

@@ -7,7 +7,14 @@ of a calculation.
 
 from hopkin.drivers.engine.decks import elements_of, is_triclinic, read_state, write_deck, write_structure
 from hopkin.drivers.engine.interpreters import environment_of, hopkin_hash, share_hopkin
-from hopkin.drivers.engine.launch import STARTS_WITHIN_S, command, executable, lammps_version, run_deck
+from hopkin.drivers.engine.launch import (
+    ENVIRONMENT,
+    STARTS_WITHIN_S,
+    command,
+    executable,
+    lammps_version,
+    run_deck,
+)
 from hopkin.drivers.engine.rundirectory import (
     RunDirectory,
     alone,
@@ -21,6 +28,7 @@ from hopkin.drivers.engine.rundirectory import (
 )
 
 __all__ = [
+    "ENVIRONMENT",
     "STARTS_WITHIN_S",
     "RunDirectory",
     "alone",

@@ -1,7 +1,7 @@
 """Interpreters of other environments: they run the hopkin that runs here.
 
 Several hopkins may use one environment. Each has a folder in it, named by its hash, that comes first on the
-path. Links beside it stand for the packages whose libraries its own find by where they are.
+path.
 """
 
 import hashlib
@@ -15,8 +15,6 @@ from pathlib import Path
 
 from hopkin.drivers.engine.rundirectory import alone, writing_to
 from hopkin.drivers.errors import MachineError
-
-_LINKED = ("torch", "tensorflow")
 
 
 @cache
@@ -32,23 +30,16 @@ def packages(python: Path) -> Path:
     return python.parents[1] / f"hopkin-{hopkin_hash()[:12]}"
 
 
-def environment_of(python: Path | None) -> dict[str, str]:
-    """Environment variables with which an interpreter, or its LAMMPS, runs this hopkin; None: this one."""
+def environment_of(python: Path) -> dict[str, str]:
+    """Environment variables with which an interpreter runs this hopkin."""
     variables = dict(os.environ)
-    if python not in (None, Path(sys.executable)):
-        assert python is not None
-        variables.pop("LAMMPS_PLUGIN_PATH", None)  # its plugins are those that its packages name
+    if python != Path(sys.executable):
         variables["PYTHONPATH"] = str(packages(python))
     return variables
 
 
-def share_hopkin(python: Path, site_packages: Path) -> None:
+def share_hopkin(python: Path) -> None:
     """Have this hopkin in the environment of another interpreter; at once where it is there.
-
-    Parameters
-    ----------
-    site_packages
-        folder of the packages of that environment
 
     Raises
     ------
@@ -66,11 +57,8 @@ def share_hopkin(python: Path, site_packages: Path) -> None:
             return
         made = Path(scratch) / "packages"
         made.mkdir()
-        for name in _LINKED:
-            if (site_packages / name).is_dir():
-                (made / name).symlink_to(site_packages / name)
         for file in files:
-            if file.parts[0] != ".." and file.suffix != ".pyc":
+            if file.parts[0] != ".." and file.suffix not in (".pyc", ".so"):  # LAMMPS runs beside hopkin
                 (made / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(str(file.locate()), made / file)
         made.rename(folder)

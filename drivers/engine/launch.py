@@ -9,25 +9,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from hopkin.drivers.engine.interpreters import environment_of
-from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError, ScarcityError
+from hopkin.drivers.errors import (
+    DeckError,
+    DivergenceError,
+    LammpsError,
+    MachineError,
+    ScarcityError,
+    ServiceError,
+)
 
 _logger = logging.getLogger(__name__)
 
 # What LAMMPS starts with unless the user's environment says otherwise. With more ranks than cores, waiting
 # ranks of MPICH hand their core on at once instead of spinning. Memory of big tensors stays with the process:
 # glibc would ask the system for it anew in each evaluation (benchmarks/allocator_cost.py: 6 % of a step).
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "MPIR_CVAR_POLLS_BEFORE_YIELD": "0",
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**28),
 }
 
+_SERVICE_LOST = "the evaluation service was lost"  # as pair_styles/service_client.cpp says
 _WORD = re.compile(r"[A-Za-z0-9+._-]+")  # its value stands in the deck wherever the variable does
 _POLL_S = 0.5
 STARTS_WITHIN_S = 300.0
@@ -59,15 +66,15 @@ _LIBC = ctypes.CDLL(None)  # loaded here, because nothing may be between fork an
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
-def executable(name: str, python: Path | None = None) -> str:
-    """Path of `lmp` or `mpirun`: of a Python environment (None: of this one), else the first on PATH.
+def executable(name: str) -> str:
+    """Path of `lmp` or `mpirun`: of this Python environment, else the first on PATH.
 
     Raises
     ------
     MachineError
         when there is none
     """
-    beside = (python or Path(sys.executable)).parent / name
+    beside = Path(sys.executable).parent / name
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
     if found is None:
         remedy = {"mpirun": "install the package mpich", "lmp": "install the package lammps"}
@@ -78,9 +85,9 @@ def executable(name: str, python: Path | None = None) -> str:
 
 
 @cache
-def lammps_version(python: Path | None = None) -> str:
-    """Version of the LAMMPS of an environment (None: of this one), such as `22 Jul 2025 - Update 4`."""
-    argv = [executable("mpirun", python), "-np", "1", executable("lmp", python), "-h"]
+def lammps_version() -> str:
+    """Version of LAMMPS, such as `22 Jul 2025 - Update 4`."""
+    argv = [executable("mpirun"), "-np", "1", executable("lmp"), "-h"]
     with subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -108,7 +115,6 @@ def command(
     *,
     replicas: int = 1,
     variables: dict[str, str] | None = None,
-    python: Path | None = None,
 ) -> list[str]:
     """Argument list that runs a deck on one MPI rank per replica."""
     for name, value in (variables or {}).items():
@@ -118,11 +124,11 @@ def command(
             )
     partition = ["-partition", f"{replicas}x1"] if replicas > 1 else []
     settings = [word for item in (variables or {}).items() for word in ("-var", *item)]
-    mpirun = Path(executable("mpirun", python))
+    mpirun = Path(executable("mpirun"))
     # else the signal that ended one rank is lost among those with which Hydra ends the others
     codes = ["-print-all-exitcodes"] if mpirun.with_name("mpiexec.hydra").exists() else []
     return [
-        *(str(mpirun), "-np", str(replicas), *codes, executable("lmp", python)),
+        *(str(mpirun), "-np", str(replicas), *codes, executable("lmp")),
         *(*partition, "-in", deck, "-log", "log.lammps", "-screen", "none", "-nocite", *settings),
     ]
 
@@ -131,7 +137,7 @@ def run_deck(
     directory: Path,
     deck: str,
     *,
-    python: Path | None = None,
+    environment: Mapping[str, str] | None = None,
     replicas: int = 1,
     threads: int = 1,
     variables: dict[str, str] | None = None,
@@ -144,8 +150,8 @@ def run_deck(
     ----------
     directory
         where the deck is; LAMMPS runs there and writes there
-    python
-        interpreter of the environment whose LAMMPS runs it; None: of this one
+    environment
+        environment variables beside those of this process: what the model needs
     replicas
         MPI ranks, one per partition
     threads
@@ -171,17 +177,22 @@ def run_deck(
     ScarcityError
         when that is for want of memory or slots
     """
-    argv = command(deck, replicas=replicas, variables=variables, python=python)
+    argv = command(deck, replicas=replicas, variables=variables)
     for stale in _logs(directory):
         stale.unlink()
     _logger.info("%s: %s", directory, " ".join(argv))
-    environment = {**_ENVIRONMENT, **environment_of(python), "OMP_NUM_THREADS": str(threads)}
+    variables_of_lammps = {
+        **ENVIRONMENT,
+        **os.environ,
+        **(environment or {}),
+        "OMP_NUM_THREADS": str(threads),
+    }
     start = time.monotonic()
     with (directory / "lammps.out").open("wb") as output:
         process = subprocess.Popen(
             argv,
             cwd=directory,
-            env=environment,
+            env=variables_of_lammps,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -253,6 +264,9 @@ def _failure(directory: Path, deck: str, code: int) -> LammpsError | MachineErro
     errors = [line for line in lines if line.startswith(("ERROR", "Last input line"))]
     if not errors and (number := _signal(joined, code)):
         return _ended_by(number, directory, deck, lines)
+    if lost := next((line for line in errors if _SERVICE_LOST in line), ""):
+        said = lost.removeprefix("ERROR on proc 0: ").removeprefix("ERROR: ")
+        return ServiceError(f"{deck} in {directory}: {said}: the same command goes on where it was")
     tail = errors or lines[-_TAIL_LINES:]
     kind = DivergenceError if _DIVERGED.search("\n".join(tail)) else LammpsError
     return kind(f"{deck} failed in {directory} (exit code {code}): " + " | ".join(dict.fromkeys(tail)))

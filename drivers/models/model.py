@@ -23,7 +23,7 @@ from hopkin.drivers.models import environments, weights
 from hopkin.drivers.models.trust import require_trusted
 from hopkin.drivers.models.weights import Source, cache_directory, sha256_of
 
-Route = Literal["native", "bridge"]
+Route = Literal["native", "service"]
 
 _OPTION = re.compile(r":(\w+)=([^:/=]*)$")
 
@@ -77,8 +77,8 @@ class Model(BaseModel):
 
     @property
     def route(self) -> Route:
-        """Through a C++ pair style of its family, or the Python bridge."""
-        return "bridge" if self.pair_style == "hopkin" else "native"
+        """Through a C++ pair style of its family, or the evaluation service."""
+        return "service" if self.pair_style == "hopkin" else "native"
 
     @property
     def module(self) -> ModuleType:
@@ -86,7 +86,7 @@ class Model(BaseModel):
         return importlib.import_module(f"hopkin.drivers.models.adapters.{self.family}")
 
     def pair_coeff(self) -> str:
-        """First argument of pair_coeff after `* *`: a file for a native style, a name for the bridge."""
+        """First argument of pair_coeff after `* *`: a file for a native style, a name for the service."""
         return str(self.exported()) if self.route == "native" else self.name
 
     def file(self) -> Path | None:
@@ -123,7 +123,7 @@ class Model(BaseModel):
         file = self.path if self.family == "ase" else self._loaded()
         if file is None:
             return
-        began_with = self.sha256 if self.route == "bridge" and self.sha256 else weights.sha256_of(file)
+        began_with = self.sha256 if self.route == "service" and self.sha256 else weights.sha256_of(file)
         digest = weights.sha256_now(file) if file.exists() else "that of no file"
         if digest != began_with:
             raise ModelError(

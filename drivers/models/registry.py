@@ -213,7 +213,7 @@ def fetch(
     Returns
     -------
     Path or None
-        exported file of a native model, weights of one that goes through the bridge; None for an ASE
+        exported file of a native model, weights of one that is served; None for an ASE
         calculator of an importable module, which has no file
 
     Raises
@@ -229,7 +229,7 @@ def fetch(
     if model.path is None:
         _obtain(model, file, python, trusted=trusted, say=say)
     checkpoint = model.checkpoint()
-    if model.route == "bridge":
+    if model.route == "service":
         return checkpoint
     exported = model.exported()
     if not exported.exists():

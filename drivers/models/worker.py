@@ -1,7 +1,7 @@
 """Has a task done by the interpreter of a family's environment.
 
 A model's own package runs in a process of its own there: packages exclude one another, and hopkin imports
-none beside itself except in the bridge.
+none beside itself.
 """
 
 import json

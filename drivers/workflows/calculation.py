@@ -14,7 +14,7 @@ from ase import Atoms
 from hopkin.drivers import engine
 from hopkin.drivers.engine import RunDirectory, find_run, slug
 from hopkin.drivers.errors import DivergenceError
-from hopkin.drivers.models import Model, fetch
+from hopkin.drivers.models import Model, fetch, lammps_environment
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
 from hopkin.drivers.workflows.parity import ensure_parity
 
@@ -101,7 +101,7 @@ def calculate(
             "conservative": model.conservative,
             "route": model.route,
             "ion": specification.ion,
-            "lammps_version": engine.lammps_version(model.interpreter()),
+            "lammps_version": engine.lammps_version(),
             "verified": verify,
             "parity": parity,
             "failure": None,
@@ -137,7 +137,7 @@ def run_deck(
         return engine.run_deck(
             directory,
             deck,
-            python=model.interpreter(),
+            environment=lammps_environment(model),
             replicas=replicas,
             threads=threads,
             variables=variables,

@@ -564,6 +564,8 @@ def test_lammps_that_hangs_in_the_parity_gate(
     (tmp_path / "bin" / "lmp").symlink_to(real["lmp"])
     (tmp_path / "bin" / "mpirun").write_text(VERSION_ALONE.format(**real))
     (tmp_path / "bin" / "mpirun").chmod(0o755)
+    (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -11,6 +11,7 @@ from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import environments, registry, weights, worker
 from hopkin.drivers.models import model as model_value
+from hopkin.drivers.models.adapters import Configuration
 from hopkin.drivers.models.adapters.ase import ASEAdapter
 from hopkin.drivers.models.model import State
 from hopkin.drivers.models.registry import fetch, find_model, known_models
@@ -62,7 +63,7 @@ def test_entry_is_complete(name: str) -> None:
     assert len(model.sha256) == 64
     assert model.licence
     assert "doi" in model.reference
-    assert model.pair_style == {"native": "e3gnn", "bridge": "hopkin"}[model.route]
+    assert model.pair_style == {"native": "e3gnn", "service": "hopkin"}[model.route]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -245,7 +246,7 @@ def test_exports_of_different_weights_have_different_names(tmp_path: Path, cache
     assert exported[0] != exported[1]
 
 
-def test_a_model_that_goes_through_the_bridge_is_its_checkpoint(cache: Path) -> None:
+def test_a_model_that_is_served_is_its_checkpoint(cache: Path) -> None:
     model = known_models()["chgnet-0.3.0"]
     assert fetch(model) == model.checkpoint()
     assert model.pair_coeff() == "chgnet-0.3.0"
@@ -271,7 +272,9 @@ def test_ase_model_of_a_module() -> None:
     copper.calc = model.module.calculator(model, device="cpu")
     adapter = ASEAdapter(model.module.calculator(model, device="cpu"), model.name)
     said = adapter.evaluate(
-        positions=copper.positions, cell=copper.cell.array, numbers=copper.numbers.astype("int64")
+        Configuration(
+            positions=copper.positions, cell=copper.cell.array, numbers=copper.numbers.astype("int64")
+        )
     )
     assert said.energy == pytest.approx(copper.get_potential_energy())
     assert said.forces == pytest.approx(copper.get_forces())

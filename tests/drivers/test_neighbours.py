@@ -12,6 +12,7 @@ from ase.build import bulk
 from ase.neighborlist import primitive_neighbor_list
 
 from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.models.adapters import Configuration
 from hopkin.drivers.models.adapters.neighbours import Edges, NeighbourList, angles
 from hopkin.drivers.models.registry import find_model
 
@@ -28,6 +29,12 @@ CELLS = {
     "smaller than the cutoff": bulk("LiF", "rocksalt", a=4.03),
     "one atom": bulk("Cu", "fcc", a=3.6),
 }
+
+
+def configuration(atoms: Atoms) -> Configuration:
+    return Configuration(
+        positions=atoms.positions, cell=atoms.cell.array, numbers=atoms.numbers.astype(np.int64)
+    )
 
 
 def trajectory(atoms: Atoms, *, steps: int, move_A: float, strain: float, seed: int = 0) -> list[Atoms]:
@@ -140,7 +147,7 @@ def test_chgnet_sees_the_graph_of_its_own_converter(name: str) -> None:
     model = find_model("chgnet-0.3.0")
     adapter = model.module.adapter(model, device="cpu")
     for frame in trajectory(build_material(name), steps=4, move_A=0.1, strain=0.005):
-        ours = parts(adapter._graph(frame.positions, frame.cell.array, frame.numbers.astype(np.int64)))
+        ours = parts(adapter._graph(configuration(frame)))
         assert ours == parts(adapter._model.graph_converter(AseAtomsAdaptor.get_structure(frame)))
         assert len(ours[1]) > 0
 
@@ -153,9 +160,7 @@ def test_chgnet_agrees_with_its_calculator_along_a_trajectory() -> None:
     calculator = model.module.calculator(model, device="cpu")
     frames = trajectory(build_material("LiTiS2-layered"), steps=8, move_A=0.05, strain=0.005)
     for frame in frames:
-        said = adapter.evaluate(
-            positions=frame.positions, cell=frame.cell.array, numbers=frame.numbers.astype(np.int64)
-        )
+        said = adapter.evaluate(configuration(frame))
         frame.calc = calculator
         assert said.energy == pytest.approx(frame.get_potential_energy(), abs=1e-4)
         assert said.forces == pytest.approx(frame.get_forces(), abs=1e-4)

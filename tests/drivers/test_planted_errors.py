@@ -18,7 +18,7 @@ import sys
 from ase.calculators.emt import EMT
 from ase.units import kcal, mol
 
-IN_LAMMPS = "hopkin.drivers.models.bridge" in sys.modules
+IN_LAMMPS = "hopkin.drivers.models.service.evaluators" in sys.modules
 
 
 class Planted(EMT):
@@ -63,7 +63,7 @@ def test_anharmonic_is_not_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param("if IN_LAMMPS: self.results['stress'] *= 0", id="a bridge that drops the virial"),
+        pytest.param("if IN_LAMMPS: self.results['stress'] *= 0", id="a service that drops the virial"),
         pytest.param("if IN_LAMMPS: self.results['stress'] *= -1", id="stress of the other sign"),
         pytest.param("if IN_LAMMPS: self.results['forces'] *= -1", id="gradient in the place of force"),
         pytest.param("if IN_LAMMPS: self.results['energy'] *= mol / kcal", id="another unit in LAMMPS"),

@@ -10,6 +10,7 @@ import pytest
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.crystals.structures import load_structure
+from hopkin.drivers.engine import environment_of
 from hopkin.drivers.errors import MachineError
 from hopkin.drivers.models import environments
 from hopkin.drivers.models.model import Model
@@ -63,6 +64,44 @@ def test_lammps_and_the_models_own_calculator_agree(name: str, crystal: str) -> 
     parity = verify(model, atoms)
     assert parity.passed, parity
     assert parity.golden_difference_eV_per_atom is not None
+
+
+BATCH = """
+import sys
+import numpy as np
+from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.models import find_model
+from hopkin.drivers.models.adapters import Configuration
+from hopkin.drivers.workflows.parity import rattled
+model = find_model(sys.argv[1])
+adapter = model.module.adapter(model, device="cpu")
+crystals = [rattled(build_material(name)) for name in ("LiFePO4-olivine", "LiTiS2-layered", "Li7P3S11")]
+asked = [
+    Configuration(positions=atoms.positions, cell=atoms.cell.array, numbers=atoms.numbers.astype("int64"))
+    for atoms in crystals
+]
+alone = [adapter.evaluate(one) for one in asked]
+for one, other in zip(alone, adapter.evaluate_batch(asked), strict=True):
+    assert one.energy == other.energy and np.array_equal(one.forces, other.forces)
+for one, other in zip(alone, adapter.evaluate_together(asked), strict=True):
+    assert abs(one.energy - other.energy) < 5e-6 * len(one.forces), (one.energy, other.energy)
+    assert np.abs(one.forces - other.forces).max() < 1e-4, np.abs(one.forces - other.forces).max()
+    assert np.abs(one.virial - other.virial).max() < 2e-3, np.abs(one.virial - other.virial).max()
+"""
+
+
+@pytest.mark.parametrize("name", ["chgnet-0.3.0", "mattersim-v1.0.0-1m", "orb-d3-xs-v2"])
+def test_a_batch_is_what_its_parts_are(name: str) -> None:
+    """To the last bit on a CPU; within rounding together, as on a GPU."""
+    python = ready(name).interpreter()
+    ended = subprocess.run(
+        [python, "-P", "-c", BATCH, name],
+        env=environment_of(python),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_the_code_path_that_makes_nonsense_of_published_weights(tmp_path: Path) -> None:

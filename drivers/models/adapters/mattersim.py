@@ -1,5 +1,6 @@
 """MatterSim (mattersim package) behind the adapter interface."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,17 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
-from hopkin.drivers.models.adapters.interface import Evaluation, FloatArray
+from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation
 from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
 from hopkin.drivers.models.model import Model
 
+_ALONG_ROWS = (
+    *("atom_pos", "cell", "pbc_offsets", "atom_attr"),
+    *("num_three_body", "num_triple_ij", "num_bonds", "num_atoms"),
+)
 
-class MatterSimAdapter:
+
+class MatterSimAdapter(Adapter):
     """MatterSim, single precision, with a graph made from arrays."""
 
     def __init__(self, potential: Potential, *, device: str) -> None:
@@ -30,25 +36,45 @@ class MatterSimAdapter:
         self._threebody_cutoff = arguments["threebody_cutoff"]
 
     def __str__(self) -> str:
-        return f"MatterSim, single precision, on {self._device}, {torch.get_num_threads()} thread(s)"
+        return "MatterSim, single precision"
 
-    def evaluate(self, *, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]) -> Evaluation:
-        """Evaluate a configuration; see `Adapter.evaluate`."""
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Evaluate a configuration."""
+        (evaluation,) = self.evaluate_together([configuration])
+        return evaluation
+
+    def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Evaluate configurations together on a GPU; see `Adapter.evaluate_batch`."""
+        if self._device == "cpu":
+            return super().evaluate_batch(configurations)
+        return self.evaluate_together(configurations)
+
+    def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Evaluate configurations as one batch."""
         said = self._potential(
-            self._graph(positions, cell, numbers), include_forces=True, include_stresses=True
+            _together([self._graph(configuration) for configuration in configurations]),
+            include_forces=True,
+            include_stresses=True,
         )
-        (stress,) = said["stresses"].detach().double().cpu().numpy() * units.GPa
-        return Evaluation(
-            energy=float(said["total_energy"]),
-            atomic_energies=None,
-            forces=said["forces"].detach().double().cpu().numpy(),
-            virial=-(stress + stress.T) / 2 * abs(np.linalg.det(cell)),
-        )
+        sizes = [len(configuration.numbers) for configuration in configurations]
+        energies = said["total_energy"].detach().double().cpu().numpy().reshape(-1)
+        forces = np.split(said["forces"].detach().double().cpu().numpy(), np.cumsum(sizes)[:-1])
+        stresses = said["stresses"].detach().double().cpu().numpy() * units.GPa
+        return [
+            Evaluation(
+                energy=float(energy),
+                atomic_energies=None,
+                forces=force,
+                virial=-(stress + stress.T) / 2 * abs(np.linalg.det(configuration.cell)),
+            )
+            for energy, force, stress, configuration in zip(
+                energies, forces, stresses, configurations, strict=True
+            )
+        ]
 
-    def _graph(
-        self, positions: FloatArray, cell: FloatArray, numbers: NDArray[np.int64]
-    ) -> dict[str, torch.Tensor]:
+    def _graph(self, configuration: Configuration) -> dict[str, torch.Tensor]:
         """Make what `mattersim.forcefield.potential.batch_to_dict` makes of one structure."""
+        positions, cell, numbers = configuration.positions, configuration.cell, configuration.numbers
         edges = self._neighbours.edges(positions, cell)
         near = np.flatnonzero(edges.distances <= self._threebody_cutoff)
         triples = near[np.column_stack(angles(edges.centers[near]))]
@@ -73,6 +99,26 @@ class MatterSimAdapter:
             "num_graphs": integers(1),
             "batch": integers(np.zeros(len(numbers))),
         }
+
+
+def _together(graphs: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Make one graph of several: atoms and edges are counted on from one to the next."""
+    if len(graphs) == 1:
+        return graphs[0]
+    one = {name: torch.cat([graph[name] for graph in graphs]) for name in _ALONG_ROWS}
+    n_atoms = torch.cat([graph["num_atoms"] for graph in graphs])
+    n_bonds = torch.cat([graph["num_bonds"] for graph in graphs])
+    first_atoms = (n_atoms.cumsum(0) - n_atoms).tolist()
+    first_bonds = (n_bonds.cumsum(0) - n_bonds).tolist()
+    one["edge_index"] = torch.cat(
+        [graph["edge_index"] + first for graph, first in zip(graphs, first_atoms, strict=True)], dim=1
+    )
+    one["three_body_indices"] = torch.cat(
+        [graph["three_body_indices"] + first for graph, first in zip(graphs, first_bonds, strict=True)]
+    )
+    one["batch"] = torch.cat([graph["batch"] + n for n, graph in enumerate(graphs)])
+    one["num_graphs"] = torch.as_tensor(len(graphs), device=n_atoms.device)
+    return one
 
 
 def adapter(model: Model, *, device: str) -> MatterSimAdapter:

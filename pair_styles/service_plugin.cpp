@@ -1,11 +1,10 @@
-// pair_style hopkin: any model that hopkin has a Python adapter for
+// pair_style hopkin: any model that hopkin has a Python adapter for, evaluated by a service
 //   pair_style hopkin
 //   pair_coeff * * chgnet-0.3.0 Li Fe P O
 
-#include "evaluator_library.h"
-#include "libpython.h"
 #include "pair_model.h"
 #include "plugin.h"
+#include "service_client.h"
 
 namespace {
 
@@ -17,8 +16,7 @@ class PairHopkin final : public LAMMPS_NS::PairModel {
   std::unique_ptr<hopkin::Evaluator>
   make_evaluator(const hopkin::EvaluatorRequest &request) override
   {
-    hopkin::load_libpython(request.library_directory);
-    return hopkin::make_evaluator("libhopkin_python.so", request);
+    return std::make_unique<hopkin::ServiceClient>(request);
   }
 };
 

@@ -21,7 +21,8 @@ from in_process import LammpsInProcess, PairStyle
 from hopkin.drivers import engine, lammps_plugins
 from hopkin.drivers.crystals.structures import lammps_orientation
 from hopkin.drivers.errors import LammpsError
-from hopkin.drivers.models import bridge
+from hopkin.drivers.models.registry import find_model
+from hopkin.drivers.models.service import pool
 from hopkin.drivers.workflows.parity import rattled
 
 FACTORIES = """
@@ -119,7 +120,7 @@ def alloy() -> ase.Atoms:
     ],
     ids=["LennardJones", "EMT"],
 )
-def test_bridge_is_exact(
+def test_a_served_model_is_exact(
     alloy: ase.Atoms, lammps: LammpsInProcess, factories: Path, factory: str, calculator: Calculator
 ) -> None:
     state = lammps.evaluate(alloy, PairStyle("hopkin", "ase:" + factory.format(file=factories)))
@@ -131,7 +132,7 @@ def test_bridge_is_exact(
     assert np.abs(state.stress).min() > 1e-4
 
 
-def test_bridge_hands_over_atomic_energies(alloy: ase.Atoms, lammps: LammpsInProcess) -> None:
+def test_the_service_hands_over_atomic_energies(alloy: ase.Atoms, lammps: LammpsInProcess) -> None:
     lammps.load(alloy, PairStyle("hopkin", "ase:ase.calculators.emt:EMT"))
     lammps.commands("compute atomic all pe/atom\ncompute total all reduce sum c_atomic")
     lammps.commands("thermo_style custom step pe pxx pyy pzz pyz pxz pxy c_total")
@@ -242,20 +243,21 @@ def test_device(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "rank", "n_gpus", "device"),
+    ("wanted", "n_gpus", "devices"),
     [
-        ("", 3, 0, "cpu"),
-        ("", 3, 2, "cuda:1"),
-        ("cuda", 3, 2, "cuda:1"),
-        ("cuda:0", 3, 2, "cuda:0"),
-        ("cpu", 3, 2, "cpu"),
+        ("", 0, []),
+        ("", 2, ["cuda:0", "cuda:1"]),
+        ("cuda", 2, ["cuda:0", "cuda:1"]),
+        ("cuda:1", 2, ["cuda:1"]),
+        ("cpu", 2, []),
     ],
 )
-def test_device_of_a_rank(
-    wanted: str, rank: int, n_gpus: int, device: str, monkeypatch: pytest.MonkeyPatch
+def test_devices_of_a_service(
+    wanted: str, n_gpus: int, devices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOPKIN_DEVICE", wanted)
-    assert bridge._device(rank, n_gpus) == device
+    monkeypatch.setattr("torch.cuda.device_count", lambda: n_gpus)
+    assert pool._gpus(find_model("chgnet-0.3.0")) == devices
 
 
 @pytest.mark.parametrize(

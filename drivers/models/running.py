@@ -1,0 +1,25 @@
+"""What LAMMPS needs to run a model: a service that evaluates it, or the libraries of its family."""
+
+from pathlib import Path
+
+from hopkin.drivers.models import environments
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.service import service_of
+
+
+def lammps_environment(model: Model) -> dict[str, str]:
+    """Environment variables with which LAMMPS runs a model; its service is there until this process ends.
+
+    Raises
+    ------
+    ModelError, MachineError
+        see `service.service_of`
+    """
+    if model.route == "service":
+        return {"HOPKIN_SERVICE": str(service_of(model))}
+    packages = environments.site_packages(model.interpreter())
+    libraries = {
+        "HOPKIN_TORCH_DIR": packages / "torch" / "lib",
+        "HOPKIN_TENSORFLOW_DIR": packages / "tensorflow",
+    }
+    return {name: str(path) for name, path in libraries.items() if Path(path).is_dir()}

@@ -1,0 +1,341 @@
+"""The service: a process that holds one model and has it evaluated for all LAMMPS processes of its node.
+
+On a CPU the model is loaded once, without threads, and forked: an evaluator for each request that can run
+on the cores of the service at the same time, in order of arrival, with the threads that its client asked for.
+On GPUs one evaluator for each loads the model there and takes what waits as one batch. It starts when all
+replicas of a band have asked, or have said that they do not; those that do not come make it wait a moment.
+
+The service ends when nobody has been connected for a moment.
+"""
+
+import contextlib
+import json
+import os
+import re
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hopkin.drivers.errors import HopkinError, ModelError
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
+from hopkin.drivers.models.service.evaluators import MOST_AT_ONCE, Task
+from hopkin.drivers.models.service.pool import Evaluator, Pool
+from hopkin.drivers.models.service.protocol import (
+    LONGEST_MESSAGE,
+    Hello,
+    ProtocolError,
+    Request,
+    Status,
+    answer,
+    kind_of,
+    read_evaluate,
+    read_hello,
+    require_memory,
+)
+
+_FIRST_CLIENT_S = 20.0  # whoever started the service connects at once
+_IDLE_S = 2.0
+_LATE_S = 0.02  # how long a batch waits for replicas that should be evaluated with it
+
+
+@dataclass(eq=False)
+class Client:
+    """A connected LAMMPS process, or a program that holds the service."""
+
+    number: int
+    socket: socket.socket
+    hello: Hello | None = None
+    memory: int | None = None  # descriptor
+    n_atoms: int = 0
+    asked_at: float | None = None  # while it waits for an evaluation
+    in_step: bool = False
+    passes: bool = False  # it has not moved in this step of its band
+
+    @property
+    def threads(self) -> int:
+        """Cores that one of its evaluations may use."""
+        return self.hello.threads if self.hello else 1
+
+
+class Broker:
+    """Takes the requests of clients and hands them to evaluators."""
+
+    def __init__(self, model: Model, pool: Pool, listener: socket.socket, path: Path) -> None:
+        self._model = model
+        self._pool = pool
+        self._listener = listener
+        self._path = path
+        self._same_as: set[tuple[str, str]] = set()  # names of the model in decks, and where these run
+        self._selector = selectors.DefaultSelector()
+        self._clients: dict[int, Client] = {}
+        self._heard: set[Evaluator] = set()
+        self._queue: deque[Client] = deque()
+        self._n_clients = 0
+
+    def serve(self) -> None:
+        """Serve until nobody has been connected for a moment."""
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        alone_until = time.monotonic() + _FIRST_CLIENT_S
+        while True:
+            now = time.monotonic()
+            if self._clients:
+                alone_until = now + _IDLE_S
+            elif now > alone_until and self._leave():
+                return
+            for key, _ in self._selector.select(self._next_look(now, alone_until)):
+                key.data()
+            self._dispatch()
+
+    def _next_look(self, now: float, alone_until: float) -> float | None:
+        if not self._clients:
+            return max(0.0, alone_until - now) + 0.01
+        return _LATE_S / 2 if self._pool.gpus and self._queue else None
+
+    def _leave(self) -> bool:
+        """Go out of sight; not, where someone has come meanwhile."""
+        hidden = self._path.with_suffix(".ended")
+        with contextlib.suppress(FileNotFoundError):
+            self._path.rename(hidden)
+        self._accept()
+        if self._clients:
+            hidden.rename(self._path)
+            return False
+        hidden.unlink(missing_ok=True)
+        return True
+
+    # clients
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connection, _ = self._listener.accept()
+            _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            if uid != os.getuid():
+                connection.close()
+                return
+            connection.setblocking(False)
+            self._n_clients += 1
+            client = Client(self._n_clients, connection)
+            self._clients[client.number] = client
+            self._selector.register(connection, selectors.EVENT_READ, partial(self._hear, client))
+
+    def _hear(self, client: Client) -> None:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(client.socket, LONGEST_MESSAGE, 4)
+        except BlockingIOError:
+            return
+        except OSError:
+            message, descriptors = b"", []
+        try:
+            if not message:
+                raise ProtocolError
+            self._obey(client, message, descriptors)
+        except ProtocolError:  # it has left, or talks nonsense
+            self._drop(client)
+        finally:
+            for descriptor in descriptors:
+                if descriptor != client.memory:
+                    os.close(descriptor)
+
+    def _obey(self, client: Client, message: bytes, descriptors: list[int]) -> None:
+        kind = kind_of(message)
+        if kind is Request.STATUS:
+            self._say(client, Status.DONE, json.dumps(self._status()))
+        elif kind is Request.HELLO:
+            if client.hello is not None or descriptors:
+                raise ProtocolError
+            self._greet(client, message)
+        elif client.hello is None or client.asked_at is not None:
+            raise ProtocolError
+        elif kind is Request.PASS:
+            client.passes = True
+        else:
+            self._ask(client, message, descriptors)
+
+    def _greet(self, client: Client, message: bytes) -> None:
+        try:
+            hello = read_hello(message)
+            self._require_this_model(hello)
+        except (HopkinError, ValueError) as error:
+            self._say(client, Status.REFUSED, str(error))
+            return
+        client.hello = hello
+        where = ", ".join(self._pool.gpus) or f"{self._pool.threads_of(hello.threads)} thread(s)"
+        self._say(client, Status.DONE, f"{self._pool.description}, {where}, process {os.getpid()}")
+
+    def _require_this_model(self, hello: Hello) -> None:
+        """Raise ModelError where a deck names another model than the one that is loaded here."""
+        if (hello.model, hello.directory) not in self._same_as:
+            named = find_model(_from(hello.directory, hello.model))
+            if named.route == "native":
+                raise ModelError(f"model {named.name} runs natively: use pair_style {named.pair_style}")
+            if _identity(named) != _identity(self._model):
+                raise ModelError(
+                    f"the evaluation service holds model {self._model.name}, and the deck names {hello.model}"
+                )
+            self._same_as.add((hello.model, hello.directory))
+        self._model.require_elements(_symbols(hello))
+
+    def _ask(self, client: Client, message: bytes, descriptors: list[int]) -> None:
+        n_atoms, in_step = read_evaluate(message)
+        if len(descriptors) > 1:
+            raise ProtocolError
+        if descriptors:
+            if client.memory is not None:
+                os.close(client.memory)
+            (client.memory,) = descriptors
+        if client.memory is None:
+            raise ProtocolError
+        require_memory(client.memory, n_atoms)
+        client.n_atoms, client.in_step = n_atoms, in_step
+        client.asked_at, client.passes = time.monotonic(), False
+        self._queue.append(client)
+
+    def _say(self, client: Client, status: Status, text: str = "") -> None:
+        try:
+            client.socket.send(answer(status, text))
+        except OSError:  # it has left, or does not listen
+            self._drop(client)
+
+    def _drop(self, client: Client) -> None:
+        if self._clients.pop(client.number, None) is None:
+            return
+        self._selector.unregister(client.socket)
+        client.socket.close()
+        if client in self._queue:
+            self._queue.remove(client)
+        if client.memory is not None:
+            os.close(client.memory)
+
+    def _status(self) -> dict[str, object]:
+        return {
+            "model": self._model.name,
+            "process": os.getpid(),
+            "devices": self._pool.gpus or ["cpu"],
+            "cores": len(os.sched_getaffinity(0)),
+            "clients": sum(client.hello is not None for client in self._clients.values()),
+            "evaluators": [evaluator.process for evaluator in self._pool.evaluators],
+        }
+
+    # evaluations
+
+    def _dispatch(self) -> None:
+        while self._queue:
+            clients = self._next_batch() if self._pool.gpus else [self._queue[0]]
+            evaluator = self._pool.free(clients[0].threads, self._descriptors) if clients else None
+            if evaluator is None:
+                return
+            if evaluator not in self._heard:
+                self._heard.add(evaluator)
+                self._selector.register(
+                    evaluator.socket, selectors.EVENT_READ, partial(self._finish, evaluator)
+                )
+            for client in clients:
+                self._queue.remove(client)
+            tasks = [
+                Task(
+                    client=client.number,
+                    n_atoms=client.n_atoms,
+                    numbers=client.hello.numbers,
+                    directory=client.hello.directory,
+                )
+                for client in clients
+                if client.hello is not None
+            ]
+            self._pool.hand(
+                evaluator, tasks, [client.memory for client in clients if client.memory is not None]
+            )
+
+    def _next_batch(self) -> list[Client]:
+        """Clients that are evaluated together: all that wait, without replicas whose band is not complete."""
+        now = time.monotonic()
+        late = {
+            client.hello.run
+            for client in self._clients.values()
+            if client.hello is not None and client.asked_at is None and not client.passes
+        }
+        return [
+            client
+            for client in self._queue
+            if client.hello is not None
+            and client.asked_at is not None
+            and not (client.in_step and client.hello.run in late and now - client.asked_at < _LATE_S)
+        ][:MOST_AT_ONCE]
+
+    def _finish(self, evaluator: Evaluator) -> None:
+        descriptor = evaluator.socket.fileno()
+        answers = self._pool.hear(evaluator)
+        if evaluator not in self._pool.evaluators:
+            self._selector.unregister(descriptor)
+            self._heard.remove(evaluator)
+        for number, said in answers.items():
+            client = self._clients.get(number)
+            if client is not None:
+                client.asked_at = None
+                self._say(client, Status.REFUSED if said else Status.DONE, said)
+
+    def _descriptors(self) -> list[int]:
+        clients = self._clients.values()
+        memories = (client.memory for client in clients if client.memory is not None)
+        return [self._listener.fileno(), *(client.socket.fileno() for client in clients), *memories]
+
+
+def _identity(model: Model) -> tuple[object, ...]:
+    """Return what two names of one model have in common."""
+    name = model.name if model.family == "ase" or not model.sha256 else ""  # one file has several factories
+    return model.family, model.sha256, model.options, name
+
+
+def _from(directory: str, model: str) -> str:
+    """Return a model's name with a path in it that starts where LAMMPS runs."""
+    head, separator, tail = model.partition(":")
+    path = re.match(r"[^:]+", tail)
+    if separator and path and not tail.startswith(("/", "~")) and (Path(directory) / path[0]).exists():
+        return f"{head}:{Path(directory) / tail}"
+    return model
+
+
+def _symbols(hello: Hello) -> list[str]:
+    from ase.data import chemical_symbols
+
+    return [chemical_symbols[number] for number in hello.numbers]
+
+
+def main() -> None:
+    """Serve at the socket of the command line, where the model is named for those who list processes.
+
+    Standard input holds the model and the cores; standard output gets one line when it is served, or fails.
+    """
+    path, asked = Path(sys.argv[1]), json.load(sys.stdin)
+    cores, model = asked["cores"], Model.model_validate(asked["model"])
+    ready = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what packages print goes where their errors go
+    said = ""
+    try:
+        os.sched_setaffinity(0, cores)
+        pool = Pool(model, len(cores))
+        pool.load()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen(1024)
+    except HopkinError as error:
+        said = str(error)
+    except Exception as error:  # of any package
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    with contextlib.suppress(OSError), ready:
+        print(json.dumps({"error": said}), file=ready)
+    if said:
+        sys.exit(1)
+    Broker(model, pool, listener, path).serve()
+
+
+if __name__ == "__main__":
+    main()

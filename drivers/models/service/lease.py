@@ -1,0 +1,206 @@
+"""Services that this process holds: started where there is none, kept until the process ends."""
+
+import contextlib
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hopkin.drivers.engine import ENVIRONMENT, environment_of, hopkin_hash
+from hopkin.drivers.errors import HopkinError, MachineError, ModelError
+from hopkin.drivers.models.model import Model
+from hopkin.drivers.models.registry import find_model
+from hopkin.drivers.models.service.find import connected, directory, locked, say
+from hopkin.drivers.models.service.protocol import (
+    LONGEST_MESSAGE,
+    Request,
+    read_answer,
+    request,
+)
+
+_TAIL_LINES = 3
+_TRIES = 3
+_PATIENCE_S = 2.0  # for a service that is asked how it is
+
+_guard = threading.Lock()
+_held: dict[Path, socket.socket] = {}
+_processors: set[int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A service that runs.
+
+    Attributes
+    ----------
+    model
+        name of its model
+    process
+        its process
+    devices, cores
+        what it evaluates on
+    clients
+        how many LAMMPS processes are connected
+    """
+
+    model: str
+    process: int
+    devices: list[str]
+    cores: int
+    clients: int
+
+
+def take_processors(processors: Iterable[int]) -> None:
+    """Give the services that this process starts these cores; else they have those of the process."""
+    global _processors
+    _processors = set(processors)
+
+
+def service_of(model: Model) -> Path:
+    """Socket of the service of a model, which is there until this process ends.
+
+    Raises
+    ------
+    ModelError
+        when the model cannot be loaded
+    MachineError
+        when its process ends without a word: killed, out of memory, or its environment is broken
+    """
+    with _guard:
+        path = _socket_of(model)
+        if path in _held and not _lives(_held[path]):
+            _held.pop(path).close()
+        for _ in range(_TRIES):  # one may end at the moment when it is found
+            if path in _held:
+                return path
+            start(model)
+            if (holder := connected(path)) is not None:
+                _held[path] = holder
+    raise MachineError(f"the evaluation service of {model.name} ends as soon as it has been started")
+
+
+def start(model: Model) -> Path:
+    """Have a service run, for whoever connects at once; return its socket."""
+    if model.route == "native":
+        raise ModelError(f"model {model.name} runs natively: use pair_style {model.pair_style}")
+    path = _socket_of(model)
+    with locked(path.with_suffix(".lock")):
+        holder = connected(path)
+        if holder is not None:
+            holder.close()
+        else:
+            _launch(model, path)
+    return path
+
+
+def wait_for(path: Path) -> None:
+    """Wait for a service that this process holds to end."""
+    held = _held[path]
+    while held.recv(LONGEST_MESSAGE):  # it says nothing to one that asks nothing
+        pass
+
+
+def services() -> list[Service]:
+    """Services of this user on this node."""
+    found = []
+    for path in sorted(directory().glob("*.socket")):
+        client = connected(path)
+        if client is None:
+            continue
+        with client:
+            client.settimeout(_PATIENCE_S)
+            try:
+                client.send(request(Request.STATUS))
+                known = json.loads(read_answer(client.recv(LONGEST_MESSAGE))[1])
+            except (OSError, ValueError):
+                continue
+        known.pop("evaluators")
+        found.append(Service(**known))
+    return found
+
+
+def _socket_of(model: Model) -> Path:
+    """Path that the service of a model has on these cores, this device and in this job of a batch system."""
+    named: list[Any] = [model.name, model.sha256 or model.checkpoint_sha256(), hopkin_hash(), model.options]
+    named += [sorted(_cores()), os.environ.get("HOPKIN_DEVICE"), os.environ.get("CUDA_VISIBLE_DEVICES")]
+    named += [os.environ.get("PYTHONPATH"), Path("/proc/self/cgroup").read_text()]
+    if model.family == "ase":
+        named.append(str(Path.cwd()))  # its factory may look there
+    return directory() / f"{hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]}.socket"
+
+
+def _cores() -> set[int]:
+    # of the main thread: threads of a campaign have a share each
+    return _processors or os.sched_getaffinity(os.getpid())
+
+
+def _lives(held: socket.socket) -> bool:
+    try:
+        return held.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _launch(model: Model, path: Path) -> None:
+    python = model.interpreter()
+    environment = {**ENVIRONMENT, **environment_of(python)}
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    log = path.with_suffix(".log")
+    asked = {"cores": sorted(_cores()), "model": model.model_dump(mode="json")}
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [str(python), "-P", "-m", "hopkin.drivers.models.service.broker", str(path), model.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        with process.stdin, contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(asked).encode())
+        with process.stdout:
+            said = process.stdout.readline()
+    except BaseException:  # interrupted
+        process.kill()
+        process.wait()
+        raise
+    if not said:
+        code = process.wait()
+        tail = " ".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+        raise MachineError(f"the evaluation service of {model.name} ended with exit code {code}: {tail}")
+    if error := json.loads(said)["error"]:
+        process.wait()
+        raise ModelError(error)
+    _reap(process)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process in the background, so that it leaves no zombie when it ends."""
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def main() -> None:
+    """Have the service of the model on the command line run; print its socket, or one sentence."""
+    try:
+        said = str(start(find_model(os.fsencode(sys.argv[1]).decode(errors="replace"))))
+    except Exception as error:  # one sentence for LAMMPS, whatever it is
+        words = " ".join(str(error).split())
+        say(words if isinstance(error, HopkinError) else f"{type(error).__name__}: {words}")
+        sys.exit(1)
+    say(said)
+
+
+if __name__ == "__main__":
+    main()
