@@ -49,8 +49,11 @@ class Run:
         return self.asked.get(key) if value is None else value
 
 
+_PART = "bulk"  # relaxed once, and told of in the results of its hops and dynamics
+
+
 def find_runs(results_root: Path) -> list[Run]:
-    """Find every run directory, one that holds a run.json, at or below a folder.
+    """Find every run directory, one that holds a run.json, at or below a folder; not those of bulk crystals.
 
     Raises
     ------
@@ -59,7 +62,8 @@ def find_runs(results_root: Path) -> list[Run]:
     """
     if not results_root.is_dir():
         raise ResultsError(f"{results_root} is not a folder; give the folder that holds the runs")
-    runs = [_read_run(file.parent, results_root) for file in sorted(results_root.rglob("run.json"))]
+    every = [_read_run(file.parent, results_root) for file in sorted(results_root.rglob("run.json"))]
+    runs = [run for run in every if run.kind != _PART]
     if not runs:
         raise ResultsError(f"no run directories (with a run.json) in {results_root} or below it")
     return runs

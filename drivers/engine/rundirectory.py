@@ -42,20 +42,27 @@ class RunDirectory:
         return read_json(self.path / "result.json", *self.needs)
 
     @contextmanager
-    def begun(self) -> Iterator[None]:
+    def begun(self, *, wait: bool = False) -> Iterator[None]:
         """Make the directory, with `run.json`, and hold it alone; what a killed run left is kept as it is.
+
+        Parameters
+        ----------
+        wait
+            until another process has done its work there
 
         Raises
         ------
         MachineError
-            when another process is at work in it
+            when another process is at work in it, and that is not waited for
         """
         with writing_to(self.path):
             self.path.mkdir(exist_ok=True)
             lock = (self.path / ".lock").open("w")
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however it ends
+                fcntl.flock(
+                    lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+                )  # ends with the process, however it ends
             except BlockingIOError as error:
                 raise MachineError(f"another hopkin is at work in {self.path}: wait for it") from error
             if read_json(self.path / "run.json", *self.asked) is None:

@@ -143,7 +143,7 @@ def run_barrier(
     def work(directory: Path) -> dict[str, Any]:
         bulk = structure.atoms
         if specification.relax_bulk:
-            relaxed = relax_bulk(bulk, model, directory, specification, say=say)
+            relaxed = relax_bulk(structure, model, root, specification, say=say)
             facts.update(relaxed.facts)
             if relaxed.evidence:
                 return {**facts, **NO_BAND, "failure": "not_converged", "evidence": relaxed.evidence}

@@ -93,7 +93,7 @@ def run_md(
     }
 
     def work(directory: Path) -> dict[str, Any]:
-        relaxed, relaxation = _relaxed(structure.atoms, model, specification, directory, say=say)
+        relaxed, relaxation = _relaxed(structure, model, specification, root, say=say)
         facts.update(relaxation)
         start = supercell(relaxed, repeats)
         result = facts | _simulate(structure, start, model, specification, schedule, directory, say=say)
@@ -162,14 +162,14 @@ def supercell_of(atoms: Atoms, specification: MDSpecification) -> Repeats:
 
 
 def _relaxed(
-    atoms: Atoms, model: Model, specification: MDSpecification, directory: Path, *, say: Say
+    structure: Structure, model: Model, specification: MDSpecification, root: Path, *, say: Say
 ) -> tuple[Atoms, dict[str, Any]]:
     """Return the crystal to start from, and what its result says of the relaxation."""
     if not specification.relax:
-        return atoms, {}
-    relaxed = relax_bulk(atoms, model, directory, specification, say=say)
+        return structure.atoms, {}
+    relaxed = relax_bulk(structure, model, root, specification, say=say)
     if relaxed.evidence:
-        _logger.warning("%s: %s", directory, relaxed.evidence)
+        _logger.warning("%s: %s", relaxed.directory, relaxed.evidence)
     return relaxed.atoms, {**relaxed.facts, "bulk_evidence": relaxed.evidence}
 
 
@@ -223,7 +223,7 @@ def _simulate(
             deck,
             model,
             replicas=1,
-            threads=threads_per_replica(1),
+            threads=_threads(directory),
             variables=variables,
             on_poll=monitor,
         )
@@ -236,6 +236,14 @@ def _simulate(
         rewrite_trajectory(directory / TRAJECTORY)
     simulated_ns = (n_steps - first_step) * specification.timestep_fs * 1e-6
     return {"resumed_at_step": first_step or None, "ns_per_day": simulated_ns / wall_s * 86400}
+
+
+def _threads(directory: Path) -> int:
+    """Threads of a run: those that it began with, or sums would be taken in another order when it goes on."""
+    file = directory / "launch.json"
+    known = engine.read_json(file, "threads") or {"threads": threads_per_replica(1)}
+    engine.write_json(file, known)
+    return int(known["threads"])
 
 
 def _states(directory: Path) -> list[Path]:

@@ -23,7 +23,14 @@ from hopkin.drivers import crystals, engine
 from hopkin.drivers.errors import DivergenceError, ModelError, RunError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BarrierSpecification, MDSpecification
-from hopkin.drivers.workflows.calculation import Say, is_converged, run_deck, threads_per_replica
+from hopkin.drivers.workflows.calculation import (
+    Say,
+    fingerprint,
+    is_converged,
+    model_slug,
+    run_deck,
+    threads_per_replica,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -32,6 +39,9 @@ BAR_PER_GPA = 1e4
 # Time step [ps] and longest step of an atom [A]; the second pair where the first diverged.
 _STEPS = ((0.002, 0.1), (0.0005, 0.02))
 _CELL_ROUNDS = 40
+
+# What the relaxed crystal depends on, beside the structure and the model.
+_BULK_SETTINGS = {"force_tolerance_eV_per_A", "max_iterations", "pressure_tolerance_GPa", "keep_symmetry"}
 
 # No crystal at rest comes near such a force [eV/A]: what has it has exploded.
 _LOST_FORCE_EV_PER_A = 1e6
@@ -71,6 +81,8 @@ class Bulk:
 
     Attributes
     ----------
+    directory
+        its run directory
     atoms
         the crystal, in LAMMPS orientation
     facts
@@ -79,6 +91,7 @@ class Bulk:
         why it does not count as relaxed, in one sentence; None where it does
     """
 
+    directory: Path
     atoms: Atoms
     facts: dict[str, Any]
     evidence: str | None
@@ -177,27 +190,70 @@ def _ended(directory: Path, names: Sequence[str]) -> list[Relaxed] | None:
 
 
 def relax_bulk(
-    atoms: Atoms,
+    structure: crystals.Structure,
     model: Model,
-    directory: Path,
+    root: Path,
     specification: BarrierSpecification | MDSpecification,
     *,
     say: Say,
 ) -> Bulk:
-    """Relax cell and atoms of a crystal, in the folder `bulk` of a run directory.
+    """Relax cell and atoms of a crystal, in a run of its own that all its hops and dynamics share.
 
     Its space group is kept, on request: noise is averaged away, and a crystal that has left it says so.
+
+    Parameters
+    ----------
+    root
+        folder that holds the run directories
+
+    Raises
+    ------
+    DivergenceError
+        when it diverges, or has diverged in an earlier run
     """
-    (relaxed,) = relax(
-        {"bulk": atoms},
-        model,
-        directory / "bulk",
-        relax_cell=True,
-        force_tolerance=specification.force_tolerance_eV_per_A,
-        max_iterations=specification.max_iterations,
-        pressure_tolerance_GPa=specification.pressure_tolerance_GPa,
-        say=say,
+    atoms = structure.atoms
+    run = engine.find_run(
+        root,
+        f"{engine.slug(structure.material, hyphens=True)}-bulk-{model_slug(model.name)}",
+        {
+            "kind": "bulk",
+            "material": structure.material,
+            "source": structure.source,
+            "structure": fingerprint(atoms),
+            "model": model.name,
+            "model_sha256": model.sha256 or model.checkpoint_sha256(),
+            "settings": specification.model_dump(mode="json", include=_BULK_SETTINGS),
+        },
+        "evidence",
     )
+    with run.begun(wait=True):
+        known = run.result
+        if known is not None and known["failure"]:
+            raise DivergenceError(known["evidence"])
+        try:
+            (relaxed,) = relax(
+                {"bulk": atoms},
+                model,
+                run.path,
+                relax_cell=True,
+                force_tolerance=specification.force_tolerance_eV_per_A,
+                max_iterations=specification.max_iterations,
+                pressure_tolerance_GPa=specification.pressure_tolerance_GPa,
+                say=say,
+            )
+        except DivergenceError as error:
+            run.finish({"model": model.name, "failure": error.failure, "evidence": str(error)})
+            raise
+        bulk = _bulk(run.path, atoms, relaxed, specification)
+        if known is None:
+            run.finish({"model": model.name, "failure": None, "evidence": bulk.evidence, **bulk.facts})
+        return bulk
+
+
+def _bulk(
+    directory: Path, atoms: Atoms, relaxed: Relaxed, specification: BarrierSpecification | MDSpecification
+) -> Bulk:
+    """Judge a relaxed crystal, and give it back its space group."""
     force, pressure = relaxed.max_force_eV_per_A, relaxed.max_pressure_GPa
     settled = is_converged(force, specification) and pressure <= specification.pressure_tolerance_GPa
     group = crystals.space_group(atoms)
@@ -208,8 +264,10 @@ def relax_bulk(
         _logger.warning("%s: relaxed %.2g A away from space group %s", directory, lost, group.symbol)
     chosen = symmetric if kept else relaxed.atoms
     return Bulk(
+        directory=directory,
         atoms=chosen,
         facts={
+            "bulk_run": directory.name,
             "bulk_max_atom_force_eV_per_A": force,
             "bulk_max_pressure_GPa": pressure,
             "bulk_space_group": group.symbol if kept else None,

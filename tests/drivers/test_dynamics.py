@@ -221,7 +221,7 @@ def test_a_crystal_that_did_not_relax_is_said_so_of_a_run_that_diverges_too(
 
     def relax(*_: object, **__: object) -> Bulk:
         facts = {"bulk_max_pressure_GPa": 9.0}
-        return Bulk(atoms=atoms, facts=facts, evidence="the crystal did not relax: 9 GPa")
+        return Bulk(directory=tmp_path, atoms=atoms, facts=facts, evidence="the crystal did not relax: 9 GPa")
 
     def diverge(*_: object, **__: object) -> dict[str, Any]:
         raise DivergenceError("the atoms flew apart")

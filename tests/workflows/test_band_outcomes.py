@@ -322,7 +322,9 @@ def test_what_is_known_of_the_crystal_outlives_ends_that_diverge(
         raise DivergenceError("no numbers")
 
     structure = Structure(atoms=bulk("Li", cubic=True, a=3.5), material="Li", source="test")
-    known = Bulk(atoms=structure.atoms, facts={"bulk_max_pressure_GPa": 0.05}, evidence=None)
+    known = Bulk(
+        directory=tmp_path, atoms=structure.atoms, facts={"bulk_max_pressure_GPa": 0.05}, evidence=None
+    )
     monkeypatch.setattr(barrier, "relax_bulk", lambda *_, **__: known)
     monkeypatch.setattr(barrier, "relaxed_band", diverge)
     model = landscape("TwoWells")

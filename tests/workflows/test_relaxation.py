@@ -12,7 +12,7 @@ from ase.units import GPa
 from bands import silent
 
 from hopkin.drivers import engine
-from hopkin.drivers.crystals.structures import lammps_orientation
+from hopkin.drivers.crystals.structures import Structure, lammps_orientation
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BarrierSpecification
@@ -25,7 +25,8 @@ COPPER_A = 3.59
 
 def relaxed(atoms: ase.Atoms, model: Model, directory: Path, **fields: object) -> Bulk:
     asked = BarrierSpecification(model=model.name, ion="Cu", **fields)  # type: ignore[arg-type]
-    return relax_bulk(lammps_orientation(atoms), model, directory, asked, say=silent)
+    structure = Structure(atoms=lammps_orientation(atoms), material="Cu", source="test")
+    return relax_bulk(structure, model, directory, asked, say=silent)
 
 
 def test_noise_of_the_energy_does_not_stop_a_cell(landscape: Callable[[str], Model], tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_finite_forces_that_explode_are_tried_by_smaller_steps(
     found = relaxed(egg, landscape("Blast"), tmp_path)
     assert found.evidence is None
     assert found.facts["bulk_max_atom_force_eV_per_A"] < 0.05
-    assert "timestep        0.0005" in (tmp_path / "bulk" / "relax.in").read_text()
+    assert "timestep        0.0005" in (found.directory / "relax.in").read_text()
 
 
 def test_a_crystal_settles_by_the_forces_on_atoms_not_their_components(
@@ -111,4 +112,4 @@ def test_a_crystal_settles_by_the_forces_on_atoms_not_their_components(
     egg = ase.Atoms("Cu", positions=[3 * [offset]], cell=3 * [3.0], pbc=True)
     found = relaxed(egg, landscape("EggBox"), tmp_path, max_iterations=5, keep_symmetry=False)
     assert found.evidence is None
-    assert read_relaxed(tmp_path / "bulk", "bulk").cell_changes > 0
+    assert read_relaxed(found.directory, "bulk").cell_changes > 0
