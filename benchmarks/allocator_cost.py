@@ -14,11 +14,12 @@ from pathlib import Path
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.engine import decks, launch
+from hopkin.drivers.models import lammps_environment
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import fetch, find_model
 
 STEPS, TURNS = 10, 5
-SETTINGS = {name: value for name, value in launch._ENVIRONMENT.items() if name.startswith("MALLOC_")}
+SETTINGS = {name: value for name, value in launch.ENVIRONMENT.items() if name.startswith("MALLOC_")}
 
 
 def seconds_per_step(model: Model, *, kept: bool) -> float:
@@ -33,10 +34,10 @@ def seconds_per_step(model: Model, *, kept: bool) -> float:
             f"velocity all create 600 1\nfix integrate all nve\nrun {STEPS}\nrun {STEPS}\n"
         )
         for name, value in SETTINGS.items():
-            launch._ENVIRONMENT.pop(name, None)
+            launch.ENVIRONMENT.pop(name, None)
             if kept:
-                launch._ENVIRONMENT[name] = value
-        launch.run_deck(Path(folder), "in.lmp", python=model.interpreter())
+                launch.ENVIRONMENT[name] = value
+        launch.run_deck(Path(folder), "in.lmp", environment=lammps_environment(model))
         log = (Path(folder) / "log.lammps").read_text()
     return float(re.findall(rf"Loop time of (\S+) .* for {STEPS} steps", log)[1]) / STEPS
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from hopkin.analysis.comparison.results import read_object
 from hopkin.drivers import engine
-from hopkin.drivers.models.registry import find_model
+from hopkin.drivers.models import Model, find_model, lammps_environment
 
 STEPS = 10
 ALONE = f"min_style fire\nmin_modify norm two dmax 0.1\nminimize 0.0 0.0 {STEPS} {STEPS}\n"
 
 
-def seconds_per_step(run: Path, python: Path, *, band: bool) -> float:
+def seconds_per_step(run: Path, model: Model, *, band: bool) -> float:
     """Time the second ten of twenty steps: the first ones warm up."""
     deck = (run / "neb.in").read_text()
     if band:
@@ -35,7 +35,8 @@ def seconds_per_step(run: Path, python: Path, *, band: bool) -> float:
         for image in images:
             shutil.copy(image, folder)
         (Path(folder) / "in.lmp").write_text(deck)
-        engine.run_deck(Path(folder), "in.lmp", python=python, replicas=len(images) if band else 1)
+        environment, replicas = lammps_environment(model), len(images) if band else 1
+        engine.run_deck(Path(folder), "in.lmp", environment=environment, replicas=replicas)
         log = (Path(folder) / ("log.lammps.1" if band else "log.lammps")).read_text()
     return float(re.findall(rf"Loop time of (\S+) .* for {STEPS} steps", log)[1]) / STEPS
 
@@ -47,10 +48,10 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=1)
     asked = parser.parse_args()
     result = read_object(asked.run / "result.json")
-    python = find_model(result["model"]).interpreter()
+    model = find_model(result["model"])
     os.sched_setaffinity(0, range(asked.cores))  # the ranks inherit it
-    alone = seconds_per_step(asked.run, python, band=False)
-    together = seconds_per_step(asked.run, python, band=True)
+    alone = seconds_per_step(asked.run, model, band=False)
+    together = seconds_per_step(asked.run, model, band=True)
     images = result["images"]
     print(f"{result['model']}, {result['n_atoms']} atoms, {images} images on {asked.cores} cores")
     print(f"an image alone {alone:.3f} s, a step of the band {together:.3f} s:")

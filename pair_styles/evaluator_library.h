@@ -1,11 +1,10 @@
 // Loads an evaluator from a shared library next to this plugin, when a deck first asks for it:
-// decks that do not use a model never load libtorch or Python.
+// decks that do not use a model never load libtorch or TensorFlow.
 //
 // LAMMPS opens every `hopkin_*plugin.so` at its start. These hold the pair style alone; the
-// evaluator behind it (`libhopkin_e3gnn.so`, `libhopkin_mace.so`, `libhopkin_grace.so`,
-// `libhopkin_python.so`) is opened at `pair_coeff`. A deck without a model pays nothing, an
-// environment without torch is no error, and an evaluator without torch can take the place of the
-// libtorch one.
+// evaluator behind it (`libhopkin_e3gnn.so`, `libhopkin_mace.so`, `libhopkin_grace.so`) is opened
+// at `pair_coeff`. A deck without a model pays nothing, an environment without torch is no error,
+// and an evaluator without torch can take the place of the libtorch one.
 
 #pragma once
 
