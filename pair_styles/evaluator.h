@@ -21,7 +21,7 @@ struct Configuration {
   std::array<double, 9> cell{};         ///< rows are the cell vectors [A]
   std::array<int, 3> pbc{};             ///< 1 where periodic
   std::int64_t n_owned = 0;             ///< the first n_owned atoms make up the energy
-  bool in_step = false;                 ///< all replicas of the run are evaluated at this moment
+  std::uint32_t band = 0;               ///< of the replicas that take this step together; 0: alone
 
   [[nodiscard]] std::int64_t n_atoms() const { return static_cast<std::int64_t>(species.size()); }
 };
@@ -68,9 +68,8 @@ class Evaluator {
   virtual void evaluate(const Configuration &configuration, const NeighborGraph &graph,
                         Evaluation &result) = 0;
 
-  /// Said in the place of evaluate() by a replica that has not moved while the others are
-  /// evaluated.
-  virtual void pass() {}
+  /// Said in the place of evaluate() by a replica of a band that has not moved.
+  virtual void pass(std::uint32_t /*band*/) {}
 };
 
 /// What an evaluator is made from.

@@ -19,6 +19,7 @@
 #include <cmath>
 #include <exception>
 #include <numeric>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -190,14 +191,14 @@ void PairModel::compute(int eflag, int vflag)
 
   // A replica that has not moved (a frozen end of a band, `run 0` after a run) is not computed
   // again.
-  configuration_.in_step = in_band();
+  configuration_.band = band();
   const bool moved =
       !unmoved(configuration_, evaluated_, universe->nworlds > 1 ? UNMOVED_IN_BAND : 0.0);
   const auto start = std::chrono::steady_clock::now();
   if (moved) build_graph();
   std::string failure;
   try {
-    if (!moved && configuration_.in_step) evaluator_->pass();
+    if (!moved && configuration_.band) evaluator_->pass(configuration_.band);
     if (moved && configuration_.n_owned > 0)
       evaluator_->evaluate(decomposed_ ? reached_ : configuration_, graph_, evaluation_);
   } catch (const std::exception &e) {
@@ -215,19 +216,26 @@ void PairModel::compute(int eflag, int vflag)
   add_to_lammps();
 }
 
-// All replicas of a band take every step of its minimization together.
-bool PairModel::in_band() const
+// All replicas of a band take every step of its minimization together. They agree on a number, by
+// which the evaluation service knows them.
+std::uint32_t PairModel::band()
 {
   constexpr int MINIMIZATION = 2;
-  return universe->nworlds > 1 && update->whichflag == MINIMIZATION &&
-         !modify->get_fix_by_style("^neb$").empty();
+  if (universe->nworlds == 1 || update->whichflag != MINIMIZATION ||
+      modify->get_fix_by_style("^neb$").empty())
+    return 0;
+  if (band_ == 0) {
+    band_ = std::random_device{}() | 1U;
+    MPI_Bcast(&band_, 1, MPI_UINT32_T, 0, universe->uworld);
+  }
+  return band_;
 }
 
 // Those that are done sleep until the last one is: a rank that waits in MPI takes part of a core
 // from those that compute.
 void PairModel::wait_for_band() const
 {
-  if (!configuration_.in_step) return;
+  if (!configuration_.band) return;
   const auto nap = std::min<std::chrono::steady_clock::duration>(
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(NAP * evaluation_time_),
       LONGEST_NAP);

@@ -59,7 +59,7 @@ class PairModel : public Pair {
   void build_graph_of_owners();
   void build_graph_with_ghosts();
   template <typename Found> void for_each_neighbor(int i, const Found &found) const;
-  [[nodiscard]] bool in_band() const;
+  [[nodiscard]] std::uint32_t band();
   void wait_for_band() const;
   void add_to_lammps();
 
@@ -67,6 +67,7 @@ class PairModel : public Pair {
   std::unique_ptr<hopkin::Evaluator> evaluator_;
   double graph_cutoff_ = 0.0;
   bool one_rank_ = false;
+  std::uint32_t band_ = 0;
   bool decomposed_ = false;    // the replica is on several ranks: ghosts are atoms of the model
 
   hopkin::Configuration configuration_;

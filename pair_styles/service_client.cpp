@@ -182,9 +182,8 @@ ServiceClient::ServiceClient(const EvaluatorRequest &request)
 {
   std::string elements;
   for (const auto &element : request.elements) elements += (elements.empty() ? "" : " ") + element;
-  // Ranks of one run on one node have one parent: their images belong together.
-  const auto hello = message(Request::HELLO, VERSION, request.threads, getppid()) + request.model +
-                     '\0' + fs::current_path().string() + '\0' + elements;
+  const auto hello = message(Request::HELLO, VERSION, request.threads) + request.model + '\0' +
+                     fs::current_path().string() + '\0' + elements;
   if (hello.size() > LONGEST_MESSAGE) throw std::runtime_error("the name of the model is too long");
   const char *given = std::getenv(SERVICE_VARIABLE);
   socket_ = connect_to(given && *given ? given : find_service(request));
@@ -225,7 +224,7 @@ void ServiceClient::evaluate(const Configuration &configuration, const NeighborG
   std::copy(configuration.positions.begin(), configuration.positions.end(), positions);
   std::copy(configuration.species.begin(), configuration.species.end(), species);
 
-  send_message(socket_.get(), message(Request::EVALUATE, n_atoms, configuration.in_step),
+  send_message(socket_.get(), message(Request::EVALUATE, n_atoms, configuration.band),
                grown ? memory_.descriptor() : -1);
   answer();
   result.energy = numbers[ENERGY];
@@ -235,9 +234,9 @@ void ServiceClient::evaluate(const Configuration &configuration, const NeighborG
   if (n_atoms > 0 && std::isnan(result.atomic_energies.front())) result.atomic_energies.clear();
 }
 
-void ServiceClient::pass()
+void ServiceClient::pass(std::uint32_t band)
 {
-  send_message(socket_.get(), message(Request::PASS));
+  send_message(socket_.get(), message(Request::PASS, band));
 }
 
 }    // namespace hopkin

@@ -59,7 +59,7 @@ class ServiceClient final : public Evaluator {
 
   void evaluate(const Configuration &configuration, const NeighborGraph &graph,
                 Evaluation &result) override;
-  void pass() override;
+  void pass(std::uint32_t band) override;
 
  private:
   std::string answer();

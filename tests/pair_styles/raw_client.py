@@ -51,13 +51,13 @@ class RawClient:
         return read_answer(message) if message else None
 
     def hello(
-        self, model: str, elements: str, *, version: int = VERSION, run: int = 1, threads: int = 1
+        self, model: str, elements: str, *, version: int = VERSION, threads: int = 1
     ) -> tuple[Status, str] | None:
-        words = struct.pack("=4I", Request.HELLO, version, threads, run)
+        words = struct.pack("=3I", Request.HELLO, version, threads)
         self.say(words + f"{model}\0{Path.cwd()}\0{elements}".encode())
         return self.hear()
 
-    def ask(self, atoms: ase.Atoms, elements: str, *, in_step: bool = False) -> mmap.mmap:
+    def ask(self, atoms: ase.Atoms, elements: str, *, band: int = 0) -> mmap.mmap:
         """Ask for an evaluation; the memory holds it once there is an answer."""
         n = len(atoms)
         size = 8 * (16 + 8 * n)
@@ -68,7 +68,7 @@ class RawClient:
         numbers[16 : 16 + 3 * n] = atoms.positions.ravel()
         species = [elements.split().index(symbol) for symbol in atoms.symbols]
         numbers[16 + 7 * n :].view(np.int64)[:] = species
-        self.say(struct.pack("=3I", Request.EVALUATE, n, in_step), descriptor)
+        self.say(struct.pack("=3I", Request.EVALUATE, n, band), descriptor)
         os.close(descriptor)
         return view
 

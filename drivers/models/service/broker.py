@@ -37,6 +37,7 @@ from hopkin.drivers.models.service.protocol import (
     kind_of,
     read_evaluate,
     read_hello,
+    read_pass,
     require_memory,
 )
 
@@ -55,7 +56,7 @@ class Client:
     memory: int | None = None  # descriptor
     n_atoms: int = 0
     asked_at: float | None = None  # while it waits for an evaluation
-    in_step: bool = False
+    band: int = 0  # whose replicas take steps together; 0: none
     passes: bool = False  # it has not moved in this step of its band
 
     @property
@@ -155,7 +156,7 @@ class Broker:
         elif client.hello is None or client.asked_at is not None:
             raise ProtocolError
         elif kind is Request.PASS:
-            client.passes = True
+            client.band, client.passes = read_pass(message), True
         else:
             self._ask(client, message, descriptors)
 
@@ -184,7 +185,7 @@ class Broker:
         self._model.require_elements(_symbols(hello))
 
     def _ask(self, client: Client, message: bytes, descriptors: list[int]) -> None:
-        n_atoms, in_step = read_evaluate(message)
+        n_atoms, band = read_evaluate(message)
         if len(descriptors) > 1:
             raise ProtocolError
         if descriptors:
@@ -194,7 +195,7 @@ class Broker:
         if client.memory is None:
             raise ProtocolError
         require_memory(client.memory, n_atoms)
-        client.n_atoms, client.in_step = n_atoms, in_step
+        client.n_atoms, client.band = n_atoms, band
         client.asked_at, client.passes = time.monotonic(), False
         self._queue.append(client)
 
@@ -257,16 +258,14 @@ class Broker:
         """Clients that are evaluated together: all that wait, without replicas whose band is not complete."""
         now = time.monotonic()
         late = {
-            client.hello.run
+            client.band
             for client in self._clients.values()
-            if client.hello is not None and client.asked_at is None and not client.passes
+            if client.band and client.asked_at is None and not client.passes
         }
         return [
             client
             for client in self._queue
-            if client.hello is not None
-            and client.asked_at is not None
-            and not (client.in_step and client.hello.run in late and now - client.asked_at < _LATE_S)
+            if client.asked_at is not None and not (client.band in late and now - client.asked_at < _LATE_S)
         ][:MOST_AT_ONCE]
 
     def _finish(self, evaluator: Evaluator) -> None:

@@ -58,8 +58,6 @@ class Hello:
     ----------
     threads
         cores that one evaluation may use
-    run
-        the same number for all ranks of one run: their evaluations belong together
     model
         as pair_coeff names it
     directory
@@ -69,7 +67,6 @@ class Hello:
     """
 
     threads: int
-    run: int
     model: str
     directory: str
     numbers: NDArray[np.int64]
@@ -85,16 +82,16 @@ def read_hello(message: bytes) -> Hello:
     ValueError
         when the client speaks another version, or names what is no element
     """
-    if len(message) < 16:
+    if len(message) < 12:
         raise ProtocolError
-    _, version, threads, run = struct.unpack_from("=4I", message)
+    _, version, threads = struct.unpack_from("=3I", message)
     if version != VERSION:
         raise ValueError(
             f"the evaluation service speaks version {VERSION} of its protocol, this plugin version {version}:"
             " both have to be of one hopkin"
         )
     try:
-        model, directory, elements = message[16:].decode(errors="replace").split("\0")
+        model, directory, elements = message[12:].decode(errors="replace").split("\0")
     except ValueError as error:
         raise ProtocolError from error
     for element in elements.split():
@@ -103,17 +100,24 @@ def read_hello(message: bytes) -> Hello:
     numbers = np.array([atomic_numbers[element] for element in elements.split()], dtype=np.int64)
     if not (numbers.size and threads):
         raise ProtocolError
-    return Hello(threads=threads, run=run, model=model, directory=directory, numbers=numbers)
+    return Hello(threads=threads, model=model, directory=directory, numbers=numbers)
 
 
-def read_evaluate(message: bytes) -> tuple[int, bool]:
-    """Read an EVALUATE: number of atoms, and whether all replicas of the run are evaluated now."""
+def read_evaluate(message: bytes) -> tuple[int, int]:
+    """Read an EVALUATE: number of atoms, and the band whose replicas take this step together, or 0."""
     if len(message) != 12:
         raise ProtocolError
-    _, n_atoms, in_step = struct.unpack("=3I", message)
+    _, n_atoms, band = struct.unpack("=3I", message)
     if not 0 < n_atoms <= _MOST_ATOMS:
         raise ProtocolError
-    return n_atoms, bool(in_step)
+    return n_atoms, band
+
+
+def read_pass(message: bytes) -> int:
+    """Read a PASS: the band."""
+    if len(message) != 8:
+        raise ProtocolError
+    return int(struct.unpack("=2I", message)[1])
 
 
 def kind_of(message: bytes) -> Request:
