@@ -18,13 +18,13 @@ from hopkin.analysis.comparison.results import Row, Run, count_failures, find_ru
 
 TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics", "rdf_differences")
 
-BARRIER_COLUMNS = (
+BARRIER_FIELDS = (
     *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
     *("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
     *("unresolved", "below_ends", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
     *("reference_eV", "reference_kind", "error_eV", "functional", "source", "directory", "message"),
 )
-IMAGES_COLUMNS = (
+IMAGES_FIELDS = (
     *("material", "ion", "family", "model", "n_atoms", "images", "saddle_image", "saddle_energy_eV"),
     *("saddle_reference_energy_eV", "saddle_energy_error_eV", "saddle_force_mae_eV_per_A"),
     *("saddle_normal_force_eV_per_A", "saddle_reference_normal_force_eV_per_A"),
@@ -42,7 +42,7 @@ def collect(results: Path) -> dict[str, list[Row]]:
     """
     rows = [_row(job, run) for job, run in _jobs(results)]
     barriers = [_compared(row) for row in rows if row["kind"] in ("barrier", "neb")]
-    images = [_only(row, IMAGES_COLUMNS) for row in rows if row["kind"] == "images"]
+    images = [_only(row, IMAGES_FIELDS) for row in rows if row["kind"] == "images"]
     tables = (barriers, statistics(barriers), images, *dynamics_tables(rows))
     return {name: table for name, table in zip(TABLES, tables, strict=True) if table}
 
@@ -90,7 +90,7 @@ def _compared(row: Row) -> Row:
         }
     else:
         row = {name: value for name, value in row.items() if name != "source"}
-    return _only(row, BARRIER_COLUMNS)
+    return _only(row, BARRIER_FIELDS)
 
 
 def _only(row: Row, columns: Sequence[str]) -> Row:

@@ -22,6 +22,7 @@ class Column:
     cell: Callable[[Any], Any]
     unit: str = ""
     numeric: bool = True
+    field: str = ""
 
 
 def _field(key: str, heading: str, unit: str = "", form: str = "", *, numeric: bool = True) -> Column:
@@ -34,7 +35,7 @@ def _field(key: str, heading: str, unit: str = "", form: str = "", *, numeric: b
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return format(value, form) if form and is_number else value
 
-    return Column(heading=heading, cell=cell, unit=unit, numeric=numeric)
+    return Column(heading=heading, cell=cell, unit=unit, numeric=numeric, field=key)
 
 
 def _interval(key: str, heading: str, unit: str = "") -> Column:

@@ -11,9 +11,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.markers import MarkerStyle
 
+from hopkin.analysis.comparison.comparison import BARRIER_FIELDS, IMAGES_FIELDS
 from hopkin.analysis.comparison.results import find_runs
 from hopkin.analysis.errors import ResultsError
-from hopkin.analysis.report.columns import MISSING
+from hopkin.analysis.report.columns import CASE_COLUMNS, IMAGES_COLUMNS, MISSING
 from hopkin.analysis.report.plots import (
     EnergyProfile,
     MsdCurve,
@@ -343,3 +344,9 @@ def test_a_parity_figure_that_is_readable_shows_everything_where_it_is(
     assert legend == ["model"]
     assert marked(axes).keys() == set(zip(known, computed, strict=True))
     assert max(axes.get_xlim()) > max(computed)
+
+
+def test_columns_of_cases_are_fields_that_the_comparison_keeps() -> None:
+    """Others would be empty in every row."""
+    assert {column.field for column in CASE_COLUMNS} <= set(BARRIER_FIELDS)
+    assert {column.field for column in IMAGES_COLUMNS} - {""} <= set(IMAGES_FIELDS)

@@ -1,8 +1,8 @@
 """Model adapters: one module per model family, and what these share.
 
 A further family is a further module here, named as the family, with the functions that `interface`
-tells, and an entry in `models.toml`; `orb` is the shortest example. `checkpoint` loads files, `neighbours`
-keeps edges over a skin, `ase` is any ASE calculator.
+tells, and an entry in `models.toml`; `sevennet` is the shortest, `orb` one that batches. `checkpoint` loads
+files, `neighbours` keeps edges over a skin, `ase` is any ASE calculator.
 """
 
 from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation
