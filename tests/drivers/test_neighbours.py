@@ -12,7 +12,7 @@ from ase.build import bulk
 from ase.neighborlist import primitive_neighbor_list
 
 from hopkin.drivers.crystals.materials import build_material
-from hopkin.drivers.models.adapters import Configuration
+from hopkin.drivers.models.adapters import Configuration, neighbours
 from hopkin.drivers.models.adapters.neighbours import Edges, NeighbourList, angles
 from hopkin.drivers.models.registry import find_model
 
@@ -100,6 +100,23 @@ def test_a_list_is_kept_for_half_the_skin_and_no_longer() -> None:
         positions[0] += [moved_A, 0.0, 0.0]
         kept.edges(positions, crystal.cell.array)
         assert kept.builds == builds
+
+
+def test_crystals_in_turn_keep_their_candidates() -> None:
+    kept = NeighbourList(CUTOFF_A)
+    for _ in range(3):
+        for crystal in CELLS.values():
+            kept.edges(crystal.positions, crystal.cell.array)
+    assert kept.builds == len(CELLS)
+
+
+def test_candidates_are_let_go_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_MOST_EDGES", 0)
+    kept = NeighbourList(CUTOFF_A)
+    for _ in range(2):
+        for crystal in CELLS.values():
+            kept.edges(crystal.positions, crystal.cell.array)
+    assert kept.builds == 2 * len(CELLS)
 
 
 def test_a_cell_that_changes_takes_from_the_skin() -> None:

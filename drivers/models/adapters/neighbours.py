@@ -18,6 +18,7 @@ from hopkin.drivers.models.adapters.interface import FloatArray
 IntArray = NDArray[np.int64]
 
 _PERIODIC = np.ones(3, dtype=np.int64)
+_MOST_EDGES = 2_000_000  # kept: 110 MB
 _TOLERANCE = 1e-8  # [A2] what pymatgen, and the models that use it, take for the cutoff itself
 
 
@@ -47,23 +48,22 @@ class Edges:
 class NeighbourList:
     """Edges within a cutoff, exactly those of a list built anew.
 
-    Candidates, up to a skin beyond the cutoff, are kept as long as no other pair can have come within it.
+    Candidates, up to a skin beyond the cutoff, are kept as long as no other pair can have come within it,
+    those of several configurations side by side: images of a band are evaluated in turn.
     """
 
     def __init__(self, cutoff: float, *, skin: float = 1.0) -> None:
         self._cutoff = cutoff
         self._skin = skin
-        self._searched: tuple[FloatArray, FloatArray, Edges] | None = None  # positions, cell, candidates
+        self._searched: list[
+            tuple[FloatArray, FloatArray, Edges]
+        ] = []  # positions, cell, candidates; last used
         self.builds = 0
         """How often candidates have been searched."""
 
     def edges(self, positions: FloatArray, cell: FloatArray) -> Edges:
         """Find the edges of a configuration; see `find_edges`."""
-        if self._searched is None or not self._hold(*self._searched[:2], positions, cell):
-            found = find_edges(positions, cell, self._cutoff + self._skin)
-            self._searched = positions.copy(), cell.copy(), found
-            self.builds += 1
-        among = self._searched[2]
+        among = self._candidates(positions, cell)
         vectors = positions[among.neighbours] + among.images @ cell - positions[among.centers]
         squares = np.einsum("ij,ij->i", vectors, vectors)
         # those of an edge and of its reverse differ in the last digit: the smaller one speaks for both
@@ -76,6 +76,18 @@ class NeighbourList:
             distances=np.sqrt(squares[kept]),
             reverse=(np.cumsum(kept) - 1)[among.reverse[kept]],
         )
+
+    def _candidates(self, positions: FloatArray, cell: FloatArray) -> Edges:
+        for n, (positions_then, cell_then, found) in enumerate(self._searched):
+            if self._hold(positions_then, cell_then, positions, cell):
+                self._searched.insert(0, self._searched.pop(n))
+                return found
+        found = find_edges(positions, cell, self._cutoff + self._skin)
+        self._searched.insert(0, (positions.copy(), cell.copy(), found))
+        self.builds += 1
+        while len(self._searched) > 1 and sum(len(kept.centers) for *_, kept in self._searched) > _MOST_EDGES:
+            self._searched.pop()
+        return found
 
     def _hold(
         self, positions_then: FloatArray, cell_then: FloatArray, positions: FloatArray, cell: FloatArray
