@@ -20,7 +20,10 @@ COMMANDS = (
     ["models"],
     ["export", "vasp"],
     *(["models", name] for name in ("list", "show", "fetch", "verify")),
-    *([name] for name in ("materials", "hops", "barrier", "neb", "md", "analyze", "bench", "report")),
+    *(
+        [name]
+        for name in ("materials", "hops", "barrier", "neb", "md", "analyze", "bench", "report", "serve")
+    ),
 )
 HEAVY = (
     "torch",

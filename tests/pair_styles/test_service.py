@@ -1,5 +1,6 @@
 """The evaluation service: who may use it, what becomes of it when something is killed, what it refuses."""
 
+import json
 import os
 import random
 import signal
@@ -365,3 +366,36 @@ def test_a_batch_is_what_its_parts_are(crystals: list[Configuration]) -> None:
         np.testing.assert_allclose(together.forces, one.forces, atol=2e-5)
         np.testing.assert_allclose(together.virial, one.virial, atol=2e-4)
         np.testing.assert_allclose(together.atomic_energies, one.atomic_energies, atol=5e-6)
+
+
+# The command line
+
+
+def hopkin(*words: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("hopkin")), *words]
+
+
+@pytest.mark.usefixtures("sigint_ends_children")
+def test_a_model_that_is_kept_warm_by_hand(slow_model: str, tmp_path: Path) -> None:
+    """Decks find it, doctor lists it, Ctrl-C ends it."""
+    serving = subprocess.Popen(hopkin("serve", slow_model), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert serving.stdout is not None
+    said = serving.stdout.readline()
+    assert said.startswith(f"{slow_model} is served at /")
+    (process,) = [service.process for service in services() if service.model == slow_model]
+    (tmp_path / "deck.in").write_text(DECK.format(model=slow_model, steps=0))
+    engine.run_deck(tmp_path, "deck.in", timeout_s=60)
+    assert f"process {process}" in (tmp_path / "log.lammps").read_text()
+    listed = subprocess.run(hopkin("doctor", "--json"), capture_output=True, text=True, check=False).stdout
+    (check,) = [check for check in json.loads(listed) if check["name"] == f"evaluation service {process}"]
+    assert check["detail"].startswith(f"{slow_model} on cpu, ")
+    serving.send_signal(signal.SIGINT)
+    serving.communicate(timeout=30)
+    assert serving.returncode == 130
+    wait_until_gone(slow_model)
+
+
+def test_a_native_model_is_not_served() -> None:
+    refused = subprocess.run(hopkin("serve", "sevennet-0"), capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr == "hopkin: model sevennet-0 runs natively: use pair_style e3gnn\n"

@@ -1,10 +1,13 @@
 """A run that is killed again and again ends as it would have ended undisturbed, to the last bit."""
 
+import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import ase
+import ase.io
 import pytest
 from ase.build import bulk
 from bands import silent
@@ -27,6 +31,7 @@ from hopkin.drivers.workflows.dynamics import _schedule, _simulate
 from hopkin.drivers.workflows.monitor import Monitor
 
 KILLS = 20
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 FINAL = "start.final.data"
 # Stillinger and Weber, Phys. Rev. B 31, 5262 (1985), eV and A
 SILICON = "Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333 7.049556277 0.6022245584 4.0 0.0 0.0\n"
@@ -193,3 +198,85 @@ def test_what_other_weights_left_is_not_gone_on_from(
     assert max(left.values()) == started_from
     resumed = go_on()
     assert resumed["resumed_at_step"] == started_from
+
+
+SLOW_COPPER = """
+import time
+from ase.calculators.emt import EMT
+
+
+class Slow(EMT):
+    def calculate(self, *arguments, **options):
+        time.sleep(0.002)
+        super().calculate(*arguments, **options)
+"""
+
+VICTIMS = {
+    "broker": "service.broker",
+    "evaluator": "service.broker",
+    "LAMMPS": "lammps/lmp",
+    "mpirun": "bin/mpirun",
+    "hopkin": "bin/hopkin",
+}
+
+
+def processes(word: str, of: str) -> list[int]:
+    """Processes whose command line, or folder, holds both words."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\\0", b" ").decode(errors="replace")
+            place = os.readlink(entry / "cwd")
+        except OSError:
+            continue
+        if word in line and (of in line or of in place):
+            found.append(int(entry.name))
+    return sorted(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kills_of_whoever_is_at_work(tmp_path: Path, seed: int) -> None:
+    """Services, LAMMPS and launchers at random moments: 25 kills, the same bits at the end, nobody left."""
+    (tmp_path / "slow.py").write_text(SLOW_COPPER)
+    ase.io.write(tmp_path / "copper.cif", bulk("Cu", cubic=True) * (2, 2, 2))
+    dice = random.Random(seed)
+    words = ["md", tmp_path / "copper.cif", "--model", f"ase:{tmp_path / 'slow.py'}:Slow", "--ion", "Cu"]
+    words += ["-T", 600, "--time-ps", 3, "--timestep-fs", 1, "--frame-interval-fs", 5, "--no-verify"]
+    program = str(Path(sys.executable).with_name("hopkin"))
+
+    def command(folder: str) -> "subprocess.Popen[str]":
+        asked = [program, *map(str, words), "--out", str(tmp_path / folder)]
+        return subprocess.Popen(
+            asked, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=ONE_THREAD
+        )
+
+    undisturbed = command("undisturbed")
+    _, said = undisturbed.communicate()
+    assert undisturbed.returncode == 0, said
+    kills = 0
+    for _ in range(100):
+        running = command("killed")
+        victim = dice.choice(list(VICTIMS)) if kills < KILLS + 5 else ""
+        time.sleep(dice.uniform(0.5, 3.0))
+        there = processes(VICTIMS[victim], str(tmp_path)) if victim else []
+        if there:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(there[-1] if victim == "evaluator" else there[0], signal.SIGKILL)
+                kills += 1
+        _, said = running.communicate(timeout=120)
+        if running.returncode == 0:
+            break
+        last = said.strip().splitlines()[-1] if said.strip() else ""
+        assert running.returncode == -signal.SIGKILL or last.startswith("hopkin: "), (victim, said)
+        assert "Traceback" not in said, said
+    assert running.returncode == 0
+    runs = [next((tmp_path / folder).glob("*-600K-*")) for folder in ("undisturbed", "killed")]
+    frames = [dict(whole_frames(run / TRAJECTORY)) for run in runs]
+    assert frames[0] == frames[1]
+    assert (runs[0] / FINAL).read_bytes() == (runs[1] / FINAL).read_bytes()
+    end = time.monotonic() + 20
+    while processes("service.broker", str(tmp_path)) or processes("lmp", str(tmp_path)):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert kills >= KILLS
