@@ -30,7 +30,7 @@ namespace hopkin {
 // The protocol; drivers/models/service/protocol.py has the other half.
 static constexpr std::uint32_t VERSION = 1;
 enum class Request : std::uint32_t { HELLO = 1, EVALUATE = 2, PASS = 3 };
-static constexpr std::size_t LONGEST_MESSAGE = 65536;
+static constexpr std::size_t LONGEST_MESSAGE = 65536, LONGEST_ANSWER = 4096;
 static constexpr std::size_t CELL = 0, ENERGY = 9, VIRIAL = 10,
                              ARRAYS = 16;    // in units of 8 bytes
 
@@ -186,22 +186,24 @@ ServiceClient::ServiceClient(const EvaluatorRequest &request)
                      fs::current_path().string() + '\0' + elements;
   if (hello.size() > LONGEST_MESSAGE) throw std::runtime_error("the name of the model is too long");
   const char *given = std::getenv(SERVICE_VARIABLE);
-  socket_ = connect_to(given && *given ? given : find_service(request));
+  // a band over several nodes has one that is on another node
+  const bool here = given && *given && fs::exists(given);
+  socket_ = connect_to(here ? given : find_service(request));
   send_message(socket_.get(), hello);
   description_ = answer();
 }
 
 std::string ServiceClient::answer()
 {
-  std::string text(LONGEST_MESSAGE, '\0');
+  std::array<char, LONGEST_ANSWER> answer{};
   ssize_t count = 0;
-  while ((count = recv(socket_.get(), text.data(), text.size(), 0)) < 0)
+  while ((count = recv(socket_.get(), answer.data(), answer.size(), 0)) < 0)
     if (errno != EINTR) throw std::runtime_error(LOST + reason(errno));
   std::uint32_t status = 0;
   if (count < static_cast<ssize_t>(sizeof(status)))
     throw std::runtime_error(std::string(LOST) + "it was ended or killed");
-  std::memcpy(&status, text.data(), sizeof(status));
-  text = text.substr(sizeof(status), static_cast<std::size_t>(count) - sizeof(status));
+  std::memcpy(&status, answer.data(), sizeof(status));
+  const std::string text(answer.data() + sizeof(status), answer.data() + count);
   if (status != 0) throw std::runtime_error(text);
   return text;
 }

@@ -265,7 +265,7 @@ def _failure(directory: Path, deck: str, code: int) -> LammpsError | MachineErro
     if not errors and (number := _signal(joined, code)):
         return _ended_by(number, directory, deck, lines)
     if lost := next((line for line in errors if _SERVICE_LOST in line), ""):
-        said = lost.removeprefix("ERROR on proc 0: ").removeprefix("ERROR: ")
+        said = re.sub(r"^ERROR( on proc \d+)?: ", "", lost)
         return ServiceError(f"{deck} in {directory}: {said}: the same command goes on where it was")
     tail = errors or lines[-_TAIL_LINES:]
     kind = DivergenceError if _DIVERGED.search("\n".join(tail)) else LammpsError

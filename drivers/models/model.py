@@ -8,6 +8,7 @@ energy holds for one head.
 
 import hashlib
 import importlib
+import importlib.util
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -118,6 +119,16 @@ class Model(BaseModel):
         """SHA-256 of the weights."""
         return sha256_of(self.checkpoint())
 
+    def require_content(self) -> None:
+        """Raise ModelError where the weights, or the user's own module, are no longer what they were."""
+        file = self.path or (
+            source_of(self.name.split(":")[1]) if self.family == "ase" else self.checkpoint()
+        )
+        if file is not None and self.sha256 and (digest := weights.sha256_now(file)) != self.sha256:
+            raise ModelError(
+                f"model {self.name}: {file} was overwritten: its SHA-256 was {self.sha256} and is {digest}"
+            )
+
     def require_unchanged(self) -> None:
         """Raise ModelError where the file that LAMMPS loads is no longer that which hopkin began with."""
         file = self.path if self.family == "ase" else self._loaded()
@@ -178,6 +189,15 @@ class Model(BaseModel):
                 f"model {self.name} does not cover {', '.join(missing)}; it covers"
                 f" {len(self.elements)} elements: {' '.join(self.elements)}"
             )
+
+
+def source_of(module: str) -> Path | None:
+    """File of an importable module; None where there is none."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except Exception:  # of a package around it, which this imports
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).is_file() else None
 
 
 def split_options(name: str) -> tuple[str, dict[str, str]]:

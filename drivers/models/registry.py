@@ -2,8 +2,6 @@
 
 import difflib
 import hashlib
-import importlib
-import importlib.util
 import re
 import tempfile
 import tomllib
@@ -18,7 +16,7 @@ from ase.data import atomic_numbers
 from hopkin.drivers.engine import alone, hopkin_hash, read_json, write_json, writing_to
 from hopkin.drivers.errors import ModelError, TrustError
 from hopkin.drivers.models import environments, weights, worker
-from hopkin.drivers.models.model import Model, split_options
+from hopkin.drivers.models.model import Model, source_of, split_options
 from hopkin.drivers.models.trust import require_trusted, trust
 from hopkin.drivers.models.weights import cache_directory, sha256_of
 
@@ -114,7 +112,7 @@ def _ase_model(specification: str) -> Model:
         )
     if path is not None and not path.is_file():
         raise ModelError(f"model ase:{specification}: no such file: {path}")
-    source = path or _source_of(module)
+    source = path or source_of(module)
     if source is None:
         raise ModelError(f"model ase:{specification}: there is no module {module} in this environment")
     return Model(
@@ -131,14 +129,6 @@ def _ase_model(specification: str) -> Model:
         path=path,
         sha256=sha256_of(source),
     )
-
-
-def _source_of(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except Exception:  # of a package around it, which this imports
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).is_file() else None
 
 
 def _user_model(family: environments.Family, path: Path, *, trusted: bool) -> Model:

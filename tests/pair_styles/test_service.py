@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import ase
@@ -162,22 +163,27 @@ def test_another_version(socket_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "reason"),
+    "model",
     [
-        (
-            "ase:ase.calculators.lj:LennardJones",
-            "holds model ase:ase.calculators.emt:EMT, and the deck names",
-        ),
-        (f"{MODEL}2", "holds model ase:ase.calculators.emt:EMT, and the deck names"),
-        ("sevennet-0", "model sevennet-0 runs natively: use pair_style e3gnn"),
-        ("no-such-model", "unknown model 'no-such-model'"),
+        "ase:ase.calculators.lj:LennardJones",
+        f"{MODEL}2",
+        "sevennet-0",
+        "no-such-model",
+        "~nobody:x",
+        "x" * 4000,
     ],
 )
-def test_a_deck_that_names_another_model(socket_path: Path, model: str, reason: str) -> None:
+def test_a_deck_that_names_another_model(socket_path: Path, model: str) -> None:
     with RawClient(socket_path) as client:
         status, said = client.hello(model, "Cu") or (None, "")
         assert status is Status.REFUSED
-        assert reason in said
+        assert said.startswith(f"the evaluation service holds model {MODEL}, and the deck names {model[:50]}")
+
+
+def test_names_and_elements_beyond_all_bounds(socket_path: Path) -> None:
+    for model, elements, threads in ((5000 * "x", "Cu", 1), (MODEL, 200 * "Cu ", 1), (MODEL, "Cu", 2**31)):
+        with RawClient(socket_path) as client:
+            assert client.hello(model, elements, threads=threads) is None
 
 
 def test_lammps_with_the_service_of_another_model(socket_path: Path, tmp_path: Path) -> None:
@@ -194,6 +200,7 @@ def test_memory_that_is_too_small_or_not_sealed(socket_path: Path) -> None:
     for size, seals, n_atoms in (
         (8 * 24, 0, 1),
         (8 * 24, 0x2, 1),
+        (8 * 24, SEALED | 0x8, 1),
         (8 * 23, SEALED, 1),
         (8 * 24, SEALED, 2**31),
         (8 * 24, SEALED, 0),
@@ -254,7 +261,158 @@ def test_nonsense_is_dropped_and_harms_nobody(socket_path: Path, alloy: ase.Atom
     assert energy_and_forces(view, 2)[0] == pytest.approx(alloy.get_potential_energy(), abs=1e-9)
 
 
+# A calculator of the user's own
+
+
+OF_ITS_OWN = """
+import time
+from pathlib import Path
+
+import numpy as np
+from ase.calculators.emt import EMT
+
+
+class HangsOnce(EMT):
+    def calculate(self, *arguments, **options):
+        if not Path(__file__).with_name("hung").exists():
+            Path(__file__).with_name("hung").touch()
+            time.sleep(1000)
+        super().calculate(*arguments, **options)
+
+
+class OneForceForAll(EMT):
+    def calculate(self, *arguments, **options):
+        super().calculate(*arguments, **options)
+        self.results["forces"] = self.results["forces"][:1]
+
+
+class Talks(EMT):
+    def calculate(self, *arguments, **options):
+        raise ValueError("word " * 100_000)
+
+
+class Counts(EMT):
+    calls = 0
+
+    def calculate(self, *arguments, **options):
+        super().calculate(*arguments, **options)
+        self.calls += 1
+        self.results["energy"] = float(self.calls)
+
+
+class OfItsFolder(EMT):
+    def __init__(self):
+        super().__init__()
+        self.shift = float(Path("shift").read_text())
+
+    def calculate(self, *arguments, **options):
+        super().calculate(*arguments, **options)
+        self.results["energy"] = self.shift
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Callable[[str], str]:
+    (tmp_path / "own.py").write_text(OF_ITS_OWN)
+    return lambda factory: f"ase:{tmp_path / 'own.py'}:{factory}"
+
+
+def served(model: str) -> Path:
+    return lease.service_of(find_model(model))
+
+
+def test_an_evaluation_that_hangs_ends_with_its_client(own: Callable[[str], str], alloy: ase.Atoms) -> None:
+    model = own("HangsOnce")
+    path = served(model)
+    with RawClient(path) as hung:
+        hung.hello(model, ELEMENTS)
+        hung.ask(alloy, ELEMENTS)
+        time.sleep(1.0)
+    for _ in range(len(os.sched_getaffinity(0)) + 1):
+        with RawClient(path) as client:
+            client.hello(model, ELEMENTS)
+            client.ask(alloy, ELEMENTS)
+            assert client.hear() == (Status.DONE, "")
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("OneForceForAll", "wanted forces of shape (2, 3), its calculator gave (1, 3)"),
+        ("Talks", "ValueError: word word word"),
+    ],
+)
+def test_what_a_calculator_should_not_say(
+    own: Callable[[str], str], alloy: ase.Atoms, factory: str, reason: str
+) -> None:
+    model = own(factory)
+    with RawClient(served(model)) as client:
+        client.hello(model, ELEMENTS)
+        for _ in range(2):
+            client.ask(alloy, ELEMENTS)
+            status, said = client.hear() or (None, "")
+            assert status is Status.REFUSED
+            assert reason in said
+            assert len(said) < 1000
+
+
+def test_each_client_has_a_calculator_of_its_own(own: Callable[[str], str], alloy: ase.Atoms) -> None:
+    model = own("Counts")
+    path = served(model)
+    with RawClient(path) as first, RawClient(path) as second:
+        for client, counts in ((first, [1, 2, 3]), (second, [1, 2])):
+            client.hello(model, ELEMENTS)
+            for expected in counts:
+                alloy.positions[0, 0] += 0.01
+                view = client.ask(alloy, ELEMENTS)
+                assert client.hear() == (Status.DONE, "")
+                assert energy_and_forces(view, 2)[0] == expected
+
+
+def test_decks_in_two_folders_have_services_of_their_own(own: Callable[[str], str], tmp_path: Path) -> None:
+    for name, shift in (("a", "3.5"), ("b", "102.25")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "shift").write_text(shift)
+        text = DECK.format(model=own("OfItsFolder"), steps=0) + 'print "$(pe)" file energy'
+        (tmp_path / name / "deck.in").write_text(text)
+        engine.run_deck(tmp_path / name, "deck.in", timeout_s=60)
+    energies = [float((tmp_path / name / "energy").read_text()) for name in ("a", "b")]
+    assert energies == [3.5, 102.25]
+
+
+def test_a_file_that_is_edited_meanwhile(own: Callable[[str], str], alloy: ase.Atoms, tmp_path: Path) -> None:
+    model = own("Counts")
+    path = served(model)
+    (tmp_path / "own.py").write_text(OF_ITS_OWN.replace("calls = 0", "calls = 500"))
+    with RawClient(path) as client:
+        status, said = client.hello(model, ELEMENTS) or (None, "")
+    assert status is Status.REFUSED
+    assert f"{tmp_path / 'own.py'} was overwritten: its SHA-256 was" in said
+
+
 # Lost
+
+
+def test_a_starter_that_is_killed_while_the_model_loads(tmp_path: Path) -> None:
+    """The next one waits for the service that is loading, and there is one at the end."""
+    (tmp_path / "late.py").write_text(
+        "import time\nfrom ase.calculators.emt import EMT\n\n\ndef make():\n    time.sleep(3)\n    return EMT()\n"
+    )
+    model = f"ase:{tmp_path / 'late.py'}:make"
+    command = [sys.executable, "-c", HOLDER, model]
+    killed = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    end = time.monotonic() + 30
+    while not processes(model):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    killed.kill()
+    killed.communicate()
+    path = served(model)
+    known = [service.process for service in services() if service.model == model]
+    time.sleep(3)
+    assert [service.process for service in services() if service.model == model] == known
+    assert len(known) == 1
+    assert path.exists()
 
 
 def started(slow_model: str, tmp_path: Path, steps: int) -> subprocess.Popen[bytes]:

@@ -99,9 +99,12 @@ class NeighbourList:
         """
         if positions.shape != positions_then.shape:
             return False
-        deformation = np.linalg.solve(cell_then, cell)
-        displacements = positions - positions_then @ deformation
-        least = np.linalg.svd(deformation, compute_uv=False)[-1]
+        if np.array_equal(cell, cell_then):
+            displacements, least = positions - positions_then, 1.0
+        else:
+            deformation = np.linalg.solve(cell_then, cell)
+            displacements = positions - positions_then @ deformation
+            least = np.linalg.svd(deformation, compute_uv=False)[-1]
         moved = np.linalg.norm(displacements, axis=1).max()
         return bool((self._cutoff + self._skin) * least - 2 * moved > self._cutoff)
 

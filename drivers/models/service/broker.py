@@ -9,9 +9,10 @@ The service ends when nobody has been connected for a moment.
 """
 
 import contextlib
+import errno
 import json
 import os
-import re
+import resource
 import selectors
 import socket
 import struct
@@ -22,9 +23,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hopkin.drivers.errors import HopkinError, ModelError
-from hopkin.drivers.models.model import Model
-from hopkin.drivers.models.registry import find_model
+from ase.data import chemical_symbols
+
+from hopkin.drivers.errors import HopkinError, MachineError, ModelError
+from hopkin.drivers.models.model import Model, split_options
 from hopkin.drivers.models.service.evaluators import MOST_AT_ONCE, Task
 from hopkin.drivers.models.service.pool import Evaluator, Pool
 from hopkin.drivers.models.service.protocol import (
@@ -43,6 +45,7 @@ from hopkin.drivers.models.service.protocol import (
 
 _FIRST_CLIENT_S = 20.0  # whoever started the service connects at once
 _IDLE_S = 2.0
+_FULL_S = 0.05
 _LATE_S = 0.02  # how long a batch waits for replicas that should be evaluated with it
 
 
@@ -73,7 +76,7 @@ class Broker:
         self._pool = pool
         self._listener = listener
         self._path = path
-        self._same_as: set[tuple[str, str]] = set()  # names of the model in decks, and where these run
+        self._inode = path.stat().st_dev, path.stat().st_ino
         self._selector = selectors.DefaultSelector()
         self._clients: dict[int, Client] = {}
         self._heard: set[Evaluator] = set()
@@ -102,6 +105,8 @@ class Broker:
 
     def _leave(self) -> bool:
         """Go out of sight; not, where someone has come meanwhile."""
+        if not self._is_mine(self._path):  # another service has taken its place
+            return True
         hidden = self._path.with_suffix(".ended")
         with contextlib.suppress(FileNotFoundError):
             self._path.rename(hidden)
@@ -110,13 +115,26 @@ class Broker:
             hidden.rename(self._path)
             return False
         hidden.unlink(missing_ok=True)
+        self._path.with_suffix(".log").unlink(missing_ok=True)
         return True
+
+    def _is_mine(self, path: Path) -> bool:
+        try:
+            return (path.stat().st_dev, path.stat().st_ino) == self._inode
+        except FileNotFoundError:
+            return False
 
     # clients
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
-            connection, _ = self._listener.accept()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    raise
+                time.sleep(_FULL_S)  # it waits to be accepted until another one leaves
+                return
             _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             if uid != os.getuid():
                 connection.close()
@@ -164,7 +182,9 @@ class Broker:
         try:
             hello = read_hello(message)
             self._require_this_model(hello)
-        except (HopkinError, ValueError) as error:
+        except ProtocolError:
+            raise
+        except Exception as error:  # whatever a name, or a file system, may hold
             self._say(client, Status.REFUSED, str(error))
             return
         client.hello = hello
@@ -173,16 +193,13 @@ class Broker:
 
     def _require_this_model(self, hello: Hello) -> None:
         """Raise ModelError where a deck names another model than the one that is loaded here."""
-        if (hello.model, hello.directory) not in self._same_as:
-            named = find_model(_from(hello.directory, hello.model))
-            if named.route == "native":
-                raise ModelError(f"model {named.name} runs natively: use pair_style {named.pair_style}")
-            if _identity(named) != _identity(self._model):
-                raise ModelError(
-                    f"the evaluation service holds model {self._model.name}, and the deck names {hello.model}"
-                )
-            self._same_as.add((hello.model, hello.directory))
-        self._model.require_elements(_symbols(hello))
+        if full_name(hello.model, hello.directory) != self._model.name:
+            raise ModelError(
+                f"the evaluation service holds model {self._model.name}, and the deck names {hello.model}"
+            )
+        if self._model.path is not None:
+            self._model.require_content()
+        self._model.require_elements(chemical_symbols[number] for number in hello.numbers)
 
     def _ask(self, client: Client, message: bytes, descriptors: list[int]) -> None:
         n_atoms, band = read_evaluate(message)
@@ -214,6 +231,7 @@ class Broker:
             self._queue.remove(client)
         if client.memory is not None:
             os.close(client.memory)
+        self._pool.leave(client.number)
 
     def _status(self) -> dict[str, object]:
         return {
@@ -230,7 +248,15 @@ class Broker:
     def _dispatch(self) -> None:
         while self._queue:
             clients = self._next_batch() if self._pool.gpus else [self._queue[0]]
-            evaluator = self._pool.free(clients[0].threads, self._descriptors) if clients else None
+            if not clients:
+                return
+            try:
+                evaluator = self._pool.free(clients[0].number, clients[0].threads, self._descriptors)
+            except MachineError as error:
+                self._queue.remove(clients[0])
+                clients[0].asked_at = None
+                self._say(clients[0], Status.REFUSED, str(error))
+                continue
             if evaluator is None:
                 return
             if evaluator not in self._heard:
@@ -238,21 +264,22 @@ class Broker:
                 self._selector.register(
                     evaluator.socket, selectors.EVENT_READ, partial(self._finish, evaluator)
                 )
+            bands = {client.band for client in clients}
+            for client in self._clients.values():
+                client.passes = client.passes and client.band not in bands  # of this step
             for client in clients:
                 self._queue.remove(client)
-            tasks = [
-                Task(
-                    client=client.number,
-                    n_atoms=client.n_atoms,
-                    numbers=client.hello.numbers,
-                    directory=client.hello.directory,
-                )
-                for client in clients
-                if client.hello is not None
-            ]
+            tasks = [self._task(client) for client in clients]
             self._pool.hand(
                 evaluator, tasks, [client.memory for client in clients if client.memory is not None]
             )
+
+    def _task(self, client: Client) -> Task:
+        assert client.hello is not None  # it could not have asked
+        directory = client.hello.directory if self._model.family == "ase" else ""
+        return Task(
+            client=client.number, n_atoms=client.n_atoms, numbers=client.hello.numbers, directory=directory
+        )
 
     def _next_batch(self) -> list[Client]:
         """Clients that are evaluated together: all that wait, without replicas whose band is not complete."""
@@ -286,25 +313,16 @@ class Broker:
         return [self._listener.fileno(), *(client.socket.fileno() for client in clients), *memories]
 
 
-def _identity(model: Model) -> tuple[object, ...]:
-    """Return what two names of one model have in common."""
-    name = model.name if model.family == "ase" or not model.sha256 else ""  # one file has several factories
-    return model.family, model.sha256, model.options, name
-
-
-def _from(directory: str, model: str) -> str:
-    """Return a model's name with a path in it that starts where LAMMPS runs."""
-    head, separator, tail = model.partition(":")
-    path = re.match(r"[^:]+", tail)
-    if separator and path and not tail.startswith(("/", "~")) and (Path(directory) / path[0]).exists():
-        return f"{head}:{Path(directory) / tail}"
-    return model
-
-
-def _symbols(hello: Hello) -> list[str]:
-    from ase.data import chemical_symbols
-
-    return [chemical_symbols[number] for number in hello.numbers]
+def full_name(model: str, directory: str) -> str:
+    """Return the name that a `Model` has of one in a deck, where a path starts where LAMMPS runs."""
+    bare, options = split_options(model)
+    family, separator, rest = bare.partition(":")
+    if separator:
+        path, *factory = rest.rsplit(":", 1) if family == "ase" else [rest]
+        if family != "ase" or path.endswith(".py"):
+            path = str((Path(directory) / Path(path).expanduser()).resolve())
+        bare = ":".join([family, path, *factory])
+    return ":".join([bare, *(f"{option}={options[option]}" for option in sorted(options))])
 
 
 def main() -> None:
@@ -313,14 +331,16 @@ def main() -> None:
     Standard input holds the model and the cores; standard output gets one line when it is served, or fails.
     """
     path, asked = Path(sys.argv[1]), json.load(sys.stdin)
-    cores, model = asked["cores"], Model.model_validate(asked["model"])
+    cores, lock, model = asked["cores"], asked["lock"], Model.model_validate(asked["model"])
     ready = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what packages print goes where their errors go
     said = ""
     try:
         os.sched_setaffinity(0, cores)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         pool = Pool(model, len(cores))
-        pool.load()
+        pool.load([lock])
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
         listener.bind(str(path))
@@ -329,6 +349,7 @@ def main() -> None:
         said = str(error)
     except Exception as error:  # of any package
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    os.close(lock)
     with contextlib.suppress(OSError), ready:
         print(json.dumps({"error": said}), file=ready)
     if said:

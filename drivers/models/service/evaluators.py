@@ -1,6 +1,5 @@
 """A process of the service that evaluates: it is given requests by the broker, one or a batch at a time."""
 
-import contextlib
 import ctypes
 import os
 import pickle
@@ -20,9 +19,10 @@ from hopkin.drivers.models.adapters.interface import Configuration, Evaluation
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.service.protocol import Memory
 
-MOST_AT_ONCE = 128  # descriptors that one message can carry, less than SCM_MAX_FD
+MOST_AT_ONCE = 64  # tasks of a batch: they fit into a message
 
 _LONGEST = 1 << 17
+_LONGEST_SENTENCE = 900
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _OUT_OF_MEMORY = (
     "CUDA out of memory",
@@ -42,7 +42,7 @@ class Task:
     numbers
         (n_elements,) atomic numbers that its species index
     directory
-        where its LAMMPS runs: files of a calculator of the user's own belong there
+        where its LAMMPS runs: files of a calculator of the user's own belong there; empty for other models
     """
 
     client: int
@@ -80,12 +80,21 @@ def receive(connection: socket.socket) -> Loaded | dict[int, str]:
 
 
 def load(model: Model, device: str) -> Adapter:
-    """Load a model: the adapter of its family, or its ASE calculator where that has none of its own."""
+    """Load a model: the adapter of its family, or its ASE calculator where that has none of its own.
+
+    Raises
+    ------
+    ModelError
+        when it cannot be loaded, or its file is not the one that the service was started with
+    """
+    model.require_content()
     with _within_memory(model.name):
         if hasattr(model.module, "adapter"):
             made: Adapter = model.module.adapter(model, device=device)
-            return made
-        return ASEAdapter(model.module.calculator(model, device=device), model.name)
+        else:
+            made = ASEAdapter(model.module.calculator(model, device=device), model.name)
+    model.require_content()
+    return made
 
 
 def run(connection: socket.socket, name: str, loaded: Callable[[], Adapter], threads: int) -> None:
@@ -129,13 +138,13 @@ def _evaluate_tasks(
     answers: dict[int, str] = {}
     waiting: list[tuple[Task, Memory, Configuration]] = []
     for task, descriptor in zip(tasks, descriptors, strict=True):
-        memory = Memory(descriptor, task.n_atoms)
-        with contextlib.suppress(OSError):
-            os.chdir(task.directory)
         try:
+            if task.directory:
+                os.chdir(task.directory)
+            memory = Memory(descriptor, task.n_atoms)
             waiting.append((task, memory, _configuration(name, task, memory)))
-        except ModelError as error:
-            answers[task.client] = str(error)
+        except (HopkinError, OSError, ValueError) as error:
+            answers[task.client] = _sentence(error)
     for (task, memory, _), said in zip(
         waiting, _evaluate(adapter, name, [asked for *_, asked in waiting]), strict=True
     ):
@@ -162,17 +171,33 @@ def _evaluate(adapter: Adapter, name: str, asked: Sequence[Configuration]) -> li
         return []
     try:
         with _within_memory(name):
-            return list(adapter.evaluate_batch(asked))
+            said = adapter.evaluate_batch(asked)
+        for one, configuration in zip(said, asked, strict=True):
+            _require_shapes(name, one, len(configuration.numbers))
+        return list(said)
     except Exception as error:  # of any package
+        if "CUDA error" in str(error):  # the device is lost to this process: another one is started
+            raise
         if len(asked) == 1:
             return [_sentence(error)]
     half = len(asked) // 2
     return [*_evaluate(adapter, name, asked[:half]), *_evaluate(adapter, name, asked[half:])]
 
 
+def _require_shapes(name: str, evaluation: Evaluation, n_atoms: int) -> None:
+    shapes: dict[str, tuple[int, ...]] = {"forces": (n_atoms, 3), "virial": (3, 3)}
+    if evaluation.atomic_energies is not None:
+        shapes["atomic_energies"] = (n_atoms,)
+    for what, wanted in shapes.items():
+        if (shape := np.shape(getattr(evaluation, what))) != wanted:
+            raise ModelError(f"model {name}: wanted {what} of shape {wanted}, its calculator gave {shape}")
+
+
 def _sentence(error: Exception) -> str:
     words = " ".join(str(error).split())
-    return words if isinstance(error, HopkinError) else f"{type(error).__name__}: {words}"
+    if not isinstance(error, HopkinError):
+        words = f"{type(error).__name__}: {words}"
+    return words[:_LONGEST_SENTENCE]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Finds the service of a deck's model, and has it started where there is none: prints its socket.
 
-`pair_style hopkin` runs this file where HOPKIN_SERVICE names no service: in each rank of a deck that is run
-alone. It imports nothing but the standard library until a service has to be started.
+`pair_style hopkin` runs this file where HOPKIN_SERVICE names no service of this node: in each rank of a deck
+that is run alone. It imports nothing but the standard library until a service has to be started.
 """
 
 import fcntl
@@ -12,10 +12,14 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# A launcher of MPI may bind its ranks to cores; the service is for all of them.
+_LAUNCHERS = re.compile(r"mpi(run|exec)|hydra|orte|prte|slurmstepd|srun")
+_START = "from hopkin.drivers.models.service.lease import main; main()"
+_TEMPORARY = Path("/tmp")  # of this node, whatever TMPDIR says
 
 
 def directory() -> Path:
@@ -26,9 +30,8 @@ def directory() -> Path:
     PermissionError
         when the folder is another user's, or others may enter it
     """
-    uid = os.getuid()
     at_home = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere")
-    folder = at_home / "hopkin" if _is_private(at_home) else Path(tempfile.gettempdir()) / f"hopkin-{uid}"
+    folder = at_home / "hopkin" if _is_private(at_home) else _TEMPORARY / f"hopkin-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if not _is_private(folder):
         raise PermissionError(f"{folder} has to be a folder that this user alone may enter")
@@ -43,6 +46,19 @@ def _is_private(folder: Path) -> bool:
     return stat.S_ISDIR(known.st_mode) and known.st_uid == os.getuid() and not known.st_mode & 0o077
 
 
+def surroundings(model: str, cores: set[int]) -> list[str]:
+    """Tell what a service depends on beside its model: node, job, cores, accelerators, packages."""
+    names = ("SLURM_JOB_ID", "PBS_JOBID", "HOPKIN_DEVICE", "CUDA_VISIBLE_DEVICES", "PYTHONPATH")
+    found = [os.uname().nodename, *(os.environ.get(name, "") for name in names), str(sorted(cores))]
+    # the factory of a calculator of the user's own may look where it is run
+    return [*found, str(Path.cwd())] if model.startswith("ase:") else found
+
+
+def named_by(parts: list[str]) -> str:
+    """Name a file by all that it depends on."""
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]
+
+
 def connected(path: Path | str) -> socket.socket | None:
     """Connect to a service; None where none answers there any more."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -55,24 +71,35 @@ def connected(path: Path | str) -> socket.socket | None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep other processes of this user from starting the same service; the kernel frees what is killed."""
+def locked(path: Path) -> Iterator[int]:
+    """Keep others of this user from starting the same service, by a descriptor that can be handed on."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
+
+
+def launcher_cores() -> set[int]:
+    """Cores of the launcher of this rank; without one, of this process."""
+    process = os.getppid()
+    with suppress(OSError, ValueError, IndexError):
+        for _ in range(8):
+            status = Path(f"/proc/{process}/status").read_text()
+            if _LAUNCHERS.search(status.splitlines()[0]):
+                return os.sched_getaffinity(process)
+            process = int(status.split("PPid:")[1].split()[0])
+    return os.sched_getaffinity(0)
 
 
 def _record(model: str) -> Path:
     """File that remembers the socket of the model that a deck names, from where LAMMPS runs."""
-    named = [model, sys.executable, *(os.environ.get(name, "") for name in ("HOPKIN_DEVICE", "PYTHONPATH"))]
-    named += [str(sorted(os.sched_getaffinity(0))), Path("/proc/self/cgroup").read_text()]
-    for path in re.split(r":(?=[./\w])", model):  # FAMILY:PATH, ase:PATH:FACTORY, options after it
-        try:
-            known = Path(path).expanduser().stat()
-        except OSError:
-            continue
-        named += [str(Path(path).resolve()), f"{known.st_ino} {known.st_size} {known.st_mtime_ns}"]
-    return directory() / f"{hashlib.sha256(' '.join(named).encode()).hexdigest()[:16]}.deck"
+    here = Path(__file__)
+    named = [model, sys.executable, str(here.stat().st_mtime_ns), *surroundings(model, launcher_cores())]
+    for path in re.split(r":(?=[./\w~])", model):  # FAMILY:PATH, ase:PATH:FACTORY, options after it
+        with suppress(OSError, RuntimeError):
+            place = Path(path).expanduser()
+            known = place.stat()
+            named += [str(place.resolve()), f"{known.st_ino} {known.st_size} {known.st_mtime_ns}"]
+    return directory() / f"{named_by(named)}.deck"
 
 
 def main() -> None:
@@ -99,8 +126,7 @@ def main() -> None:
 
 def _started(model: str) -> str:
     """Have a service started by an interpreter with hopkin's packages; return its socket."""
-    command = [sys.executable, "-P", "-m", "hopkin.drivers.models.service.lease", model]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    ended = subprocess.run([sys.executable, "-P", "-c", _START, model], stdout=subprocess.PIPE, check=False)
     said = ended.stdout.decode(errors="replace")
     if ended.returncode != 0:
         code = ended.returncode

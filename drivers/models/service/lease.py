@@ -1,35 +1,39 @@
 """Services that this process holds: started where there is none, kept until the process ends."""
 
 import contextlib
-import hashlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hopkin.drivers.engine import ENVIRONMENT, environment_of, hopkin_hash
 from hopkin.drivers.errors import HopkinError, MachineError, ModelError
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
-from hopkin.drivers.models.service.find import connected, directory, locked, say
-from hopkin.drivers.models.service.protocol import (
-    LONGEST_MESSAGE,
-    Request,
-    read_answer,
-    request,
+from hopkin.drivers.models.service.find import (
+    connected,
+    directory,
+    launcher_cores,
+    locked,
+    named_by,
+    say,
+    surroundings,
 )
+from hopkin.drivers.models.service.protocol import LONGEST_MESSAGE, Request, read_answer, request
 
 _TAIL_LINES = 3
 _TRIES = 3
 _PATIENCE_S = 2.0  # for a service that is asked how it is
+_KEPT_S = 7 * 86400.0  # files of services that have not run for so long are removed
 
-_guard = threading.Lock()
+_guards: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 _held: dict[Path, socket.socket] = {}
 _processors: set[int] | None = None
 
@@ -73,16 +77,15 @@ def service_of(model: Model) -> Path:
     MachineError
         when its process ends without a word: killed, out of memory, or its environment is broken
     """
-    with _guard:
-        path = _socket_of(model)
-        if path in _held and not _lives(_held[path]):
-            _held.pop(path).close()
+    path = _socket_of(model)
+    with _guards[path]:
         for _ in range(_TRIES):  # one may end at the moment when it is found
-            if path in _held:
+            if (holder := connected(path)) is not None:
+                if path in _held:
+                    _held[path].close()
+                _held[path] = holder
                 return path
             start(model)
-            if (holder := connected(path)) is not None:
-                _held[path] = holder
     raise MachineError(f"the evaluation service of {model.name} ends as soon as it has been started")
 
 
@@ -91,26 +94,25 @@ def start(model: Model) -> Path:
     if model.route == "native":
         raise ModelError(f"model {model.name} runs natively: use pair_style {model.pair_style}")
     path = _socket_of(model)
-    with locked(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")) as lock:
         holder = connected(path)
         if holder is not None:
             holder.close()
         else:
-            _launch(model, path)
+            _launch(model, path, lock)
     return path
 
 
 def wait_for(path: Path) -> None:
     """Wait for a service that this process holds to end."""
-    held = _held[path]
-    while held.recv(LONGEST_MESSAGE):  # it says nothing to one that asks nothing
+    while _held[path].recv(LONGEST_MESSAGE):  # it says nothing to one that asks nothing
         pass
 
 
 def services() -> list[Service]:
     """Services of this user on this node."""
     found = []
-    for path in sorted(directory().glob("*.socket")):
+    for path in sorted(_folder().glob("*.socket")):
         client = connected(path)
         if client is None:
             continue
@@ -126,14 +128,18 @@ def services() -> list[Service]:
     return found
 
 
+def _folder() -> Path:
+    try:
+        return directory()
+    except OSError as error:
+        raise MachineError(f"evaluation services have no place: {error}") from error
+
+
 def _socket_of(model: Model) -> Path:
-    """Path that the service of a model has on these cores, this device and in this job of a batch system."""
-    named: list[Any] = [model.name, model.sha256 or model.checkpoint_sha256(), hopkin_hash(), model.options]
-    named += [sorted(_cores()), os.environ.get("HOPKIN_DEVICE"), os.environ.get("CUDA_VISIBLE_DEVICES")]
-    named += [os.environ.get("PYTHONPATH"), Path("/proc/self/cgroup").read_text()]
-    if model.family == "ase":
-        named.append(str(Path.cwd()))  # its factory may look there
-    return directory() / f"{hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]}.socket"
+    """Path of the socket of a model's service."""
+    named = [model.name, model.sha256 or model.checkpoint_sha256(), str(model.options), hopkin_hash()]
+    named += [str(model.interpreter()), *surroundings(model.name, _cores())]
+    return _folder() / f"{named_by(named)}.socket"
 
 
 def _cores() -> set[int]:
@@ -141,21 +147,13 @@ def _cores() -> set[int]:
     return _processors or os.sched_getaffinity(os.getpid())
 
 
-def _lives(held: socket.socket) -> bool:
-    try:
-        return held.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-
-
-def _launch(model: Model, path: Path) -> None:
+def _launch(model: Model, path: Path, lock: int) -> None:
+    _sweep(path.parent)
     python = model.interpreter()
     environment = {**ENVIRONMENT, **environment_of(python)}
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     log = path.with_suffix(".log")
-    asked = {"cores": sorted(_cores()), "model": model.model_dump(mode="json")}
+    asked = {"cores": sorted(_cores()), "model": model.model_dump(mode="json"), "lock": lock}
     with log.open("w") as errors:
         process = subprocess.Popen(
             [str(python), "-P", "-m", "hopkin.drivers.models.service.broker", str(path), model.name],
@@ -164,6 +162,7 @@ def _launch(model: Model, path: Path) -> None:
             stderr=errors,
             env=environment,
             start_new_session=True,
+            pass_fds=[lock],  # held until it listens, though this process is killed meanwhile
         )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -186,6 +185,14 @@ def _launch(model: Model, path: Path) -> None:
     _reap(process)
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what services have left that ran long ago."""
+    for file in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if file.suffix in (".lock", ".log", ".deck") and time.time() - file.stat().st_mtime > _KEPT_S:
+                file.unlink()
+
+
 def _reap(process: subprocess.Popen[bytes]) -> None:
     """Wait for a process in the background, so that it leaves no zombie when it ends."""
     threading.Thread(target=process.wait, daemon=True).start()
@@ -193,6 +200,7 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Have the service of the model on the command line run; print its socket, or one sentence."""
+    take_processors(launcher_cores())
     try:
         said = str(start(find_model(os.fsencode(sys.argv[1]).decode(errors="replace"))))
     except Exception as error:  # one sentence for LAMMPS, whatever it is
@@ -200,7 +208,3 @@ def main() -> None:
         say(words if isinstance(error, HopkinError) else f"{type(error).__name__}: {words}")
         sys.exit(1)
     say(said)
-
-
-if __name__ == "__main__":
-    main()

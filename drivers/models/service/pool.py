@@ -3,13 +3,14 @@
 import contextlib
 import gc
 import os
+import pickle
 import re
 import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from hopkin.drivers.errors import ModelError
+from hopkin.drivers.errors import MachineError, ModelError
 from hopkin.drivers.models.adapters import Adapter
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.service import evaluators
@@ -22,6 +23,8 @@ class Evaluator:
 
     Attributes
     ----------
+    owner
+        client whose calculator of its own it holds; None: whoever comes
     tasks
         what it is at work on
     failed
@@ -32,6 +35,7 @@ class Evaluator:
     socket: socket.socket
     threads: int
     device: str
+    owner: int | None = None
     tasks: Sequence[Task] = field(default_factory=list)
     failed: str = ""
 
@@ -46,14 +50,16 @@ class Pool:
         self._cores = cores
         self._evaluators: list[Evaluator] = []
         self._adapter: Adapter | None = None
+        # a calculator of the user's own may remember: each client has one, as each LAMMPS process had
+        self._of_clients = model.family == "ase"
 
-    def load(self) -> None:
+    def load(self, to_close: Sequence[int] = ()) -> None:
         """Load the model; ModelError where that fails.
 
         Here where it can be forked. On a GPU it cannot, nor may a calculator of the user's own: these are
         loaded by the first evaluator.
         """
-        if not self.gpus and self._model.family != "ase":
+        if not self.gpus and not self._of_clients:
             import torch
 
             torch.set_num_threads(1)  # threads do not survive a fork
@@ -61,10 +67,10 @@ class Pool:
             self.description += str(self._adapter)
             gc.freeze()
             return
-        first = self._fork(1, self.gpus[0] if self.gpus else "cpu", list)
+        first = self._fork(1, self.gpus[0] if self.gpus else "cpu", lambda: to_close)
         try:
             said = evaluators.receive(first.socket)
-        except EOFError:
+        except (EOFError, OSError):
             raise ModelError(self._bury(first)) from None
         assert isinstance(said, Loaded)
         if said.failed:
@@ -73,13 +79,15 @@ class Pool:
 
     def threads_of(self, wanted: int) -> int:
         """Threads of one evaluation; a calculator of the user's own chooses its threads itself."""
-        return 1 if self._model.family == "ase" else wanted
+        return 1 if self._of_clients else wanted
 
-    def free(self, threads: int, to_close: Callable[[], Sequence[int]]) -> Evaluator | None:
+    def free(self, client: int, threads: int, to_close: Callable[[], Sequence[int]]) -> Evaluator | None:
         """Return an evaluator that can begin now, or None where all cores, or GPUs, are at work.
 
         Parameters
         ----------
+        client, threads
+            who asks, the first of a batch, and the threads of its evaluation
         to_close
             descriptors that a forked process must not keep, or nobody would see the broker's end
         """
@@ -96,14 +104,33 @@ class Pool:
                 return None
         for evaluator in self._evaluators:
             fits = evaluator.device == device and (bool(self.gpus) or evaluator.threads == threads)
-            if fits and not evaluator.tasks:
-                return evaluator
-        return self._fork(threads, device, to_close)
+            if fits and not evaluator.tasks and evaluator.owner in (None, client):
+                break
+        else:
+            try:
+                evaluator = self._fork(threads, device, to_close)
+            except OSError as error:  # no memory, no descriptors, no processes
+                if busy:
+                    return None
+                raise MachineError(
+                    f"the evaluation service cannot start a process: {error.strerror}"
+                ) from error
+        if self._of_clients:
+            evaluator.owner = client
+        return evaluator
+
+    def leave(self, client: int) -> None:
+        """Have the evaluators ended that work for a client that has left, or wait for it alone."""
+        for evaluator in self._evaluators:
+            tasks = {task.client for task in evaluator.tasks}
+            if evaluator.owner == client or (tasks == {client} and not self.gpus):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(evaluator.process, signal.SIGKILL)
 
     def hand(self, evaluator: Evaluator, tasks: Sequence[Task], descriptors: Sequence[int]) -> None:
         """Give an evaluator work."""
         evaluator.tasks = tasks
-        with contextlib.suppress(OSError):  # it has ended: heard of at its socket
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has ended: its socket tells
             evaluators.send(evaluator.socket, tasks, descriptors)
 
     def hear(self, evaluator: Evaluator) -> dict[int, str]:
@@ -113,7 +140,7 @@ class Pool:
         """
         try:
             said = evaluators.receive(evaluator.socket)
-        except (EOFError, OSError):
+        except (EOFError, OSError, pickle.UnpicklingError):
             ended = self._bury(evaluator)
             said = {task.client: ended for task in evaluator.tasks}
         if isinstance(said, Loaded):
@@ -147,7 +174,7 @@ class Pool:
 
     def _bury(self, evaluator: Evaluator) -> str:
         """Say how an evaluator ended."""
-        evaluator.socket.close()
+        evaluator.socket.close()  # with it ends one that lives
         self._evaluators.remove(evaluator)
         _, status = os.waitpid(evaluator.process, 0)
         if evaluator.failed:
@@ -167,9 +194,7 @@ def _gpus(model: Model) -> list[str]:
     """
     if model.family == "ase":  # its accelerator is its own choice
         return []
-    import torch
-
-    n_gpus = torch.cuda.device_count()
+    n_gpus = _count_gpus()
     wanted = os.environ.get("HOPKIN_DEVICE") or ("cuda" if n_gpus else "cpu")
     found = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", wanted)
     if found is None:
@@ -179,3 +204,21 @@ def _gpus(model: Model) -> list[str]:
     if int(found[1] or 0) >= n_gpus:
         raise ModelError(f"HOPKIN_DEVICE={wanted} but there are {n_gpus} GPU(s)")
     return [f"cuda:{found[1]}"] if found[1] else [f"cuda:{gpu}" for gpu in range(n_gpus)]
+
+
+def _count_gpus() -> int:
+    """Count GPUs in a process of its own: where CUDA is asked, it cannot be used after a fork."""
+    import torch
+
+    read_end, write_end = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            os.write(write_end, str(torch.cuda.device_count()).encode())
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end) as answer:
+        said = answer.read()
+    os.waitpid(process, 0)
+    return int(said or 0)

@@ -23,11 +23,14 @@ LONGEST_MESSAGE = 65536
 LONGEST_ANSWER = 2000
 
 _MOST_ATOMS = 10_000_000
+_MOST_ELEMENTS = 118
+_LONGEST_NAME = 4096
+_MOST_THREADS = 4096
 _ARRAYS = 16  # numbers of 8 bytes before the arrays: cell, energy, virial
 _PER_ATOM = 8  # position, force, energy, species
 _VOIGT = ((0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2))
 _F_GET_SEALS = 1034  # fcntl.F_GET_SEALS since Python 3.12
-_SHRINK, _GROW = 0x2, 0x4
+_SHRINK, _GROW, _WRITE = 0x2, 0x4, 0x8 | 0x10
 
 
 class Request(IntEnum):
@@ -98,7 +101,9 @@ def read_hello(message: bytes) -> Hello:
         if element not in atomic_numbers:
             raise ValueError(f"pair_coeff names {element}, which is no chemical symbol")
     numbers = np.array([atomic_numbers[element] for element in elements.split()], dtype=np.int64)
-    if not (numbers.size and threads):
+    if not (0 < numbers.size <= _MOST_ELEMENTS and 0 < threads <= _MOST_THREADS):
+        raise ProtocolError
+    if max(len(model), len(directory)) > _LONGEST_NAME:
         raise ProtocolError
     return Hello(threads=threads, model=model, directory=directory, numbers=numbers)
 
@@ -144,17 +149,19 @@ def read_answer(message: bytes) -> tuple[Status, str]:
 
 
 def require_memory(descriptor: int, n_atoms: int) -> None:
-    """Raise ProtocolError where a descriptor is not sealed memory that holds so many atoms.
+    """Raise ProtocolError where a descriptor is not sealed, writable memory that holds so many atoms.
 
     Memory that a client could still shrink would end the service when it is read.
     """
     try:
         known = os.fstat(descriptor)
         seals = fcntl.fcntl(descriptor, _F_GET_SEALS)
+        writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
     except OSError as error:
         raise ProtocolError from error
     enough = known.st_size >= 8 * (_ARRAYS + _PER_ATOM * n_atoms)
-    if not (stat.S_ISREG(known.st_mode) and seals & _SHRINK and seals & _GROW and enough):
+    sealed = seals & _SHRINK and seals & _GROW and not seals & _WRITE
+    if not (stat.S_ISREG(known.st_mode) and sealed and writable and enough):
         raise ProtocolError
 
 
