@@ -141,7 +141,7 @@ def test_services_are_listed(socket_path: Path) -> None:
 
 def test_the_folder_of_sockets_is_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setattr(find.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(find, "_TEMPORARY", tmp_path)
     folder = find.directory()
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o755)
@@ -395,10 +395,8 @@ def test_a_file_that_is_edited_meanwhile(own: Callable[[str], str], alloy: ase.A
 
 def test_a_starter_that_is_killed_while_the_model_loads(tmp_path: Path) -> None:
     """The next one waits for the service that is loading, and there is one at the end."""
-    (tmp_path / "late.py").write_text(
-        "import time\nfrom ase.calculators.emt import EMT\n\n\ndef make():\n    time.sleep(3)\n    return EMT()\n"
-    )
-    model = f"ase:{tmp_path / 'late.py'}:make"
+    (tmp_path / "late.py").write_text(SLOW.replace("class", "time.sleep(3)\n\n\nclass"))
+    model = f"ase:{tmp_path / 'late.py'}:Slow"
     command = [sys.executable, "-c", HOLDER, model]
     killed = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     end = time.monotonic() + 30
