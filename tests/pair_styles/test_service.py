@@ -134,9 +134,9 @@ def test_one_that_leaves_while_it_is_served_harms_nobody(socket_path: Path, allo
 
 def test_services_are_listed(socket_path: Path) -> None:
     assert socket_path.exists()
-    (known,) = [service for service in services() if service.model == MODEL]
-    assert known.process in processes(MODEL)
-    assert known.devices == ["cpu"]
+    known = [service for service in services() if service.model == MODEL]
+    assert {service.process for service in known} <= set(processes(MODEL))
+    assert known[0].devices == ["cpu"]
 
 
 def test_the_folder_of_sockets_is_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def _folder() -> Path:
 def _socket_of(model: Model) -> Path:
     """Path of the socket of a model's service."""
     named = [model.name, model.sha256 or model.checkpoint_sha256(), str(model.options), hopkin_hash()]
-    named += [str(model.interpreter()), *surroundings(model.name, _cores())]
+    named += [str(model.interpreter().parent), *surroundings(model.name, _cores())]
     return _folder() / f"{named_by(named)}.socket"
 
 
