@@ -54,7 +54,7 @@ BAND = """
 fix band all neb 1.0 parallel neigh
 min_style fire
 timestep 0.002
-neb 0.0 1e-9 {steps} 1 {steps} none
+neb 0.0 1e-9 {steps} {steps} {steps} none
 """
 
 STEP = """
@@ -69,6 +69,7 @@ from hopkin.drivers.models.adapters import Configuration
 from hopkin.drivers.models.service.evaluators import load
 from hopkin.drivers.workflows.parity import rattled
 import os, torch
+from pathlib import Path
 warnings.simplefilter("ignore")
 torch.set_num_threads(1)
 model = find_model(sys.argv[1])
@@ -76,7 +77,7 @@ os.environ.update(lammps_environment(model), OMP_NUM_THREADS="1")
 atoms = build_material("LiFePO4-olivine").repeat((1, 2, 2))
 elements = decks.elements_of(atoms)
 engine = lammps(cmdargs=["-screen", "none", "-log", "none"])
-decks.write_structure("cell.data", atoms, elements)
+decks.write_structure(Path("cell.data"), atoms, elements)
 engine.commands_string(
     "units metal\\natom_modify map yes\\nread_data cell.data\\n"
     f"pair_style hopkin\\npair_coeff * * {model.name} {' '.join(elements)}\\nrun 0 post no\\n"
@@ -167,7 +168,7 @@ def memory(old: Path, new: Path, scratch: Path) -> None:
                 while not ended.wait(0.3):
                     seen.append(children_pss(model))
 
-            watcher = threading.Thread(target=watch)
+            watcher = threading.Thread(target=watch, daemon=True)
             watcher.start()
             seconds = run(python, scratch, model, replicas=9)[0]
             ended.set()
