@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,12 +125,15 @@ def run(connection: socket.socket, name: str, loaded: Callable[[], Adapter], thr
 
 
 def _use_threads(threads: int) -> None:
-    import sys
+    if "torch" not in sys.modules:  # another package's threads are its own choice
+        return
+    import torch
 
-    if "torch" in sys.modules:  # another package's threads are its own choice
-        import torch
-
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
+    if threads > 1:
+        # else gradients of indexing are added up in the order in which threads come to them
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def _evaluate_tasks(
