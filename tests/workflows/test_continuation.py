@@ -242,7 +242,7 @@ def test_kills_of_whoever_is_at_work(tmp_path: Path, seed: int) -> None:
     ase.io.write(tmp_path / "copper.cif", bulk("Cu", cubic=True) * (2, 2, 2))
     dice = random.Random(seed)
     words = ["md", tmp_path / "copper.cif", "--model", f"ase:{tmp_path / 'slow.py'}:Slow", "--ion", "Cu"]
-    words += ["-T", 600, "--time-ps", 3, "--timestep-fs", 1, "--frame-interval-fs", 5, "--no-verify"]
+    words += ["-T", 600, "--time-ps", 8, "--timestep-fs", 1, "--frame-interval-fs", 5, "--no-verify"]
     program = str(Path(sys.executable).with_name("hopkin"))
 
     def command(folder: str) -> "subprocess.Popen[str]":
@@ -257,12 +257,12 @@ def test_kills_of_whoever_is_at_work(tmp_path: Path, seed: int) -> None:
     kills = 0
     for _ in range(100):
         running = command("killed")
-        victim = dice.choice(list(VICTIMS)) if kills < KILLS + 5 else ""
-        time.sleep(dice.uniform(0.5, 3.0))
-        there = processes(VICTIMS[victim], str(tmp_path)) if victim else []
-        if there:
+        time.sleep(dice.uniform(0.8, 3.0))
+        there = {name: found for name, word in VICTIMS.items() if (found := processes(word, str(tmp_path)))}
+        victim = dice.choice(sorted(there)) if there and kills < KILLS + 5 else ""
+        if victim:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(there[-1] if victim == "evaluator" else there[0], signal.SIGKILL)
+                os.kill(there[victim][-1 if victim == "evaluator" else 0], signal.SIGKILL)
                 kills += 1
         _, said = running.communicate(timeout=120)
         if running.returncode == 0:
