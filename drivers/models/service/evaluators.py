@@ -133,7 +133,7 @@ def _use_threads(threads: int) -> None:
     if threads > 1:
         # else gradients of indexing are added up in the order in which threads come to them
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _evaluate_tasks(
