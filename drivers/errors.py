@@ -22,6 +22,12 @@ class HopkinError(Exception):
     """Base of every error that hopkin raises on purpose."""
 
 
+def one_sentence(error: Exception) -> str:
+    """Say an error in one line; one that is not hopkin's own by its type, too."""
+    words = " ".join(str(error).split())
+    return words if isinstance(error, HopkinError) else f"{type(error).__name__}: {words}"
+
+
 class StructureError(HopkinError, ValueError):
     """A structure that cannot be read, or that the calculation asked for cannot use."""
 

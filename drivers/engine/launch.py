@@ -94,7 +94,7 @@ def lammps_version() -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_end_with_parent,
+        preexec_fn=end_with_parent,
     ) as process:
         try:
             said, _ = process.communicate(timeout=STARTS_WITHIN_S)
@@ -197,7 +197,7 @@ def run_deck(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
         try:
             _wait(process, start, timeout_s, on_poll, deck)
@@ -228,9 +228,9 @@ def _wait(
             )
 
 
-def _end_with_parent() -> None:
-    """Have the kernel end mpirun, and mpirun its ranks, when hopkin itself is killed."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(number: int = signal.SIGTERM) -> None:
+    """Have the kernel end this process, such as mpirun and by it its ranks, when its parent is killed."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,5 @@
 """What LAMMPS needs to run a model: a service that evaluates it, or the libraries of its family."""
 
-from pathlib import Path
-
 from hopkin.drivers.models import environments
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.service import service_of
@@ -22,4 +20,4 @@ def lammps_environment(model: Model) -> dict[str, str]:
         "HOPKIN_TORCH_DIR": packages / "torch" / "lib",
         "HOPKIN_TENSORFLOW_DIR": packages / "tensorflow",
     }
-    return {name: str(path) for name, path in libraries.items() if Path(path).is_dir()}
+    return {name: str(path) for name, path in libraries.items() if path.is_dir()}

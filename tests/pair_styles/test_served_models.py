@@ -16,6 +16,7 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from copper_deck import DECK
 from in_process import LammpsInProcess, PairStyle
 
 from hopkin.drivers import engine, lammps_plugins
@@ -305,22 +306,6 @@ def test_calculator_without_atomic_energies(
 
 
 # The executable
-
-DECK = """
-units metal
-atom_modify map yes
-region box block 0 3.9 0 3.9 0 3.9
-create_box 1 box
-create_atoms 1 single 0 0 0
-create_atoms 1 single 2.0 2.1 0.1
-mass 1 63.5
-pair_style hopkin
-pair_coeff * * {model} Cu
-fix 1 all nve
-velocity all create 300 7
-thermo_modify line yaml format float %.15g
-run {steps}
-"""
 
 
 def potential_energies(yaml_log: str) -> list[float]:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from copper_deck import DECK
 from raw_client import SEALED, RawClient, energy_and_forces, memory
 
 from hopkin.drivers import engine
@@ -46,21 +47,6 @@ class Slow(EMT):
     def calculate(self, *arguments, **options):
         time.sleep(0.3)
         super().calculate(*arguments, **options)
-"""
-
-DECK = """
-units metal
-atom_modify map yes
-region box block 0 3.9 0 3.9 0 3.9
-create_box 1 box
-create_atoms 1 single 0 0 0
-create_atoms 1 single 2.0 2.1 0.1
-mass 1 63.5
-pair_style hopkin
-pair_coeff * * {model} Cu
-fix 1 all nve
-velocity all create 300 7
-run {steps}
 """
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
-from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation
+from hopkin.drivers.models.adapters.interface import BatchingAdapter, Configuration, Evaluation
 from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
 from hopkin.drivers.models.model import Model
 
@@ -27,7 +27,7 @@ from hopkin.drivers.models.model import Model
 warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True", module="chgnet")
 
 
-class CHGNetAdapter(Adapter):
+class CHGNetAdapter(BatchingAdapter):
     """CHGNet, single precision.
 
     Energies, forces and virial are those of `chgnet.model.CHGNetCalculator`. What that calculator does beside
@@ -44,17 +44,6 @@ class CHGNetAdapter(Adapter):
 
     def __str__(self) -> str:
         return "CHGNet, single precision"
-
-    def evaluate(self, configuration: Configuration) -> Evaluation:
-        """Evaluate a configuration."""
-        (evaluation,) = self.evaluate_together([configuration])
-        return evaluation
-
-    def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
-        """Evaluate configurations together on a GPU; see `Adapter.evaluate_batch`."""
-        if self._device == "cpu":
-            return super().evaluate_batch(configurations)
-        return self.evaluate_together(configurations)
 
     def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
         """Evaluate configurations as one batch."""

@@ -74,9 +74,30 @@ class Adapter(ABC):
         """Evaluate a configuration."""
 
     def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
-        """Evaluate configurations that wait at the same time.
-
-        On a CPU one by one, so that each gets the same numbers to the last bit in whatever company; on a GPU
-        together where the package can, which changes the order of sums.
-        """
+        """Evaluate configurations that wait at the same time."""
         return [self.evaluate(configuration) for configuration in configurations]
+
+
+class BatchingAdapter(Adapter):
+    """A loaded model whose package can evaluate several configurations together.
+
+    On a CPU they are evaluated one by one, so that each gets the same numbers to the last bit in whatever
+    company; on a GPU together, which changes the order of sums.
+    """
+
+    _device: str
+
+    @abstractmethod
+    def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Evaluate configurations as one batch."""
+
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Evaluate a configuration: a batch of one."""
+        (evaluation,) = self.evaluate_together([configuration])
+        return evaluation
+
+    def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Evaluate configurations that wait at the same time."""
+        if self._device == "cpu" or len(configurations) == 1:
+            return super().evaluate_batch(configurations)
+        return self.evaluate_together(configurations)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
-from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation
+from hopkin.drivers.models.adapters.interface import BatchingAdapter, Configuration, Evaluation
 from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
 from hopkin.drivers.models.model import Model
 
@@ -25,7 +25,7 @@ _ALONG_ROWS = (
 )
 
 
-class MatterSimAdapter(Adapter):
+class MatterSimAdapter(BatchingAdapter):
     """MatterSim, single precision, with a graph made from arrays."""
 
     def __init__(self, potential: Potential, *, device: str) -> None:
@@ -37,17 +37,6 @@ class MatterSimAdapter(Adapter):
 
     def __str__(self) -> str:
         return "MatterSim, single precision"
-
-    def evaluate(self, configuration: Configuration) -> Evaluation:
-        """Evaluate a configuration."""
-        (evaluation,) = self.evaluate_together([configuration])
-        return evaluation
-
-    def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
-        """Evaluate configurations together on a GPU; see `Adapter.evaluate_batch`."""
-        if self._device == "cpu":
-            return super().evaluate_batch(configurations)
-        return self.evaluate_together(configurations)
 
     def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
         """Evaluate configurations as one batch."""

@@ -16,24 +16,18 @@ from orb_models.forcefield.pretrained import ORB_PRETRAINED_MODELS
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.ase import ASEAdapter
 from hopkin.drivers.models.adapters.checkpoint import load
-from hopkin.drivers.models.adapters.interface import Configuration, Evaluation
+from hopkin.drivers.models.adapters.interface import BatchingAdapter, Configuration, Evaluation
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import known_models
 
 
-class OrbAdapter(ASEAdapter):
+class OrbAdapter(ASEAdapter, BatchingAdapter):
     """Orb's calculator, which makes one graph of the configurations that wait for a GPU."""
 
     def __init__(self, calculator: ORBCalculator, name: str, *, device: str) -> None:
         super().__init__(calculator, name)
         self._orb = calculator
         self._device = device
-
-    def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
-        """Evaluate configurations together on a GPU; see `Adapter.evaluate_batch`."""
-        if self._device == "cpu" or len(configurations) == 1:
-            return super().evaluate_batch(configurations)
-        return self.evaluate_together(configurations)
 
     def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
         """Evaluate configurations as one batch, as the calculator does one."""

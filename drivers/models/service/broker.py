@@ -25,7 +25,7 @@ from pathlib import Path
 
 from ase.data import chemical_symbols
 
-from hopkin.drivers.errors import HopkinError, MachineError, ModelError
+from hopkin.drivers.errors import MachineError, ModelError, one_sentence
 from hopkin.drivers.models.model import Model, split_options
 from hopkin.drivers.models.service.evaluators import MOST_AT_ONCE, Task
 from hopkin.drivers.models.service.pool import Evaluator, Pool
@@ -79,7 +79,6 @@ class Broker:
         self._inode = path.stat().st_dev, path.stat().st_ino
         self._selector = selectors.DefaultSelector()
         self._clients: dict[int, Client] = {}
-        self._heard: set[Evaluator] = set()
         self._queue: deque[Client] = deque()
         self._n_clients = 0
 
@@ -259,8 +258,7 @@ class Broker:
                 continue
             if evaluator is None:
                 return
-            if evaluator not in self._heard:
-                self._heard.add(evaluator)
+            if evaluator.socket not in self._selector.get_map():
                 self._selector.register(
                     evaluator.socket, selectors.EVENT_READ, partial(self._finish, evaluator)
                 )
@@ -300,7 +298,6 @@ class Broker:
         answers = self._pool.hear(evaluator)
         if evaluator not in self._pool.evaluators:
             self._selector.unregister(descriptor)
-            self._heard.remove(evaluator)
         for number, said in answers.items():
             client = self._clients.get(number)
             if client is not None:
@@ -345,10 +342,8 @@ def main() -> None:
         path.unlink(missing_ok=True)
         listener.bind(str(path))
         listener.listen(1024)
-    except HopkinError as error:
-        said = str(error)
     except Exception as error:  # of any package
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        said = one_sentence(error)
     os.close(lock)
     with contextlib.suppress(OSError), ready:
         print(json.dumps({"error": said}), file=ready)

@@ -1,6 +1,5 @@
 """A process of the service that evaluates: it is given requests by the broker, one or a batch at a time."""
 
-import ctypes
 import os
 import pickle
 import signal
@@ -13,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hopkin.drivers.errors import HopkinError, ModelError
+from hopkin.drivers.engine import end_with_parent
+from hopkin.drivers.errors import HopkinError, ModelError, one_sentence
 from hopkin.drivers.models.adapters import Adapter
 from hopkin.drivers.models.adapters.ase import ASEAdapter
 from hopkin.drivers.models.adapters.interface import Configuration, Evaluation
@@ -24,7 +24,6 @@ MOST_AT_ONCE = 64  # tasks of a batch: they fit into a message
 
 _LONGEST = 1 << 17
 _LONGEST_SENTENCE = 900
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _OUT_OF_MEMORY = (
     "CUDA out of memory",
     "DefaultCPUAllocator: can't allocate memory",
@@ -103,12 +102,12 @@ def run(connection: socket.socket, name: str, loaded: Callable[[], Adapter], thr
 
     It begins with one answer: whether the model could be loaded, and what it is.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     try:
         adapter = loaded()
         _use_threads(threads)
     except Exception as error:
-        connection.send(pickle.dumps(Loaded(failed=_sentence(error))))
+        connection.send(pickle.dumps(Loaded(failed=one_sentence(error)[:_LONGEST_SENTENCE])))
         return
     connection.send(pickle.dumps(Loaded(description=str(adapter))))
     while True:
@@ -148,7 +147,7 @@ def _evaluate_tasks(
             memory = Memory(descriptor, task.n_atoms)
             waiting.append((task, memory, _configuration(name, task, memory)))
         except (HopkinError, OSError, ValueError) as error:
-            answers[task.client] = _sentence(error)
+            answers[task.client] = one_sentence(error)[:_LONGEST_SENTENCE]
     for (task, memory, _), said in zip(
         waiting, _evaluate(adapter, name, [asked for *_, asked in waiting]), strict=True
     ):
@@ -183,7 +182,7 @@ def _evaluate(adapter: Adapter, name: str, asked: Sequence[Configuration]) -> li
         if "CUDA error" in str(error):  # the device is lost to this process: another one is started
             raise
         if len(asked) == 1:
-            return [_sentence(error)]
+            return [one_sentence(error)[:_LONGEST_SENTENCE]]
     half = len(asked) // 2
     return [*_evaluate(adapter, name, asked[:half]), *_evaluate(adapter, name, asked[half:])]
 
@@ -195,13 +194,6 @@ def _require_shapes(name: str, evaluation: Evaluation, n_atoms: int) -> None:
     for what, wanted in shapes.items():
         if (shape := np.shape(getattr(evaluation, what))) != wanted:
             raise ModelError(f"model {name}: wanted {what} of shape {wanted}, its calculator gave {shape}")
-
-
-def _sentence(error: Exception) -> str:
-    words = " ".join(str(error).split())
-    if not isinstance(error, HopkinError):
-        words = f"{type(error).__name__}: {words}"
-    return words[:_LONGEST_SENTENCE]
 
 
 @contextmanager

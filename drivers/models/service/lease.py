@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hopkin.drivers.engine import ENVIRONMENT, environment_of, hopkin_hash
-from hopkin.drivers.errors import HopkinError, MachineError, ModelError
+from hopkin.drivers.errors import MachineError, ModelError, one_sentence
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.models.service.find import (
@@ -204,7 +204,6 @@ def main() -> None:
     try:
         said = str(start(find_model(os.fsencode(sys.argv[1]).decode(errors="replace"))))
     except Exception as error:  # one sentence for LAMMPS, whatever it is
-        words = " ".join(str(error).split())
-        say(words if isinstance(error, HopkinError) else f"{type(error).__name__}: {words}")
+        say(one_sentence(error))
         sys.exit(1)
     say(said)
