@@ -16,11 +16,11 @@ import warnings
 import numpy as np
 
 from hopkin.drivers.crystals.materials import build_material
+from hopkin.drivers.engine import environment_of
 from hopkin.drivers.models.adapters import Configuration
 from hopkin.drivers.models.model import Model, State
 from hopkin.drivers.models.registry import find_model, known_models
 from hopkin.drivers.models.service.evaluators import load
-from hopkin.drivers.workflows.parity import rattled
 
 WARM_UP, COUNTED = 3, 15
 
@@ -34,7 +34,8 @@ def measure(model: Model) -> tuple[float, float, float]:
     numbers = crystal.numbers.astype(np.int64)
     pairs = []
     for seed in range(WARM_UP + COUNTED):
-        atoms = rattled(crystal, seed=seed)
+        atoms = crystal.copy()
+        atoms.rattle(0.05, seed=seed)
         asked = Configuration(positions=atoms.positions, cell=atoms.cell.array, numbers=numbers)
         start = time.perf_counter()
         adapter.evaluate(asked)
@@ -57,7 +58,9 @@ def main(names: list[str]) -> None:
     print("model, adapter [ms], calculator [ms], ratio")
     for model in models:
         command = [model.interpreter(), __file__, "--here", model.name]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        environment = environment_of(model.interpreter())
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        said = ended.stdout.splitlines()[-1]
         print(f"{model.name:28s} {' '.join(f'{value:8.2f}' for value in json.loads(said))}", flush=True)
 
 

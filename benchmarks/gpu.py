@@ -24,7 +24,6 @@ from hopkin.drivers.crystals import build_material
 from hopkin.drivers.models import find_model
 from hopkin.drivers.models.adapters import Adapter, Configuration
 from hopkin.drivers.models.service.evaluators import load
-from hopkin.drivers.workflows.parity import rattled
 
 WARM_UP, COUNTED = 3, 10
 TRAJECTORIES = 16
@@ -33,6 +32,13 @@ TRAJECTORIES = 16
 def configuration(atoms: Atoms) -> Configuration:
     numbers = atoms.numbers.astype(np.int64)
     return Configuration(positions=atoms.positions, cell=atoms.cell.array, numbers=numbers)
+
+
+def rattled(atoms: Atoms, seed: int) -> Atoms:
+    """Copy with displaced atoms; the environment of a family need not have what workflows import."""
+    copy = atoms.copy()
+    copy.rattle(0.05, seed=seed)
+    return copy
 
 
 def band(n_images: int) -> list[Configuration]:

@@ -72,10 +72,11 @@ import numpy as np
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.models import find_model
 from hopkin.drivers.models.adapters import Configuration
-from hopkin.drivers.workflows.parity import rattled
 model = find_model(sys.argv[1])
 adapter = model.module.adapter(model, device="cpu")
-crystals = [rattled(build_material(name)) for name in ("LiFePO4-olivine", "LiTiS2-layered", "Li7P3S11")]
+crystals = [build_material(name) for name in ("LiFePO4-olivine", "LiTiS2-layered", "Li7P3S11")]
+for crystal in crystals:
+    crystal.rattle(0.05, seed=1)
 asked = [
     Configuration(positions=atoms.positions, cell=atoms.cell.array, numbers=atoms.numbers.astype("int64"))
     for atoms in crystals

@@ -21,7 +21,7 @@ from hopkin.drivers.models.model import Model
 
 _ALONG_ROWS = (
     *("atom_pos", "cell", "pbc_offsets", "atom_attr"),
-    *("num_three_body", "num_triple_ij", "num_bonds", "num_atoms"),
+    *("three_body_indices", "num_three_body", "num_triple_ij", "num_bonds", "num_atoms"),
 )
 
 
@@ -91,19 +91,14 @@ class MatterSimAdapter(BatchingAdapter):
 
 
 def _together(graphs: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Make one graph of several: atoms and edges are counted on from one to the next."""
+    """Make one graph of several: atoms are counted on from one to the next; MatterSim counts edges itself."""
     if len(graphs) == 1:
         return graphs[0]
     one = {name: torch.cat([graph[name] for graph in graphs]) for name in _ALONG_ROWS}
     n_atoms = torch.cat([graph["num_atoms"] for graph in graphs])
-    n_bonds = torch.cat([graph["num_bonds"] for graph in graphs])
     first_atoms = (n_atoms.cumsum(0) - n_atoms).tolist()
-    first_bonds = (n_bonds.cumsum(0) - n_bonds).tolist()
     one["edge_index"] = torch.cat(
         [graph["edge_index"] + first for graph, first in zip(graphs, first_atoms, strict=True)], dim=1
-    )
-    one["three_body_indices"] = torch.cat(
-        [graph["three_body_indices"] + first for graph, first in zip(graphs, first_bonds, strict=True)]
     )
     one["batch"] = torch.cat([graph["batch"] + n for n, graph in enumerate(graphs)])
     one["num_graphs"] = torch.as_tensor(len(graphs), device=n_atoms.device)
