@@ -90,20 +90,19 @@ def measure(model: Model) -> Iterator[str]:
     thermo = read_thermo(run.path)
     yield f"{md['temperature_mean_K']:.0f}"
     yield f"{1000 * (thermo['CPU'][-1] - thermo['CPU'][0]) / (thermo['Step'][-1] - thermo['Step'][0]):.0f}"
-    yield subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 def main(names: list[str]) -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
+    describe = ["git", "describe", "--always", "--dirty"]  # now: the page makes the tree dirty
+    commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
     rows = _rows_of_page()
     for model in known_models().values():
         if model.state() != State.READY or (names and model.name not in names):
             continue
         print(model.name, file=sys.stderr, flush=True)
         try:
-            cells = list(measure(model))
+            cells = [*measure(model), commit]
         except HopkinError as error:
             print("failed:", error, file=sys.stderr, flush=True)
             cells = [f"failed: {error}"]
