@@ -89,6 +89,11 @@ class BandSpecification(Specification):
         default=False,
         description="leave the first path its symmetry, though a lower saddle may lie beside it",
     )
+    start_from: str | None = Field(
+        default=None,
+        exclude_if=lambda model: model is None,  # runs of before are found
+        description="model whose band, where that has converged, gives the first path its shape",
+    )
 
 
 class BarrierSpecification(BandSpecification, CrystalSpecification):

@@ -5,7 +5,7 @@
 """
 
 from hopkin.drivers.bands.endpoints import Pair, check_pair, load_pair, read_pairs
-from hopkin.drivers.bands.export import export_vasp
+from hopkin.drivers.bands.export import export_vasp, finished_band
 from hopkin.drivers.bands.paths import (
     barrier,
     check_endpoints,
@@ -15,6 +15,7 @@ from hopkin.drivers.bands.paths import (
     interpolate,
     off_symmetry,
     refined,
+    reshaped,
 )
 from hopkin.drivers.bands.profile import Profile, fit_profile
 from hopkin.drivers.bands.rates import RateError, kinetics, region
@@ -32,6 +33,7 @@ __all__ = [
     "collision",
     "displacements",
     "export_vasp",
+    "finished_band",
     "fit_profile",
     "interpolate",
     "kinetics",
@@ -41,4 +43,5 @@ __all__ = [
     "read_vasp_band",
     "refined",
     "region",
+    "reshaped",
 ]

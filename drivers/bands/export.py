@@ -30,7 +30,7 @@ def export_vasp(run: Path, folder: Path, *, kpoint_density: float = vasp.KPOINT_
     MachineError
         when nothing can be written
     """
-    asked, result, images = _finished_band(run)
+    asked, result, images = finished_band(run)
     with writing_to(folder):
         order = vasp.write_neb(images, folder, kpoint_density=kpoint_density)
     facts = ("material", "hop", "mechanism", "ion", "model", "barrier_eV", "failure")
@@ -46,8 +46,14 @@ def export_vasp(run: Path, folder: Path, *, kpoint_density: float = vasp.KPOINT_
     return len(images) - 2
 
 
-def _finished_band(run: Path) -> tuple[dict[str, Any], dict[str, Any], list[Atoms]]:
-    """Content of run.json and result.json, and all images, without jumps across the boundary."""
+def finished_band(run: Path) -> tuple[dict[str, Any], dict[str, Any], list[Atoms]]:
+    """Content of run.json and result.json, and all images, without jumps across the boundary.
+
+    Raises
+    ------
+    RunError
+        when the folder holds no finished band
+    """
     if not (run / "result.json").is_file():
         raise RunError(f"{run} is no finished run: it has no result.json")
     asked = read_fields(run / "run.json", "kind")

@@ -301,6 +301,44 @@ def off_symmetry(images: Sequence[ase.Atoms], *, aside: bool = True) -> list[ase
     return moved
 
 
+def reshaped(
+    path: Sequence[ase.Atoms], initial: ase.Atoms, final: ase.Atoms, n_images: int
+) -> list[ase.Atoms]:
+    """Return a path between two ends that leaves the straight line as another path of the same hop does.
+
+    Parameters
+    ----------
+    path
+        Ends and images of the other one, such as the band of another model. The cells may differ by a strain.
+    initial, final, n_images
+        The ends, and the images between them.
+
+    Raises
+    ------
+    StructureError
+        The other path has other atoms.
+    """
+    check_endpoints(initial, final)
+    if any(not np.array_equal(image.numbers, initial.numbers) for image in path):
+        raise StructureError("the path to start from holds other atoms than the ends, or in another order")
+    steps = [np.zeros_like(initial.positions)]
+    steps += [
+        displacements(before, after) @ np.linalg.inv(before.cell.array) for before, after in pairwise(path)
+    ]
+    moved = np.cumsum(steps, axis=0)  # in fractions of the cell
+    where = np.linspace(0.0, 1.0, len(path))
+    aside = moved - where[:, None, None] * moved[-1]
+    images = []
+    for fraction in np.linspace(0.0, 1.0, n_images + 2):
+        n = min(int(fraction * (len(path) - 1)), len(path) - 2)
+        rest = fraction * (len(path) - 1) - n
+        image = initial.copy()
+        image.positions += fraction * displacements(initial, final)
+        image.positions += ((1 - rest) * aside[n] + rest * aside[n + 1]) @ initial.cell.array
+        images.append(image)
+    return images
+
+
 def refined(images: Sequence[ase.Atoms]) -> list[ase.Atoms]:
     """Return a path with an image in the middle of each step added, on the shortest way."""
     finer = []

@@ -65,7 +65,7 @@ def run_campaign(
         if isinstance(executor, Threads):
             work = _in_threads(workers, stopping, progress)
         app = parsl.python_app(work, data_flow_kernel=kernel)
-        futures = {app(n, job, root.resolve(), verify): n for n, job in enumerate(jobs)}
+        futures = _submitted(app, jobs, root.resolve(), verify)
         try:
             waiting = set(futures)
             while waiting:
@@ -82,6 +82,18 @@ def run_campaign(
             with writing_to(root):
                 write_tables(root)
     return [outcomes[number] for number in range(len(jobs))]
+
+
+def _submitted(
+    app: Callable[..., "Future[Outcome]"], jobs: Sequence[Job], root: Path, verify: bool
+) -> dict["Future[Outcome]", int]:
+    """Hand the jobs to Parsl, which has those wait that start from a band of another job."""
+    futures: dict[object, Future[Outcome]] = {}
+    numbers: dict[Future[Outcome], int] = {}
+    for n, job in sorted(enumerate(jobs), key=lambda numbered: numbered[1].base is not None):
+        future = futures[job.key] = app(n, job, root, verify, futures.get(job.base))
+        numbers[future] = n
+    return numbers
 
 
 def _ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
@@ -104,13 +116,13 @@ def _ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
 
 def _in_threads(
     workers: int, stopping: Event, progress: "_Progress"
-) -> Callable[[int, Job, Path, bool], Outcome]:
+) -> Callable[[int, Job, Path, bool, Outcome | None], Outcome]:
     """Make the function that threads call: it tells how far a job is, and ends when all are to stop."""
     seats: queue.SimpleQueue[int] = queue.SimpleQueue()
     for worker in range(workers):
         seats.put(worker)
 
-    def work_in_thread(number: int, job: Job, root: Path, verify: bool) -> Outcome:
+    def work_in_thread(number: int, job: Job, root: Path, verify: bool, base: Outcome | None) -> Outcome:
         def say(text: str) -> None:
             if stopping.is_set():
                 raise _Stopped
@@ -120,7 +132,7 @@ def _in_threads(
         try:
             take_share(seat, workers)
             say("starting")
-            return run_job(job, root, verify=verify, say=say)
+            return run_job(job, root, base, verify=verify, say=say)
         except _Stopped:
             return Outcome(error="Interrupted")
         finally:
@@ -129,10 +141,10 @@ def _in_threads(
     return work_in_thread
 
 
-def _work_in_process(_: int, job: Job, root: Path, verify: bool) -> Outcome:
+def _work_in_process(_: int, job: Job, root: Path, verify: bool, base: Outcome | None) -> Outcome:
     """Do a job in a process of Parsl's pool."""
     take_share(int(os.environ["PARSL_WORKER_RANK"]), int(os.environ["PARSL_WORKER_COUNT"]))
-    return run_job(job, root, verify=verify, say=lambda _: None)
+    return run_job(job, root, base, verify=verify, say=lambda _: None)
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:

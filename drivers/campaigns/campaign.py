@@ -119,6 +119,9 @@ class Campaign(_Part):
         description="name of the folder of results"
     )
     models: Names = Field(description="as --model of the other commands takes them")
+    start_from: str | None = Field(
+        default=None, description="one of the models: bands of the others start from the shape of its bands"
+    )
     workers: Workers | None = Field(default=None, description="jobs at a time on this machine")
     defaults: HopOptions = Field(default=HopOptions(), description="for all bands")
     barriers: tuple[Barriers, ...] = Field(default=(), description="hops of crystals")
@@ -130,6 +133,8 @@ class Campaign(_Part):
     def _something(self) -> "Campaign":
         if not (self.barriers or self.pairs or self.dynamics):
             raise ValueError("it asks for nothing: give barriers, pairs or dynamics")
+        if self.start_from is not None and self.start_from not in self.models:
+            raise ValueError(f"start_from: {self.start_from} is none of its models: {', '.join(self.models)}")
         return self
 
 

@@ -8,13 +8,15 @@ service, is tried again.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from hopkin.analysis.comparison import DynamicsReference, Reference
 from hopkin.analysis.errors import AnalysisError
+from hopkin.drivers.bands import finished_band
 from hopkin.drivers.errors import HopkinError, ServiceError
-from hopkin.drivers.specification import MDSpecification, Specification
+from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
 from hopkin.drivers.workflows import Run, Say
 
 _TRIES = 3
@@ -50,6 +52,19 @@ class Job:
     reference: Reference | DynamicsReference | None = None
 
     @property
+    def key(self) -> tuple[str, str, str, Specification]:
+        """What tells it from the other jobs of its campaign."""
+        return self.kind, self.material, self.source, self.specification
+
+    @property
+    def base(self) -> tuple[str, str, str, Specification] | None:
+        """Key of the job whose band gives this one its first path."""
+        band = self.specification
+        if not isinstance(band, BandSpecification) or band.start_from is None:
+            return None
+        return (*self.key[:-1], band.model_copy(update={"model": band.start_from, "start_from": None}))
+
+    @property
     def title(self) -> str:
         """What it is called in progress and messages."""
         words = [self.material]
@@ -81,10 +96,17 @@ class Outcome:
         return self.error if self.result is None else self.result["failure"]
 
 
-def run_job(job: Job, root: Path, *, verify: bool, say: Say) -> Outcome:
-    """Do a job; whatever it ends with is an outcome, so that the others go on."""
+def run_job(job: Job, root: Path, base: Outcome | None = None, *, verify: bool, say: Say) -> Outcome:
+    """Do a job; whatever it ends with is an outcome, so that the others go on.
+
+    A band starts from that of `base`, where it has converged; else as bands do that start from none.
+    """
+    work = job.work
     try:
-        run, result = _tried_again(job, root, verify=verify, say=say)
+        if base is not None and base.directory is not None and base.failure is None:
+            *_, path = finished_band(base.directory)
+            work = partial(work, path=path)
+        run, result = _tried_again(job.title, work, root, verify=verify, say=say)
     except (HopkinError, AnalysisError) as error:
         return Outcome(error=type(error).__name__, message=str(error))
     except Exception as error:  # a defect: recorded like the rest, and told in full to the log
@@ -93,11 +115,11 @@ def run_job(job: Job, root: Path, *, verify: bool, say: Say) -> Outcome:
     return Outcome(directory=run.path, result=result)
 
 
-def _tried_again(job: Job, root: Path, *, verify: bool, say: Say) -> Run:
-    """Do a job, again from where it was where an evaluation service was lost: that is not the job's doing."""
+def _tried_again(title: str, work: Callable[..., Run], root: Path, *, verify: bool, say: Say) -> Run:
+    """Do the work of a job, again from where it was where an evaluation service was lost: not its doing."""
     for _ in range(_TRIES - 1):
         try:
-            return job.work(root, verify=verify, say=say)
+            return work(root, verify=verify, say=say)
         except ServiceError as error:
-            _logger.warning("%s: %s", job.title, error)
-    return job.work(root, verify=verify, say=say)
+            _logger.warning("%s: %s", title, error)
+    return work(root, verify=verify, say=say)

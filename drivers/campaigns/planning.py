@@ -65,19 +65,20 @@ def plan(campaign: Campaign, folder: Path, models: Sequence[Model]) -> list[Job]
         for whatever is wrong with a structure, a pair, a reference or an option
     """
     known = () if campaign.references is None else read_references(folder / campaign.references)
+    base = campaign.start_from and models[campaign.models.index(campaign.start_from)].name
     jobs: list[Job] = []
     for n, barriers in enumerate(campaign.barriers):
         with _within(f"barriers.{n}"):
-            jobs += _barrier_jobs(barriers, campaign.defaults, folder, models, known)
+            jobs += _barrier_jobs(barriers, campaign.defaults, folder, models, base, known)
     for n, pairs in enumerate(campaign.pairs):
         with _within(f"pairs.{n}"):
-            jobs += _pair_jobs(pairs, campaign.defaults, folder, models)
+            jobs += _pair_jobs(pairs, campaign.defaults, folder, models, base)
     for n, dynamics in enumerate(campaign.dynamics):
         with _within(f"dynamics.{n}"):
             jobs += _dynamics_jobs(dynamics, folder, models)
             _require_one_reference(jobs)
     _require_hops_of_references(jobs, known)
-    return list({(job.specification, job.material, job.source): job for job in jobs}.values())
+    return list({job.key: job for job in jobs}.values())
 
 
 @contextmanager
@@ -90,7 +91,12 @@ def _within(part: str) -> Iterator[None]:
 
 
 def _barrier_jobs(
-    asked: Barriers, defaults: HopOptions, folder: Path, models: Sequence[Model], known: Sequence[Reference]
+    asked: Barriers,
+    defaults: HopOptions,
+    folder: Path,
+    models: Sequence[Model],
+    base: str | None,
+    known: Sequence[Reference],
 ) -> Iterator[Job]:
     for structure in _structures(asked.structures, folder):
         ion = asked.ion or defaults.ion or mobile_ion(structure.atoms.symbols, structure.material)
@@ -120,6 +126,7 @@ def _barrier_jobs(
                     mechanism=asked.mechanism,
                     repeats=asked.supercell,
                     max_length_A=max_length,
+                    start_from=None if model.name == base else base,
                 )
                 yield Job(
                     kind="barrier",
@@ -135,7 +142,9 @@ def _barrier_jobs(
                 )
 
 
-def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequence[Model]) -> Iterator[Job]:
+def _pair_jobs(
+    asked: Pairs, defaults: HopOptions, folder: Path, models: Sequence[Model], base: str | None
+) -> Iterator[Job]:
     options = _options(asked, defaults, BandOptions)
     band = None if asked.vasp is None else read_vasp_band(folder / asked.vasp)
     if band is not None and band.energies_eV is None:
@@ -152,7 +161,13 @@ def _pair_jobs(asked: Pairs, defaults: HopOptions, folder: Path, models: Sequenc
             f" references of {_some(reference.system for reference in known)}"
         )
     for (name, ion, pair), model in product(pairs, models):
-        specification = specify(BandSpecification, **options, model=model.name, ion=ion)
+        specification = specify(
+            BandSpecification,
+            **options,
+            model=model.name,
+            ion=ion,
+            start_from=None if model.name == base else base,
+        )
         yield Job(
             kind="neb",
             material=name,

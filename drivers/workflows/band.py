@@ -73,12 +73,14 @@ def relaxed_band(
     specification: BandSpecification,
     directory: Path,
     *,
+    path: Sequence[Atoms] | None = None,
     say: Say,
 ) -> dict[str, Any]:
     """Relax both ends, and run the band between them; `ion` is the index of the atom that hops.
 
     Where the band finds lower energies in the site of an end, such as a Jahn-Teller distortion that the
     symmetry of the crystal had kept the end from, it starts again between ends relaxed from there.
+    The first path has the shape of `path`, where one is given.
     """
     ion %= len(ends[0])
     band: dict[str, Any] | None = None
@@ -112,6 +114,7 @@ def relaxed_band(
             model,
             specification,
             directory,
+            path=path,
             earlier=earlier,
             enough=lower if more else None,
             say=say,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
@@ -26,7 +27,7 @@ from hopkin.drivers.hops import (
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import LONGEST_HOP_A, BandSpecification, BarrierSpecification
 from hopkin.drivers.workflows.band import NO_BAND, band_facts, relaxed_band
-from hopkin.drivers.workflows.calculation import Run, Say, calculate, fingerprint
+from hopkin.drivers.workflows.calculation import Run, Say, calculate, digest, fingerprint
 from hopkin.drivers.workflows.relaxation import relax_bulk
 
 
@@ -119,12 +120,14 @@ def run_barrier(
     specification: BarrierSpecification,
     root: Path,
     *,
+    path: Sequence[Atoms] | None = None,
     verify: bool = True,
     say: Say,
 ) -> Run:
     """Barrier of one vacancy hop of a crystal.
 
-    Bulk relaxation, supercell with one vacancy or two, relaxation of both ends, IDPP path, CI-NEB.
+    Bulk relaxation, supercell with one vacancy or two, relaxation of both ends, IDPP path, CI-NEB. The path
+    has the shape of a band of another model (`start_from` of the specification) where its `path` is given.
     """
     sites, matrix = _vacancies(structure, hop, specification)
     vacancy_endpoints(structure.atoms, hop, matrix, sites)  # refuses too small a supercell
@@ -150,7 +153,7 @@ def run_barrier(
             bulk = relaxed.atoms
         moved = hop.on(bulk)
         ends = vacancy_endpoints(bulk, moved, matrix, sites)
-        band = relaxed_band(ends, -1, model, specification, directory, say=say)
+        band = relaxed_band(ends, -1, model, specification, directory, path=path, say=say)
         distance = image_distance(matrix @ bulk.cell.array)
         return {**facts, **band, "path_length_A": moved.length_A, "image_distance_A": distance}
 
@@ -166,11 +169,17 @@ def run_barrier(
             "material": structure.material,
             "source": structure.source,
             "structure": fingerprint(structure.atoms),
+            **_begun_from(path),
         },
         diverged=ChainMap(facts, NO_BAND),  # facts grow by `work`
         verify=verify,
         say=say,
     )
+
+
+def _begun_from(path: Sequence[Atoms] | None) -> dict[str, str]:
+    """Field that tells runs apart which started from different bands of another model."""
+    return {} if path is None else {"path": digest(path)}
 
 
 def run_neb(
@@ -180,10 +189,11 @@ def run_neb(
     specification: BandSpecification,
     root: Path,
     *,
+    path: Sequence[Atoms] | None = None,
     verify: bool = True,
     say: Say,
 ) -> Run:
-    """Barrier between two given ends, which are relaxed first."""
+    """Barrier between two given ends, which are relaxed first; `path` as of `run_barrier`."""
     bands.check_endpoints(initial.atoms, final.atoms)
     require_ion(initial.atoms, specification.ion)
     moved = np.linalg.norm(bands.displacements(initial.atoms, final.atoms), axis=1)
@@ -213,12 +223,15 @@ def run_neb(
         initial.atoms,
         model,
         specification,
-        lambda directory: facts | relaxed_band(ends, ion, model, specification, directory, say=say),
+        lambda directory: (
+            facts | relaxed_band(ends, ion, model, specification, directory, path=path, say=say)
+        ),
         asked={
             "initial": fingerprint(initial.atoms),
             "final": fingerprint(final.atoms),
             "material": initial.material,
             "source": initial.source,
+            **_begun_from(path),
         },
         diverged=facts | NO_BAND,
         verify=verify,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ase import Atoms
+
 from hopkin.drivers import bands, engine
 from hopkin.drivers.errors import LammpsError, RunError, ScarcityError
 from hopkin.drivers.models import Model
@@ -43,6 +45,7 @@ def climb(
     specification: BandSpecification,
     directory: Path,
     *,
+    path: Sequence[Atoms] | None = None,
     earlier: Sequence[Attempt] = (),
     enough: Callable[[Attempt], object] | None,
     say: Say,
@@ -54,7 +57,8 @@ def climb(
     that stalls goes on with another optimiser, then with stiffer springs. One that is converged, but
     whose profile says that it has too few images, goes on with twice as many; where that fails, the
     one before counts, unless the run was stopped from outside. Where the last attempt left no numbers,
-    an earlier one that has some counts. An attempt of which the caller has `enough` is the last.
+    an earlier one that has some counts. An attempt of which the caller has `enough` is the last. The first
+    attempt has the shape of a given `path`, where there is one; one that diverges starts as without it.
 
     Returns the attempt that counts, and all, after the `earlier` ones, which were between other ends. The
     files of the one that counts are in `directory`, those of the others in `attempt_N` there. What a run
@@ -65,7 +69,10 @@ def climb(
     first = bands.off_symmetry(straight, aside=not specification.symmetric_path)
     between = digest([end.atoms for end in ends])
     begin = "interpolated between ends relaxed anew" if earlier else "interpolated"
-    settings, images, start, climbs = Settings(), first, begin, 1
+    settings, images, start, climbs, borrowed = Settings(), first, begin, 1, path is not None
+    if path is not None:
+        images = bands.reshaped(path, ends[0].atoms, ends[1].atoms, specification.images)
+        start = f"shape of the band of {specification.start_from}"
     attempts = [*earlier]
     coarse: int | None = None
     while True:
@@ -86,9 +93,10 @@ def climb(
         if last.replicas and enough is not None and enough(last):
             return last, attempts
         if not last.replicas:
-            if coarse is not None or not after_divergence:
+            if coarse is not None or not (after_divergence or borrowed):
                 break
-            settings, images, start = after_divergence.pop(0), first, begin
+            settings = Settings() if borrowed else after_divergence.pop(0)
+            images, start, borrowed = first, begin, False
         elif last.outcome == "converged":
             images = bands.refined(last.atoms)
             if coarse is not None or len(images) - 2 > specification.most_images:

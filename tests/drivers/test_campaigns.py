@@ -51,6 +51,7 @@ def planned(folder: Path, text: str) -> list[Job]:
         (WHOLE + "barriers: 5", r"barriers: wanted a list, received 5"),
         (WHOLE + "dynamics: [3]", r"dynamics.0: wanted fields, as in `name: x`, received 3"),
         (HOPS.replace("[chgnet-0.3.0]", "[1]"), r"models.0: wanted text, received 1$"),
+        (HOPS + "start_from: m3gnet\n", r"start_from: m3gnet is none of its models: chgnet-0.3.0$"),
         (HOPS + "workers: 1.5\n", r"workers: wanted a whole number, received 1.5"),
         (HOPS + "references: 5\n", r"references: wanted a path, received 5"),
         (HOPS.replace("]}", "], supercell: [1, 2]}"), r"barriers.0.supercell.2: is missing"),

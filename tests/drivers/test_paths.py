@@ -22,6 +22,7 @@ from hopkin.drivers.bands.paths import (
     interpolate,
     off_symmetry,
     refined,
+    reshaped,
 )
 from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.errors import SpecificationError, StructureError
@@ -293,3 +294,42 @@ def test_published_endpoints_are_as_far_apart_as_published() -> None:
     for name, pair in pairs.items():
         check_endpoints(pair["initial"], pair["final"])
         assert steps([pair["initial"], pair["final"]]) == pytest.approx(published[name])
+
+
+# Paths in the shape of others
+
+
+def test_a_path_between_its_own_ends_is_itself(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    path = interpolate(*ends, 5)
+    for image in path[1:]:
+        image.wrap()
+    again = reshaped(path, *ends, 5)
+    assert steps(again) == pytest.approx(steps(path), abs=TOLERANCE_A)
+    for image, before in zip(again, path, strict=True):
+        assert displacements(before, image) == pytest.approx(0.0, abs=TOLERANCE_A)
+
+
+def test_a_path_keeps_its_shape_where_the_crystal_swells(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    """Each atom where the strain takes it; and ends where they are, whatever the other ones were."""
+    path = interpolate(*ends, 5)
+    swollen = [image.copy() for image in path]
+    for image in swollen:
+        image.set_cell(1.03 * image.cell.array, scale_atoms=True)
+    swollen[-1].positions[3] += 0.1
+    again = reshaped(path, swollen[0], swollen[-1], 5)
+    for n, (image, before) in enumerate(zip(again, swollen, strict=True)):
+        wanted = np.zeros_like(image.positions)
+        wanted[3] = 0.1 * n / 6 - 0.1 * (n == 6)
+        assert displacements(before, image) == pytest.approx(wanted, abs=TOLERANCE_A)
+
+
+def test_a_path_of_half_the_images_has_every_other_one(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    path = interpolate(*ends, 7)
+    for image, before in zip(reshaped(path, *ends, 3), path[::2], strict=True):
+        assert displacements(before, image) == pytest.approx(0.0, abs=TOLERANCE_A)
+
+
+def test_a_path_of_other_atoms(ends: tuple[ase.Atoms, ase.Atoms]) -> None:
+    path = interpolate(*ends, 3)
+    with pytest.raises(StructureError, match="holds other atoms than the ends, or in another order"):
+        reshaped([image[::-1] for image in path], *ends, 3)

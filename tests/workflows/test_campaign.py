@@ -93,6 +93,23 @@ def test_a_job_that_fails_is_kept_and_stops_no_other(wells: tuple[Path, Path]) -
     assert "overlapping atoms" in rows["broken", "TwoWells"]["message"]
 
 
+@pytest.mark.parametrize("base", ["Bow", "Refusal"])
+def test_bands_start_from_those_of_another_model(tmp_path: Path, private_cache: Path, base: str) -> None:
+    """Of the shape of its bands, where it has any; the barrier is that of the model all the same."""
+    endpoints(tmp_path / "ends.extxyz", good=(0.0, 0.5))
+    models = ["TwoWells", base]
+    start_from = f"ase:{landscapes.__file__}:{base}"
+    pairs = [{"endpoints": "ends.extxyz"}]
+    path = campaign(tmp_path, models, pairs=pairs, start_from=start_from)
+    outcomes = run(path, tmp_path / "results")
+    assert outcomes[0].result is not None
+    start = f"shape of the band of {start_from}" if base == "Bow" else "interpolated"
+    assert outcomes[0].result["attempts"][0]["start"] == start
+    assert outcomes[0].result["barrier_eV"] == pytest.approx(BARRIER_EV, abs=1e-3)
+    again = run(path, tmp_path / "results")
+    assert again == outcomes
+
+
 def test_pairs_of_the_same_name_keep_their_references(tmp_path: Path, private_cache: Path) -> None:
     """Folders that hold files of the same names, as one has them from other programs."""
     pairs = []

@@ -9,6 +9,7 @@ import ase.io
 import pytest
 from bands import lithium_at, silent
 
+from hopkin.drivers.bands import interpolate
 from hopkin.drivers.errors import DivergenceError, HopkinError, LammpsError, MachineError, ScarcityError
 from hopkin.drivers.specification import BandSpecification
 from hopkin.drivers.workflows import band, ladder
@@ -78,16 +79,39 @@ def end_at(fraction: float) -> Relaxed:
     return Relaxed(atoms=atoms, energy_eV=0.0, max_force_eV_per_A=0.0, max_pressure_GPa=0.0, cell_changes=0)
 
 
-def climb(directory: Path, *, final: float = 0.5) -> tuple[Attempt, list[Attempt]]:
-    asked: Any = {"model": "x", "images": 3}
+def climb(
+    directory: Path, *, final: float = 0.5, path: Sequence[ase.Atoms] | None = None
+) -> tuple[Attempt, list[Attempt]]:
+    asked: Any = {"model": "x", "images": 3, "start_from": path and "y"}
     return ladder.climb(
         (end_at(0.0), end_at(final)),
         None,  # type: ignore[arg-type]
         BandSpecification(**asked),
         directory,
+        path=path,
         enough=None,
         say=silent,
     )
+
+
+# Bands that start from those of others
+
+
+def test_a_band_from_which_another_starts_gives_its_shape_and_no_more(
+    tmp_path: Path, plan: list[Come]
+) -> None:
+    """Where that leads to no numbers, the ladder begins as it does without."""
+    nothing = come_to()
+    path = interpolate(lithium_at(0.0).atoms, lithium_at(0.5).atoms, 3)
+    path[2].positions[0, 1] += 0.5
+    plan[:] = [nothing, nothing, come_to(*RESOLVED_EV[::2])]
+    _, attempts = climb(tmp_path, path=path)
+    assert [attempt.start for attempt in attempts] == ["shape of the band of y", *2 * ["interpolated"]]
+    assert attempts[1].settings == attempts[0].settings != attempts[2].settings
+    plan[:] = [come_to(*RESOLVED_EV[::2])]
+    (tmp_path / "again").mkdir()
+    counts, _ = climb(tmp_path / "again", path=path)
+    assert counts.atoms[2].positions[0] == pytest.approx(path[2].positions[0])
 
 
 # Refined bands that do not end by themselves

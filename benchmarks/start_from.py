@@ -1,0 +1,82 @@
+"""What bands save that start from those of another model, and what becomes of their barriers.
+
+    python benchmarks/start_from.py            writes benchmarks/results/start_from.md
+
+Ten hops with one model, from the interpolated path and from the band of another one (`start_from` of a
+campaign). Takes up to an hour on two cores; an interrupted one goes on where it was.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from hopkin.analysis.comparison import find_runs
+
+BASE, MODEL = "m3gnet-mp-2021.2.8", "mattersim-v1.0.0-1m"
+ROOT = Path("runs/start_from")
+PAGE = Path("benchmarks/results/start_from.md")
+CAMPAIGN: dict[str, Any] = {
+    "name": "start_from",
+    "models": [BASE, MODEL],
+    "defaults": {"images": 3, "preset": "quick"},
+    "barriers": [
+        {
+            "structures": [
+                *("LiCoO2-layered", "NaCoO2-layered", "LiTiS2-layered", "NaTiS2-layered-O1"),
+                *("LiFePO4-olivine", "LiMnPO4-olivine", "NaFePO4-olivine", "NaNiPO4-olivine"),
+            ]
+        },
+        {
+            "structures": ["LiTiS2-layered", "NaTiS2-layered-O1"],
+            "mechanism": "divacancy",
+            "images": 5,
+        },
+    ],
+}
+HEAD = """# Bands that start from those of another model
+
+`python benchmarks/start_from.py`: ten hops with {model}, from the interpolated path and in the shape of the bands of
+{base}; 3 images, 5 of two vacancies. Evaluations: of the band alone, all attempts. Code: {commit}.
+
+"""
+
+
+def main() -> None:
+    ROOT.mkdir(parents=True, exist_ok=True)
+    for more in ({}, {"start_from": BASE}):
+        campaign = ROOT / "campaign.yaml"
+        campaign.write_text(yaml.safe_dump(CAMPAIGN | more))
+        subprocess.run(["hopkin", "bench", str(campaign), "--out", str(ROOT)], check=True)
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for run in find_runs(ROOT):
+        asked = run.asked["specification"]
+        if run.kind != "barrier" or asked["model"] != MODEL:
+            continue
+        row = found.setdefault((run.result["material"], run.result["mechanism"]), {})
+        start = "from the other" if "start_from" in asked else "interpolated"
+        row[f"barrier [eV], {start}"] = run.result["barrier_eV"]
+        row[f"evaluations, {start}"] = run.result["force_evaluations"]
+        row[f"failure, {start}"] = run.result["failure"] or ""
+    table = pd.DataFrame.from_dict(found, orient="index").rename_axis(["material", "mechanism"]).sort_index()
+    change = table["barrier [eV], from the other"] - table["barrier [eV], interpolated"]
+    table["change [meV]"] = (1000 * change).round(1)
+    ratios = table["evaluations, from the other"] / table["evaluations, interpolated"]
+    table["evaluations, ratio"] = ratios.round(2)
+    table = table[sorted(table.columns)].reset_index()
+    totals = table[["evaluations, from the other", "evaluations, interpolated"]].sum()
+    describe = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    PAGE.write_text(
+        HEAD.format(model=MODEL, base=BASE, commit=commit)
+        + table.to_markdown(index=False, floatfmt=".3f")
+        + f"\n\nEvaluations together: {totals.iloc[0]:.0f} against {totals.iloc[1]:.0f}, a ratio of"
+        f" {totals.iloc[0] / totals.iloc[1]:.2f}; median of the ratios {ratios.median():.2f}.\n"
+    )
+    print(PAGE.read_text())
+
+
+if __name__ == "__main__":
+    main()
