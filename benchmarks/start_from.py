@@ -38,8 +38,9 @@ CAMPAIGN: dict[str, Any] = {
 }
 HEAD = """# Bands that start from those of another model
 
-`python benchmarks/start_from.py`: ten hops with {model}, from the interpolated path and in the shape of the bands of
-{base}; 3 images, 5 of two vacancies. Evaluations: of the band alone, all attempts. Code: {commit}.
+`python benchmarks/start_from.py`: ten hops with {model}, from the interpolated path and in the
+shape of the bands of {base}; 3 images, 5 of two vacancies. Evaluations are those of all attempts at
+the band. Code: {commit}.
 
 """
 
