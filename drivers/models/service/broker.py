@@ -60,7 +60,12 @@ class Client:
     n_atoms: int = 0
     asked_at: float | None = None  # while it waits for an evaluation
     band: int = 0  # whose replicas take steps together; 0: none
-    passes: bool = False  # it has not moved in this step of its band
+    steps: int = 0  # that it has taken with its band: asked, or passed because it had not moved
+
+    def take_step(self, band: int) -> None:
+        """Take a step with the replicas of a band, or alone."""
+        self.steps = 1 + (self.steps if band == self.band else 0)
+        self.band = band
 
     @property
     def threads(self) -> int:
@@ -173,7 +178,7 @@ class Broker:
         elif client.hello is None or client.asked_at is not None:
             raise ProtocolError
         elif kind is Request.PASS:
-            client.band, client.passes = read_pass(message), True
+            client.take_step(read_pass(message))
         else:
             self._ask(client, message, descriptors)
 
@@ -211,8 +216,8 @@ class Broker:
         if client.memory is None:
             raise ProtocolError
         require_memory(client.memory, n_atoms)
-        client.n_atoms, client.band = n_atoms, band
-        client.asked_at, client.passes = time.monotonic(), False
+        client.take_step(band)
+        client.n_atoms, client.asked_at = n_atoms, time.monotonic()
         self._queue.append(client)
 
     def _say(self, client: Client, status: Status, text: str = "") -> None:
@@ -262,9 +267,6 @@ class Broker:
                 self._selector.register(
                     evaluator.socket, selectors.EVENT_READ, partial(self._finish, evaluator)
                 )
-            bands = {client.band for client in clients}
-            for client in self._clients.values():
-                client.passes = client.passes and client.band not in bands  # of this step
             for client in clients:
                 self._queue.remove(client)
             tasks = [self._task(client) for client in clients]
@@ -282,15 +284,14 @@ class Broker:
     def _next_batch(self) -> list[Client]:
         """Clients that are evaluated together: all that wait, without replicas whose band is not complete."""
         now = time.monotonic()
-        late = {
-            client.band
-            for client in self._clients.values()
-            if client.band and client.asked_at is None and not client.passes
-        }
+        behind: dict[int, int] = {}  # steps that the last one of a band has taken
+        for client in self._clients.values():
+            behind[client.band] = min(client.steps, behind.get(client.band, client.steps))
         return [
             client
             for client in self._queue
-            if client.asked_at is not None and not (client.band in late and now - client.asked_at < _LATE_S)
+            if client.asked_at is not None
+            and (not client.band or behind[client.band] == client.steps or now - client.asked_at >= _LATE_S)
         ][:MOST_AT_ONCE]
 
     def _finish(self, evaluator: Evaluator) -> None:
