@@ -132,13 +132,15 @@ def single_point(atoms: Atoms, model: Model, directory: Path) -> SinglePoint:
     )
 
 
-def verify(model: Model, atoms: Atoms) -> Parity:
+def verify(model: Model, atoms: Atoms, evidence: Path | None = None) -> Parity:
     """Compare LAMMPS with the model's own calculator on a rattled copy of a structure.
 
     Parameters
     ----------
     atoms
         a structure in LAMMPS orientation
+    evidence
+        file for the structure and what both say of it, written where they do not agree
 
     Raises
     ------
@@ -167,7 +169,7 @@ def verify(model: Model, atoms: Atoms) -> Parity:
     whole, half = back["energy"] - forth["energy"], half_back["energy"] - half_forth["energy"]
     fall = (8 * half - whole) / (6 * float(np.linalg.norm(step)))
     expected = model.golden_energy_eV_per_atom
-    return Parity(
+    parity = Parity(
         formula=shaken.get_chemical_formula(),
         energy_difference_eV_per_atom=abs(lammps.energy - there["energy"]) / len(shaken),
         force_difference_eV_per_A=float(np.abs(lammps.forces - there["forces"]).max()),
@@ -184,6 +186,16 @@ def verify(model: Model, atoms: Atoms) -> Parity:
         gradient_difference=abs(fall - norm) / norm,
         conservative=model.conservative,
     )
+    if evidence is not None and not parity.passed:
+        ours = {"energy": lammps.energy, "forces": lammps.forces.tolist(), "stress": lammps.stress.tolist()}
+        structure = {
+            "symbols": str(shaken.symbols),
+            "cell_A": shaken.cell.array.tolist(),
+            "positions_A": shaken.positions.tolist(),
+        }
+        both = {"structure": structure, "lammps": ours, "own": there, "parity": parity.model_dump()}
+        write_json(evidence, {"model": model.name, **both})
+    return parity
 
 
 def own_results(model: Model, structures: Sequence[Atoms]) -> list[dict[str, Any]]:
@@ -242,14 +254,14 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
     with alone(stamp):  # jobs that begin at the same time verify once
         known = read_json(stamp, *Parity.model_fields)
         if known is None:
-            known = _passed(model, atoms, say=say)
+            known = _passed(model, atoms, stamp.with_suffix(".failed.json"), say=say)
             write_json(stamp, known)
     return known
 
 
-def _passed(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> dict[str, object]:
+def _passed(model: Model, atoms: Atoms, evidence: Path, *, say: Callable[[str], None]) -> dict[str, object]:
     say(f"verifying {model.name}: LAMMPS against its own calculator")
-    parity = verify(model, atoms)
+    parity = verify(model, atoms, evidence)
     model.require_unchanged()
     golden = parity.golden_difference_eV_per_atom
     if not parity.passed:
@@ -260,6 +272,7 @@ def _passed(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> dict[s
             f" forces and energies by {parity.gradient_difference:.1%},"
             f" pressure and energies by {parity.pressure_difference_GPa:.2g} GPa"
             + ("" if golden is None else f"; its golden energy is off by {golden:.2g} eV/atom")
+            + f": what both say is in {evidence}"
         )
     return parity.model_dump()
 

@@ -1,5 +1,6 @@
 """Errors that real codes have had, planted one by one: the parity gate refuses each."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,11 @@ def test_anharmonic_is_not_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_lammps_and_python_differ(tmp_path: Path, error: str) -> None:
-    with pytest.raises(ModelError, match=r"is not usable on AuCu3: LAMMPS and its own calculator differ"):
+    with pytest.raises(ModelError, match=r"is not usable on AuCu3: LAMMPS and its own .* differ") as failed:
         gate(planted(tmp_path, error))
+    kept = json.loads(Path(str(failed.value).rpartition("what both say is in ")[2]).read_text())
+    assert kept["structure"]["symbols"] == "AuCu3"
+    assert kept["lammps"] != kept["own"]
 
 
 @pytest.mark.parametrize(
