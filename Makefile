@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 RUNS   := runs/quickstart
 SOURCES := $(shell git ls-files drivers analysis lammps_inputs pair_styles cmake 2>/dev/null) CMakeLists.txt pyproject.toml
 
-.PHONY: run test test-all lint bench clean help
+.PHONY: run test test-all test-pythons lint bench clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -25,7 +25,9 @@ $(VENV)/.dependencies: pyproject.toml constraints.txt
 
 # hopkin, built against that LAMMPS and torch, and what it needs to run two model families and its tests.
 $(VENV)/.installed: $(VENV)/.dependencies $(SOURCES)
-	$(PIP) install --no-build-isolation --no-deps --force-reinstall .
+	rm -f $(VENV)/hopkin-*.whl
+	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir $(VENV) .
+	$(PIP) install --no-deps --force-reinstall $(VENV)/hopkin-*.whl
 	$(PIP) install --constraint constraints.txt "hopkin[sevennet,chgnet,test]"
 	touch $@
 
@@ -54,6 +56,23 @@ $(VENV)/.families: $(VENV)/.installed
 SIDE_BY_SIDE := --numprocesses $(shell nproc) --dist loadfile
 test: lint $(VENV)/.families
 	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
+	$(MAKE) test-pythons
+
+# the same wheel under the other Pythons that are here, on the path or by pyenv, without the packages of models
+python_of = $(firstword $(shell python$(1) -c 'import sys; print(sys.executable)' 2>/dev/null) \
+	$(wildcard $(shell pyenv root 2>/dev/null)/versions/$(1).*/bin/python$(1)))
+OTHERS := $(foreach version,3.12 3.13,$(if $(call python_of,$(version)),$(version)))
+ESSENTIALS := tests/pair_styles/test_service.py tests/workflows/test_campaign.py tests/drivers/test_campaigns.py
+test-pythons: $(OTHERS:%=$(VENV)/%)
+	set -e; for version in $(OTHERS); do \
+	  $(VENV)/$$version/bin/python -m pytest -m "not slow" $(SIDE_BY_SIDE) $(ESSENTIALS); \
+	done
+
+$(VENV)/3.%: $(VENV)/.installed
+	rm -rf $@
+	$(call python_of,3.$*) -m venv $@
+	$@/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt $(VENV)/hopkin-*.whl
+	$@/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt "hopkin[test]"
 
 # make test-all slow tests too
 test-all: lint $(VENV)/.families
