@@ -63,20 +63,22 @@ python_of = $(firstword $(shell python$(1) -c 'import sys; print(sys.executable)
 	$(wildcard $(shell pyenv root 2>/dev/null)/versions/$(1).*/bin/python$(1)))
 OTHERS := $(foreach version,3.12 3.13,$(if $(call python_of,$(version)),$(version)))
 ESSENTIALS := tests/pair_styles/test_service.py tests/workflows/test_campaign.py tests/drivers/test_campaigns.py
-test-pythons: $(OTHERS:%=$(VENV)/%)
+test-pythons: $(OTHERS:%=$(VENV)/%/.installed)
 	set -e; for version in $(OTHERS); do \
 	  $(VENV)/$$version/bin/python -m pytest -m "not slow" $(SIDE_BY_SIDE) $(ESSENTIALS); \
 	done
 
-$(VENV)/3.%: $(VENV)/.installed
-	rm -rf $@
-	$(call python_of,3.$*) -m venv $@
-	$@/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt $(VENV)/hopkin-*.whl
-	$@/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt "hopkin[test]"
+$(VENV)/3.%/.installed: $(VENV)/.installed
+	rm -rf $(VENV)/3.$*
+	$(call python_of,3.$*) -m venv $(VENV)/3.$*
+	$(VENV)/3.$*/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt $(VENV)/hopkin-*.whl
+	$(VENV)/3.$*/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt "hopkin[test]"
+	touch $@
 
 # make test-all slow tests too
 test-all: lint $(VENV)/.families
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(MAKE) test-pythons
 
 # make bench    cost of a step in LAMMPS against the model's own calculator
 bench: $(VENV)/.installed

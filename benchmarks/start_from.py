@@ -53,21 +53,22 @@ def main() -> None:
         subprocess.run(["hopkin", "bench", str(campaign), "--out", str(ROOT)], check=True)
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for run in find_runs(ROOT):
-        asked = run.asked["specification"]
-        if run.kind != "barrier" or asked["model"] != MODEL:
+        result, asked = run.result, run.asked["specification"]
+        if run.kind != "barrier" or asked["model"] != MODEL or not result.get("attempts"):
             continue
-        row = found.setdefault((run.result["material"], run.result["mechanism"]), {})
+        row = found.setdefault((result["material"], result["mechanism"]), {})
         start = "from the other" if "start_from" in asked else "interpolated"
-        row[f"barrier [eV], {start}"] = run.result["barrier_eV"]
-        row[f"evaluations, {start}"] = run.result["force_evaluations"]
-        row[f"failure, {start}"] = run.result["failure"] or ""
+        row[f"barrier [eV], {start}"] = result["barrier_eV"]
+        row[f"evaluations, {start}"] = result["force_evaluations"]
+        row[f"first path, {start}"] = result["attempts"][0]["start"].split(" of ")[0]
+        row[f"failure, {start}"] = result["failure"] or ""
     table = pd.DataFrame.from_dict(found, orient="index").rename_axis(["material", "mechanism"]).sort_index()
     change = table["barrier [eV], from the other"] - table["barrier [eV], interpolated"]
     table["change [meV]"] = (1000 * change).round(1)
     ratios = table["evaluations, from the other"] / table["evaluations, interpolated"]
     table["evaluations, ratio"] = ratios.round(2)
-    table = table[sorted(table.columns)].reset_index()
-    totals = table[["evaluations, from the other", "evaluations, interpolated"]].sum()
+    table = table[sorted(table.columns)].drop(columns="first path, interpolated").reset_index()
+    totals = table[["evaluations, from the other", "evaluations, interpolated"]].dropna().sum()
     describe = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
     PAGE.write_text(

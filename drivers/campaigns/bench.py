@@ -91,9 +91,17 @@ def _submitted(
     futures: dict[object, Future[Outcome]] = {}
     numbers: dict[Future[Outcome], int] = {}
     for n, job in sorted(enumerate(jobs), key=lambda numbered: numbered[1].base is not None):
-        future = futures[job.key] = app(n, job, root, verify, futures.get(job.base))
+        future = app(n, job, root, verify, futures.get(job.base))
+        futures[job.key] = _handed_on(future)
         numbers[future] = n
     return numbers
+
+
+def _handed_on(future: "Future[Outcome]") -> "Future[Outcome]":
+    """Give what others may wait for: an outcome, where Parsl itself fails, too."""
+    outcome: Future[Outcome] = Future()
+    future.add_done_callback(lambda ended: outcome.set_result(_outcome(ended)))
+    return outcome
 
 
 def _ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
@@ -134,7 +142,7 @@ def _in_threads(
             say("starting")
             return run_job(job, root, base, verify=verify, say=say)
         except _Stopped:
-            return Outcome(error="Interrupted")
+            return Outcome(error="Interrupted", lost=True)
         finally:
             seats.put(seat)
 
@@ -152,7 +160,7 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
     error = future.exception()
     if error is None:
         return future.result()
-    return Outcome(error=type(error).__name__, message=" ".join(str(error).split()))
+    return Outcome(error=type(error).__name__, message=" ".join(str(error).split()), lost=True)
 
 
 def _record(name: str, jobs: Sequence[Job], outcomes: Mapping[int, Outcome]) -> dict[str, Any]:

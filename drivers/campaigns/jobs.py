@@ -15,7 +15,7 @@ from typing import Any, Literal
 from hopkin.analysis.comparison import DynamicsReference, Reference
 from hopkin.analysis.errors import AnalysisError
 from hopkin.drivers.bands import finished_band
-from hopkin.drivers.errors import HopkinError, ServiceError
+from hopkin.drivers.errors import HopkinError, MachineError, ServiceError
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
 from hopkin.drivers.workflows import Run, Say
 
@@ -83,12 +83,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a job: a run directory with its result, or the error that kept it from one."""
+    """What became of a job: a run directory with its result, or the error that kept it from one.
+
+    `lost`: it was the machine's or the user's doing, and another try may come to a result.
+    """
 
     directory: Path | None = None
     result: dict[str, Any] | None = None
     error: str | None = None
     message: str | None = None
+    lost: bool = False
 
     @property
     def failure(self) -> str | None:
@@ -99,8 +103,12 @@ class Outcome:
 def run_job(job: Job, root: Path, base: Outcome | None = None, *, verify: bool, say: Say) -> Outcome:
     """Do a job; whatever it ends with is an outcome, so that the others go on.
 
-    A band starts from that of `base`, where it has converged; else as bands do that start from none.
+    A band starts from that of `base`, where it has converged; else as bands do that start from none. Where
+    that was lost, so is this one.
     """
+    if base is not None and base.lost:
+        message = f"it starts from a band that was lost: {base.message or base.error}"
+        return Outcome(error=base.error, message=message, lost=True)
     work = job.work
     try:
         if base is not None and base.directory is not None and base.failure is None:
@@ -108,7 +116,8 @@ def run_job(job: Job, root: Path, base: Outcome | None = None, *, verify: bool, 
             work = partial(work, path=path)
         run, result = _tried_again(job.title, work, root, verify=verify, say=say)
     except (HopkinError, AnalysisError) as error:
-        return Outcome(error=type(error).__name__, message=str(error))
+        lost = isinstance(error, MachineError)
+        return Outcome(error=type(error).__name__, message=str(error), lost=lost)
     except Exception as error:  # a defect: recorded like the rest, and told in full to the log
         _logger.exception("%s", job.title)
         return Outcome(error=type(error).__name__, message=f"{type(error).__name__}: {error}")

@@ -80,7 +80,7 @@ def relaxed_band(
 
     Where the band finds lower energies in the site of an end, such as a Jahn-Teller distortion that the
     symmetry of the crystal had kept the end from, it starts again between ends relaxed from there.
-    The first path has the shape of `path`, where one is given.
+    The first attempt has the shape of `path`, where one is given.
     """
     ion %= len(ends[0])
     band: dict[str, Any] | None = None

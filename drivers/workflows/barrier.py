@@ -126,8 +126,8 @@ def run_barrier(
 ) -> Run:
     """Barrier of one vacancy hop of a crystal.
 
-    Bulk relaxation, supercell with one vacancy or two, relaxation of both ends, IDPP path, CI-NEB. The path
-    has the shape of a band of another model (`start_from` of the specification) where its `path` is given.
+    Bulk relaxation, supercell with one vacancy or two, relaxation of both ends, IDPP path, CI-NEB. The first
+    attempt has the shape of another model's band (`start_from` of the specification), where `path` is given.
     """
     sites, matrix = _vacancies(structure, hop, specification)
     vacancy_endpoints(structure.atoms, hop, matrix, sites)  # refuses too small a supercell
@@ -179,7 +179,7 @@ def run_barrier(
 
 def _begun_from(path: Sequence[Atoms] | None) -> dict[str, str]:
     """Field that tells runs apart which started from different bands of another model."""
-    return {} if path is None else {"path": digest(path)}
+    return {} if path is None else {"path_sha256": digest(path)}
 
 
 def run_neb(

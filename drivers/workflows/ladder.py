@@ -57,8 +57,8 @@ def climb(
     that stalls goes on with another optimiser, then with stiffer springs. One that is converged, but
     whose profile says that it has too few images, goes on with twice as many; where that fails, the
     one before counts, unless the run was stopped from outside. Where the last attempt left no numbers,
-    an earlier one that has some counts. An attempt of which the caller has `enough` is the last. The first
-    attempt has the shape of a given `path`, where there is one; one that diverges starts as without it.
+    an earlier one that has some counts. An attempt of which the caller has `enough` is the last. The very
+    first attempt has the shape of a given `path`; where it does not converge, the ladder begins as without.
 
     Returns the attempt that counts, and all, after the `earlier` ones, which were between other ends. The
     files of the one that counts are in `directory`, those of the others in `attempt_N` there. What a run
@@ -69,9 +69,11 @@ def climb(
     first = bands.off_symmetry(straight, aside=not specification.symmetric_path)
     between = digest([end.atoms for end in ends])
     begin = "interpolated between ends relaxed anew" if earlier else "interpolated"
-    settings, images, start, climbs, borrowed = Settings(), first, begin, 1, path is not None
-    if path is not None:
-        images = bands.reshaped(path, ends[0].atoms, ends[1].atoms, specification.images)
+    settings, images, start, climbs = Settings(), first, begin, 1
+    borrowed = path is not None and not earlier
+    if path is not None and borrowed:
+        reshaped = bands.reshaped(path, ends[0].atoms, ends[1].atoms, specification.images)
+        images = bands.off_symmetry(reshaped, aside=not specification.symmetric_path)
         start = f"shape of the band of {specification.start_from}"
     attempts = [*earlier]
     coarse: int | None = None
@@ -92,12 +94,15 @@ def climb(
         attempts.append(last)
         if last.replicas and enough is not None and enough(last):
             return last, attempts
-        if not last.replicas:
-            if coarse is not None or not (after_divergence or borrowed):
+        goes_on = last.outcome == "another image is highest" and climbs < _MOST_CLIMBS
+        if borrowed and last.outcome != "converged" and not goes_on:
+            settings, images, start, climbs, borrowed = Settings(), first, begin, 1, False
+        elif not last.replicas:
+            if coarse is not None or not after_divergence:
                 break
-            settings = Settings() if borrowed else after_divergence.pop(0)
-            images, start, borrowed = first, begin, False
+            settings, images, start = after_divergence.pop(0), first, begin
         elif last.outcome == "converged":
+            borrowed = False
             images = bands.refined(last.atoms)
             if coarse is not None or len(images) - 2 > specification.most_images:
                 break
@@ -106,7 +111,7 @@ def climb(
                 break
             coarse, start = len(attempts), f"band {len(attempts)} with twice the images, because {reason}"
         else:
-            if last.outcome == "another image is highest" and climbs < _MOST_CLIMBS:
+            if goes_on:
                 climbs += 1
             elif after_stall:
                 settings = after_stall.pop(0)

@@ -193,8 +193,12 @@ def verify(model: Model, atoms: Atoms, evidence: Path | None = None) -> Parity:
             "cell_A": shaken.cell.array.tolist(),
             "positions_A": shaken.positions.tolist(),
         }
-        both = {"structure": structure, "lammps": ours, "own": there, "parity": parity.model_dump()}
-        write_json(evidence, {"model": model.name, **both})
+        known = {"model": model.name, "structure": structure, "parity": parity.model_dump()}
+        moved = {
+            "displaced_eV": [forth["energy"], back["energy"]],
+            "strained_eV": [large["energy"], small["energy"]],
+        }
+        write_json(evidence, {**known, "lammps": ours, "own": there | moved})
     return parity
 
 

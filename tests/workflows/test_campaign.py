@@ -24,7 +24,7 @@ from hopkin.drivers import engine
 from hopkin.drivers.campaigns.bench import default_workers, run_campaign
 from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.campaigns.executors import load_executor
-from hopkin.drivers.campaigns.jobs import Outcome
+from hopkin.drivers.campaigns.jobs import Outcome, run_job
 from hopkin.drivers.campaigns.planning import plan
 from hopkin.drivers.models.registry import find_model
 
@@ -108,6 +108,24 @@ def test_bands_start_from_those_of_another_model(tmp_path: Path, private_cache: 
     assert outcomes[0].result["barrier_eV"] == pytest.approx(BARRIER_EV, abs=1e-3)
     again = run(path, tmp_path / "results")
     assert again == outcomes
+
+
+def test_a_band_whose_base_is_lost_is_lost_too(tmp_path: Path, private_cache: Path) -> None:
+    """The same campaign, run again, has it start from where it was to start."""
+    endpoints(tmp_path / "ends.extxyz", good=(0.0, 0.5))
+    start_from = f"ase:{landscapes.__file__}:Bow"
+    path = campaign(
+        tmp_path, ["TwoWells", "Bow"], pairs=[{"endpoints": "ends.extxyz"}], start_from=start_from
+    )
+    asked = load_campaign(path)
+    jobs = plan(asked, tmp_path, [find_model(name) for name in asked.models])
+    assert jobs[0].base == jobs[1].key
+    base = Outcome(error="WorkerLost", message="a node went", lost=True)
+    outcome = run_job(jobs[0], tmp_path, base, verify=False, say=silent)
+    assert outcome.error == "WorkerLost"
+    assert outcome.message == "it starts from a band that was lost: a node went"
+    assert outcome.lost
+    assert not [*tmp_path.glob("*/run.json")]
 
 
 def test_pairs_of_the_same_name_keep_their_references(tmp_path: Path, private_cache: Path) -> None:

@@ -100,7 +100,7 @@ def climb(
 def test_a_band_from_which_another_starts_gives_its_shape_and_no_more(
     tmp_path: Path, plan: list[Come]
 ) -> None:
-    """Where that leads to no numbers, the ladder begins as it does without."""
+    """Where it does not converge, the ladder begins as it does without; no symmetry of it stays."""
     nothing = come_to()
     path = interpolate(lithium_at(0.0).atoms, lithium_at(0.5).atoms, 3)
     path[2].positions[0, 1] += 0.5
@@ -111,7 +111,8 @@ def test_a_band_from_which_another_starts_gives_its_shape_and_no_more(
     plan[:] = [come_to(*RESOLVED_EV[::2])]
     (tmp_path / "again").mkdir()
     counts, _ = climb(tmp_path / "again", path=path)
-    assert counts.atoms[2].positions[0] == pytest.approx(path[2].positions[0])
+    aside = counts.atoms[2].positions - path[2].positions
+    assert 0 < abs(aside[:, 1:]).max() < 0.2
 
 
 # Refined bands that do not end by themselves
