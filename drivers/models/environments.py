@@ -112,8 +112,10 @@ def package_version(name: str) -> str:
     """Version of the package that evaluates a family, in the environment where it does."""
     if name not in families():
         return ""
-    package = families()[name].package
-    return _printed(require(name), f"import importlib.metadata as m; print(m.version({package!r}))")
+    package, python = families()[name].package, require(name)
+    if python == Path(sys.executable):  # with what PYTHONPATH adds, as this one imports it
+        return importlib.metadata.version(package)
+    return _printed(python, f"import importlib.metadata as m; print(m.version({package!r}))")
 
 
 def _printed(python: Path, code: str) -> str:

@@ -258,7 +258,7 @@ def ensure_parity(model: Model, atoms: Atoms, *, say: Callable[[str], None]) -> 
     with alone(stamp):  # jobs that begin at the same time verify once
         known = read_json(stamp, *Parity.model_fields)
         if known is None:
-            known = _passed(model, atoms, stamp.with_suffix(".failed.json"), say=say)
+            known = _passed(model, atoms, cache_directory() / "refused" / stamp.name, say=say)
             write_json(stamp, known)
     return known
 

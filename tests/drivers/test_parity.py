@@ -147,9 +147,9 @@ def test_a_stamp_is_of_one_model_and_one_set_of_elements(
 def test_weights_that_are_overwritten_meanwhile_get_no_stamp(
     model: Model, lammps: dict[str, SinglePoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def verify_others(model: Model, atoms: ase.Atoms) -> Parity:
+    def verify_others(model: Model, atoms: ase.Atoms, evidence: Path) -> Parity:
         overwrite(model)
-        return verify(model, atoms)
+        return verify(model, atoms, evidence)
 
     monkeypatch.setattr(parity, "verify", verify_others)
     with pytest.raises(ModelError, match=r"pair\.py was overwritten while hopkin was at work"):
