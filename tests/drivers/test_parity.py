@@ -74,7 +74,7 @@ def lammps(model: Model, monkeypatch: pytest.MonkeyPatch) -> dict[str, SinglePoi
 
 
 def stamps(tmp_path: Path) -> list[Path]:
-    return list((tmp_path / "cache").rglob("*.json"))
+    return list((tmp_path / "cache" / "parity").rglob("*.json"))
 
 
 def overwrite(model: Model) -> None:
