@@ -46,7 +46,7 @@ def mpirun(directory: Path, deck: str, ranks: int, *options: str) -> subprocess.
         env={**os.environ, "OMP_NUM_THREADS": "1", "MPIR_CVAR_POLLS_BEFORE_YIELD": "0"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1000,
         check=False,
     )
 
