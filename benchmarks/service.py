@@ -1,6 +1,6 @@
 """The evaluation service against the interpreter in LAMMPS that it replaced: an old hopkin and a new one.
 
-    python benchmarks/service.py OLD/bin/python NEW/bin/python [start] [memory] [barrier] [campaign] [step]
+    python benchmarks/service.py OLD/bin/python NEW/bin/python [start] [memory] [barrier] [campaign] [step] [MODEL]
 
 Both are environments with hopkin. What is compared runs in turn; printed is what each took, and the ratio
 new to old. `step` is of the new one alone: a step of 112 atoms in LAMMPS against the adapter.
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 REPEATS = 5
-MODELS = ("chgnet-0.3.0",)
+MODELS = ["chgnet-0.3.0"]
 
 RUN = """
 import json, sys, time
@@ -250,7 +250,8 @@ def step(old: Path, new: Path, scratch: Path) -> None:  # noqa: ARG001
 
 def main(old: str, new: str, parts: list[str]) -> None:
     known = {"start": start, "memory": memory, "step": step, "barrier": barrier, "campaign": campaign}
-    for part in parts or list(known):
+    MODELS[:] = [part for part in parts if part not in known] or MODELS
+    for part in [part for part in parts if part in known] or list(known):
         with tempfile.TemporaryDirectory() as scratch:
             known[part](Path(old), Path(new), Path(scratch))
 
