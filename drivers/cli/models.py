@@ -86,10 +86,11 @@ def serve(
     trust: TrustOption = False,
 ) -> None:
     """Keep a model warm for the decks that are run on this machine, until Ctrl-C."""
-    from hopkin.drivers.models import fetch, service_of, wait_for
+    from hopkin.drivers.models import fetch, require_served, service_of, wait_for
     from hopkin.drivers.terminal import progress
 
     found = chosen_model(model, trust)
+    require_served(found)
     with progress(f"starting the service of {found.name}") as say:
         fetch(found, say=say)
         path = service_of(found)

@@ -10,7 +10,14 @@ from hopkin.drivers.models.environments import families, install, interpreter, p
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import fetch, find_model, known_models
 from hopkin.drivers.models.running import lammps_environment
-from hopkin.drivers.models.service import Service, service_of, services, take_processors, wait_for
+from hopkin.drivers.models.service import (
+    Service,
+    require_served,
+    service_of,
+    services,
+    take_processors,
+    wait_for,
+)
 from hopkin.drivers.models.weights import cache_directory, sha256_of
 from hopkin.drivers.models.worker import call
 
@@ -27,6 +34,7 @@ __all__ = [
     "known_models",
     "lammps_environment",
     "package_version",
+    "require_served",
     "service_of",
     "services",
     "sha256_of",

@@ -5,6 +5,13 @@ alone. `broker` is the service: it loads the model, takes requests (`protocol`) 
 `evaluators` that it forks. docs/service.md describes it.
 """
 
-from hopkin.drivers.models.service.lease import Service, service_of, services, take_processors, wait_for
+from hopkin.drivers.models.service.lease import (
+    Service,
+    require_served,
+    service_of,
+    services,
+    take_processors,
+    wait_for,
+)
 
-__all__ = ["Service", "service_of", "services", "take_processors", "wait_for"]
+__all__ = ["Service", "require_served", "service_of", "services", "take_processors", "wait_for"]

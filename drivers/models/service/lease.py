@@ -91,8 +91,7 @@ def service_of(model: Model) -> Path:
 
 def start(model: Model) -> Path:
     """Have a service run, for whoever connects at once; return its socket."""
-    if model.route == "native":
-        raise ModelError(f"model {model.name} runs natively: use pair_style {model.pair_style}")
+    require_served(model)
     path = _socket_of(model)
     with locked(path.with_suffix(".lock")) as lock:
         holder = connected(path)
@@ -101,6 +100,12 @@ def start(model: Model) -> Path:
         else:
             _launch(model, path, lock)
     return path
+
+
+def require_served(model: Model) -> None:
+    """Raise ModelError where LAMMPS evaluates a model itself."""
+    if model.route == "native":
+        raise ModelError(f"model {model.name} runs natively: use pair_style {model.pair_style}")
 
 
 def wait_for(path: Path) -> None:
