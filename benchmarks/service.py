@@ -3,8 +3,8 @@
     python benchmarks/service.py OLD/bin/python NEW/bin/python [PART ...] [MODEL ...]
 
 Both are environments with hopkin. What is compared runs in turn; printed is what each took, and the ratio
-new to old. Parts are those below, and `step`, of the new one
-alone: a step of 112 atoms in LAMMPS against the adapter.
+new to old. Parts are those below, and `step`, of the new one alone: a step of 112 atoms in LAMMPS against
+the adapter.
 
 start      LAMMPS until its first step, one rank, 28 atoms; of the new one with a warm service
 memory     resident memory of all processes of a band of 7 images and its ends, shared pages counted once

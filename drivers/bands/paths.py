@@ -328,13 +328,15 @@ def reshaped(
     moved = np.cumsum(steps, axis=0)  # in fractions of the cell
     where = np.linspace(0.0, 1.0, len(path))
     aside = moved - where[:, None, None] * moved[-1]
+    straight = displacements(initial, final)
     images = []
     for fraction in np.linspace(0.0, 1.0, n_images + 2):
         n = min(int(fraction * (len(path) - 1)), len(path) - 2)
         rest = fraction * (len(path) - 1) - n
         image = initial.copy()
-        image.positions += fraction * displacements(initial, final)
-        image.positions += ((1 - rest) * aside[n] + rest * aside[n + 1]) @ initial.cell.array
+        image.positions += (
+            fraction * straight + ((1 - rest) * aside[n] + rest * aside[n + 1]) @ initial.cell.array
+        )
         images.append(image)
     return images
 
