@@ -79,6 +79,21 @@ std::string joined(const std::vector<std::string> &words)
   return text;
 }
 
+// Calls each function of MKL's vector mathematics once, alone. MKL chooses the kernel of a function
+// when it is first called, and threads that do so at the same time may be given the least accurate
+// one (https://github.com/pytorch/pytorch/issues/188792).
+void settle_vector_math()
+{
+  using Function = at::Tensor (*)(const at::Tensor &);
+  const Function functions[] = {at::acos, at::asin,   at::atan, at::cos, at::erf,
+                                at::erfc, at::erfinv, at::exp,  at::log, at::log10,
+                                at::log2, at::sin,    at::sqrt, at::tan, at::tanh};
+  for (const auto dtype : {torch::kFloat32, torch::kFloat64}) {
+    const auto one = torch::full({1}, 0.5, dtype);
+    for (const auto function : functions) function(one);
+  }
+}
+
 }    // namespace
 
 TorchEvaluator::TorchEvaluator(const EvaluatorRequest &request)
@@ -87,6 +102,7 @@ TorchEvaluator::TorchEvaluator(const EvaluatorRequest &request)
   if (!std::filesystem::is_regular_file(model_file_))
     throw std::runtime_error("no model file '" + model_file_ + "'");
   require_version_of_build();
+  settle_vector_math();
   at::set_num_threads(request.threads);
   gpu_ = choose_gpu(request.rank, static_cast<int>(torch::cuda::device_count()));
   device_ = torch::Device(device_name(gpu_));

@@ -116,9 +116,10 @@ def main() -> None:
                 print(f"{name}: {n} images and 2 ends, a step {band(scratch, name, n):.1f} ms", flush=True)
             alone = trajectories(scratch, name, 1)
             together = trajectories(scratch, name, given.trajectories)
+            ratio = together / (given.trajectories * alone)
             print(
                 f"{name}: a step of one trajectory {alone:.1f} ms, of {given.trajectories} at once"
-                f" {together:.1f} ms; one after the other: ratio {together / (given.trajectories * alone):.2f}",
+                f" {together:.1f} ms, ratio to one after the other {ratio:.2f}",
                 flush=True,
             )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hopkin.drivers.errors import HopkinError
+from hopkin.drivers.models.adapters.vector_math import settle_vector_math
 from hopkin.drivers.models.model import Model
 
 
@@ -35,6 +36,7 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
 
     loaded = Model.model_validate_json(model)
     calculator = loaded.module.calculator(loaded, device=device)
+    settle_vector_math()
     results = []
     for structure in structures:
         atoms = Atoms(**structure, pbc=True, calculator=calculator)

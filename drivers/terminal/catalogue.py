@@ -44,7 +44,6 @@ def show_parity(model: "Model", parity: "Parity", *, as_json: bool) -> None:
     """Show how far LAMMPS and the model's own calculator are apart."""
     from hopkin.drivers.workflows import (
         ENERGY_TOLERANCE_EV_PER_ATOM,
-        FORCE_TOLERANCE_EV_PER_A,
         GOLDEN_TOLERANCE_EV_PER_ATOM,
         GRADIENT_TOLERANCE,
         PRESSURE_TOLERANCE_GPA,
@@ -57,7 +56,7 @@ def show_parity(model: "Model", parity: "Parity", *, as_json: bool) -> None:
     table = table_of(f"{model.name} on {parity.formula}", "difference", "tolerance")
     rows = (
         (plain("energy [eV/atom]"), parity.energy_difference_eV_per_atom, ENERGY_TOLERANCE_EV_PER_ATOM),
-        (plain("forces [eV/A]"), parity.force_difference_eV_per_A, FORCE_TOLERANCE_EV_PER_A),
+        (plain("forces [eV/A]"), parity.force_difference_eV_per_A, parity.force_tolerance),
         (plain("stress [GPa]"), parity.stress_difference_GPa, STRESS_TOLERANCE_GPA),
         (
             plain("golden energy [eV/atom]"),

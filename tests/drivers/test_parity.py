@@ -20,6 +20,7 @@ EXACT = {
     "formula": "LiF",
     "energy_difference_eV_per_atom": 0.0,
     "force_difference_eV_per_A": 0.0,
+    "force_noise_eV_per_A": 0.0,
     "stress_difference_GPa": 0.0,
     "atomic_energy_sum_difference_eV": None,
     "golden_difference_eV_per_atom": None,
@@ -163,6 +164,17 @@ def test_what_is_not_a_number_does_not_pass(key: str) -> None:
     assert not Parity(**{**EXACT, key: float("nan")}).passed
 
 
+@pytest.mark.parametrize(
+    ("noise", "difference", "passes"),
+    [(1e-6, 1.1e-4, False), (1e-4, 1.9e-4, True), (1e-4, 2.1e-4, False), (0.1, 1.1e-3, False)],
+)
+def test_a_model_with_noise_of_its_own_is_given_twice_that_and_no_more(
+    noise: float, difference: float, passes: bool
+) -> None:
+    forces = {"force_noise_eV_per_A": noise, "force_difference_eV_per_A": difference}
+    assert Parity(**{**EXACT, **forces}).passed is passes
+
+
 def test_rattling_repeats_itself_and_leaves_the_crystal(model: Model) -> None:
     atoms = build_material("LiCoO2-layered")
     before = atoms.positions.copy()
@@ -178,6 +190,7 @@ def test_lammps_and_a_calculator_agree(model: Model, tmp_path: Path) -> None:
     assert said.passed
     assert said.energy_difference_eV_per_atom < 1e-12
     assert said.force_difference_eV_per_A < 1e-10
+    assert said.force_noise_eV_per_A < 1e-10
     assert said.atomic_energy_sum_difference_eV == pytest.approx(0.0, abs=1e-10)
 
 

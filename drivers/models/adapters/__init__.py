@@ -2,7 +2,7 @@
 
 A further family is a further module here, named as the family, with the functions that `interface`
 tells, and an entry in `models.toml`; `sevennet` is the shortest, `orb` one that batches. `checkpoint` loads
-files, `neighbours` keeps edges over a skin, `ase` is any ASE calculator.
+files, `neighbours` keeps edges over a skin, `vector_math` mends a fault of MKL, `ase` is any ASE calculator.
 """
 
 from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation

@@ -2,8 +2,8 @@
 
 import contextlib
 import io
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
-from chgnet.graph.crystalgraph import CrystalGraph
 from chgnet.model.composition_model import AtomRef
 from chgnet.model.dynamics import CHGNetCalculator
 from chgnet.model.model import BatchedGraph, CHGNet
@@ -19,12 +18,37 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
-from hopkin.drivers.models.adapters.interface import BatchingAdapter, Configuration, Evaluation
-from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
+from hopkin.drivers.models.adapters.interface import (
+    BatchingAdapter,
+    Configuration,
+    Evaluation,
+    FloatArray,
+)
+from hopkin.drivers.models.adapters.neighbours import Edges, IntArray, NeighbourList, angles
 from hopkin.drivers.models.model import Model
 
-# chgnet takes the volume of the cell from a tensor that carries a gradient, and does not need it
-warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True", module="chgnet")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Graph:
+    """Graph of one configuration.
+
+    Attributes
+    ----------
+    vectors
+        (n_edges, 3) from the neighbour to the centre [A], in the single precision of chgnet's positions
+    undirected
+        (n_bonds,) edge that stands for a bond, as the pair of an edge and its reverse is called here
+    to_undirected
+        (n_edges,) bond of an edge
+    angles
+        (n_angles,) first and second edge
+    """
+
+    edges: Edges
+    vectors: NDArray[np.float32]
+    undirected: IntArray
+    to_undirected: IntArray
+    angles: tuple[IntArray, IntArray]
 
 
 class CHGNetAdapter(BatchingAdapter):
@@ -32,7 +56,8 @@ class CHGNetAdapter(BatchingAdapter):
 
     Energies, forces and virial are those of `chgnet.model.CHGNetCalculator`. What that calculator does beside
     them (magnetic moments, crystal features, a graph for second derivatives) is left out. Its graph, which
-    chgnet makes in loops over objects, is made from arrays here.
+    chgnet makes in loops over objects and one crystal after the other, is made from arrays here, with
+    positions rounded as chgnet rounds them: its forces change by 1e-4 eV/A with the last digit of a position.
     """
 
     def __init__(self, checkpoint: Path, *, device: str) -> None:
@@ -41,79 +66,103 @@ class CHGNetAdapter(BatchingAdapter):
         self._model.requires_grad_(False)
         self._neighbours = NeighbourList(self._model.graph_converter.atom_graph_cutoff)
         self._device = device
+        composition = self._model.composition_model
+        assert composition is None or isinstance(composition, AtomRef)
+        self._shifts = None if composition is None else composition.fc.weight[0]
 
     def __str__(self) -> str:
         return "CHGNet, single precision"
 
     def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
-        """Evaluate configurations as one batch."""
+        """Evaluate configurations as one batch: one graph, each step of it made for all of them at once."""
         graphs = [self._graph(configuration) for configuration in configurations]
-        batch = BatchedGraph.from_graphs(
-            graphs,
-            bond_basis_expansion=self._model.bond_basis_expansion,
-            angle_basis_expansion=self._model.angle_basis_expansion,
-            compute_stress=True,
-        )
-        site_energies = self._model._compute(batch, return_site_energies=True)["site_energies"]
-        gradients = torch.autograd.grad(
-            torch.cat(site_energies).sum(), [*batch.atom_positions, *batch.strains]
-        )
-        composition = self._model.composition_model
-        shifts: Sequence[torch.Tensor | None] = [None] * len(graphs)
-        if composition is not None:
-            assert isinstance(composition, AtomRef)
-            shifts = composition.get_site_energies(graphs)
-        return [
-            _evaluation(*of_one)
-            for of_one in zip(
-                *(site_energies, shifts, gradients[: len(graphs)], gradients[len(graphs) :]), strict=True
-            )
-        ]
+        sizes = np.array([len(configuration.numbers) for configuration in configurations])
+        first_atoms, first_bonds = _starts(sizes), _starts([len(graph.undirected) for graph in graphs])
+        first_edges = _starts([len(graph.edges.centers) for graph in graphs])
 
-    def _graph(self, configuration: Configuration) -> CrystalGraph:
+        def tensor(arrays: Iterable[NDArray[Any]], dtype: torch.dtype = torch.int32) -> torch.Tensor:
+            return torch.as_tensor(np.concatenate(list(arrays)), dtype=dtype, device=self._device)
+
+        def counted_on(arrays: Iterable[NDArray[Any]], starts: NDArray[Any]) -> torch.Tensor:
+            return tensor(array + start for array, start in zip(arrays, starts, strict=True))
+
+        vectors = tensor((graph.vectors for graph in graphs), torch.float32).requires_grad_()
+        nowhere = torch.zeros_like(vectors)
+        bases, short_bases, directions = self._model.bond_basis_expansion(
+            center=vectors,
+            neighbor=nowhere,
+            undirected2directed=counted_on((graph.undirected for graph in graphs), first_edges),
+            image=nowhere,
+            lattice=nowhere.new_zeros(3, 3),
+        )
+        left, right = (counted_on((graph.angles[side] for graph in graphs), first_edges) for side in (0, 1))
+        to_bonds = counted_on((graph.to_undirected for graph in graphs), first_bonds)
+        centers = counted_on((graph.edges.centers for graph in graphs), first_atoms)
+        neighbours = counted_on((graph.edges.neighbours for graph in graphs), first_atoms)
+        numbers = tensor(configuration.numbers for configuration in configurations)
+        batch = BatchedGraph(
+            atomic_numbers=numbers,
+            bond_bases_ag=bases,
+            bond_bases_bg=short_bases,
+            angle_bases=self._model.angle_basis_expansion(directions[left], directions[right]),
+            batched_atom_graph=torch.stack([centers, neighbours], dim=1),
+            batched_bond_graph=torch.stack([centers[left], to_bonds[left], to_bonds[right]], dim=1),
+            atom_owners=tensor([np.repeat(np.arange(len(sizes)), sizes)]),
+            directed2undirected=to_bonds,
+            atom_positions=(),  # of `_compute`'s own forces and stresses
+            strains=(),
+            volumes=(),
+        )
+        energies = torch.cat(self._model._compute(batch, return_site_energies=True)["site_energies"])
+        (gradients,) = torch.autograd.grad(energies.sum(), vectors)
+        if self._shifts is not None:
+            energies = energies + self._shifts[numbers - 1]
+        energies_of = np.split(energies.detach().double().cpu().numpy(), first_atoms[1:])
+        gradients_of = np.split(gradients.double().cpu().numpy(), first_edges[1:])
+        return [_evaluation(*of_one) for of_one in zip(graphs, energies_of, gradients_of, strict=True)]
+
+    def _graph(self, configuration: Configuration) -> _Graph:
         """Make the graph of `chgnet.graph.CrystalGraphConverter`, its undirected edges in another order."""
         positions, cell = configuration.positions, configuration.cell
-        converter = self._model.graph_converter
         edges = self._neighbours.edges(positions, cell)
+        lattice = torch.as_tensor(cell, dtype=torch.float32)
+        atoms = torch.as_tensor(positions @ np.linalg.inv(cell), dtype=torch.float32) @ lattice
+        neighbours = atoms[edges.neighbours] + torch.as_tensor(edges.images, dtype=torch.float32) @ lattice
         # an undirected edge is the first of its two directed ones
         own = np.arange(len(edges.centers))
-        undirected = np.flatnonzero(own < edges.reverse)
-        to_undirected = (np.cumsum(own < edges.reverse) - 1)[np.minimum(own, edges.reverse)]
-        bonds = np.flatnonzero(edges.distances < converter.bond_graph_cutoff)
+        is_first = own < edges.reverse
+        bonds = np.flatnonzero(edges.distances < self._model.graph_converter.bond_graph_cutoff)
         left, right = (bonds[side] for side in angles(edges.centers[bonds]))
-        columns = (edges.centers[left], to_undirected[left], left, to_undirected[right], right)
-
-        def tensor(array: NDArray[Any], dtype: torch.dtype = torch.int32) -> torch.Tensor:
-            return torch.as_tensor(array, dtype=dtype, device=self._device)
-
-        return CrystalGraph(
-            atomic_number=tensor(configuration.numbers),
-            atom_frac_coord=tensor(positions @ np.linalg.inv(cell), torch.float32).requires_grad_(),
-            atom_graph=tensor(np.column_stack([edges.centers, edges.neighbours])),
-            atom_graph_cutoff=converter.atom_graph_cutoff,
-            neighbor_image=tensor(edges.images, torch.float32),
-            directed2undirected=tensor(to_undirected),
-            undirected2directed=tensor(undirected),
-            bond_graph=tensor(np.column_stack(columns)),
-            bond_graph_cutoff=converter.bond_graph_cutoff,
-            lattice=tensor(cell, torch.float32).requires_grad_(),
+        return _Graph(
+            edges=edges,
+            vectors=(atoms[edges.centers] - neighbours).numpy(),
+            undirected=np.flatnonzero(is_first),
+            to_undirected=(np.cumsum(is_first) - 1)[np.minimum(own, edges.reverse)],
+            angles=(left, right),
         )
 
 
-def _evaluation(
-    site_energies: torch.Tensor,
-    shifts: torch.Tensor | None,
-    gradient: torch.Tensor,
-    strain_gradient: torch.Tensor,
-) -> Evaluation:
-    atomic = site_energies.detach().double().cpu().numpy()
-    if shifts is not None:
-        atomic = atomic + shifts.detach().double().cpu().numpy()
-    virial = -strain_gradient.double().cpu().numpy()
+def _starts(lengths: Sequence[int] | IntArray) -> IntArray:
+    """Where each of several arrays begins in the one that is made of them."""
+    array = np.asarray(lengths, dtype=np.int64)
+    return np.cumsum(array) - array
+
+
+def _evaluation(graph: _Graph, atomic_energies: FloatArray, gradients: FloatArray) -> Evaluation:
+    """Sum up what edges give; `gradients` are those of the energy along their vectors."""
+    n_atoms, edges = len(atomic_energies), graph.edges
+    forces = np.stack(
+        [
+            np.bincount(edges.neighbours, gradient, n_atoms) - np.bincount(edges.centers, gradient, n_atoms)
+            for gradient in gradients.T
+        ],
+        axis=1,
+    )
+    virial = -graph.vectors.T.astype(np.float64) @ gradients
     return Evaluation(
-        energy=float(atomic.sum()),
-        atomic_energies=atomic,
-        forces=-gradient.double().cpu().numpy(),
+        energy=float(atomic_energies.sum()),
+        atomic_energies=atomic_energies,
+        forces=forces,
         virial=(virial + virial.T) / 2,
     )
 

@@ -17,6 +17,7 @@ from hopkin.drivers.errors import HopkinError, ModelError, one_sentence
 from hopkin.drivers.models.adapters import Adapter
 from hopkin.drivers.models.adapters.ase import ASEAdapter
 from hopkin.drivers.models.adapters.interface import Configuration, Evaluation
+from hopkin.drivers.models.adapters.vector_math import settle_vector_math
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.service.protocol import Memory
 
@@ -94,6 +95,7 @@ def load(model: Model, device: str) -> Adapter:
         else:
             made = ASEAdapter(model.module.calculator(model, device=device), model.name)
     model.require_content()
+    settle_vector_math()
     return made
 
 
