@@ -9,6 +9,7 @@ Images are data files (`neb ... none`), one per replica: what starts is what can
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -173,7 +174,8 @@ def run_attempt(
         )
     except DivergenceError as error:
         log = read_band_log(directory)
-        return replace(asked, steps=log.steps, evidence=log.lost or str(error))
+        evidence = log.lost or f"after step {log.steps} LAMMPS ended: {_reason(error)}"
+        return replace(asked, steps=log.steps, evidence=evidence)
     log = read_band_log(directory)
     replicas = tuple(read_state(directory, f"image_{n}") for n in range(n_replicas))
     energies = [replica.energy_eV for replica in replicas]
@@ -204,6 +206,12 @@ def run_attempt(
         max_force_eV_per_A=max(largest),
         climbing_image=climber,
     )
+
+
+def _reason(error: DivergenceError) -> str:
+    """Return what LAMMPS said, without the file of its source and the line of the deck."""
+    said = re.search(r"ERROR(?: on proc \d+)?: (.*?)(?= \(\S*\.cpp:\d+\)| \| |$)", str(error))
+    return said[1] if said else str(error)
 
 
 @dataclass(frozen=True, slots=True)
