@@ -46,7 +46,8 @@ def read_frames(path: Path, given: Sequence[str] | None = None) -> Iterator[Fram
     Parameters
     ----------
     path
-        LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ, or ASE trajectory.
+        LAMMPS text dump, XDATCAR, vasprun.xml, extended XYZ, or ASE trajectory. One path: a reader of a
+        format that has a second file finds it beside the first.
     given
         Chemical symbols of the atom types of a dump, or of the counts of an XDATCAR, by the user.
 

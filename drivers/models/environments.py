@@ -22,6 +22,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,6 +46,10 @@ class Family(BaseModel):
     package: str = Field(description="distribution that evaluates it")
     module: str = Field(description="of that distribution; an environment that imports it is whole")
     pair_style: str = Field(default="hopkin", description="LAMMPS pair style; hopkin: the evaluation service")
+    route: Literal["native", "service"] = Field(
+        default="native",
+        description="what is taken where a name does not choose: its pair style, or the service",
+    )
     program: bool = Field(description="a checkpoint can run code when it is loaded")
     options: dict[str, tuple[str, ...]] = Field(
         default={}, description="what a model's name may choose, and the values; none: the checkpoint's own"

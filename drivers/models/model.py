@@ -74,7 +74,8 @@ class Model(BaseModel):
     def pair_style(self) -> str:
         """LAMMPS pair style that runs it."""
         known = environments.families().get(self.family)
-        return known.pair_style if known else "hopkin"
+        native = known is not None and self.options.get("route", known.route) == "native"
+        return known.pair_style if known and native else "hopkin"
 
     @property
     def route(self) -> Route:

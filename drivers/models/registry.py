@@ -72,8 +72,9 @@ def _with_options(model: Model, options: dict[str, str]) -> Model:
     if not options:
         return model
     told = model.options | options
-    # another head is another potential; another precision is not
-    same = told | {"dtype": ""} == model.options | {"dtype": ""}
+    # another head is another potential; another precision, or another way to evaluate it, is not
+    others = {"dtype": "", "route": ""}
+    same = told | others == model.options | others
     return model.model_copy(
         update={
             "name": ":".join([model.name, *(f"{option}={options[option]}" for option in sorted(options))]),

@@ -35,8 +35,9 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
     from ase import Atoms
 
     loaded = Model.model_validate_json(model)
-    calculator = loaded.module.calculator(loaded, device=device)
+    module = loaded.module
     settle_vector_math()
+    calculator = module.calculator(loaded, device=device)
     results = []
     for structure in structures:
         atoms = Atoms(**structure, pbc=True, calculator=calculator)
@@ -53,7 +54,9 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
 def export(model: str, path: str) -> None:
     """Write the file that the native pair style of a model reads."""
     loaded = Model.model_validate_json(model)
-    loaded.module.export(loaded, Path(path))
+    module = loaded.module
+    settle_vector_math()
+    module.export(loaded, Path(path))
 
 
 def facts(family: str, path: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def show_parity(model: "Model", parity: "Parity", *, as_json: bool) -> None:
         (plain("pressure against energy [GPa]"), parity.pressure_difference_GPa, PRESSURE_TOLERANCE_GPA),
     )
     for name, difference, tolerance in rows:
-        table.add_row(name, "-" if difference is None else f"{difference:.1e}", f"{tolerance:.0e}")
+        table.add_row(name, "-" if difference is None else f"{difference:.1e}", f"{tolerance:.1e}")
     show_table(table)
     if not parity.conservative:
         console.print("not conservative: its forces are not the gradient of its energy", markup=False)

@@ -76,9 +76,10 @@ class Parity(BaseModel):
         """Whether every difference is within its tolerance; NaN is not."""
         golden = self.golden_difference_eV_per_atom
         atomic = self.atomic_energy_sum_difference_eV
-        return (
+        return bool(
             self.energy_difference_eV_per_atom <= ENERGY_TOLERANCE_EV_PER_ATOM
             and self.force_difference_eV_per_A <= self.force_tolerance
+            and np.isfinite(self.force_noise_eV_per_A)
             and self.stress_difference_GPa <= STRESS_TOLERANCE_GPA
             and (atomic is None or atomic <= ENERGY_TOLERANCE_EV_PER_ATOM)
             and (golden is None or golden <= GOLDEN_TOLERANCE_EV_PER_ATOM)
@@ -291,7 +292,8 @@ def _passed(model: Model, atoms: Atoms, evidence: Path, *, say: Callable[[str], 
         raise ModelError(
             f"model {model.name} is not usable on {parity.formula}: LAMMPS and its own calculator"
             f" differ by {parity.energy_difference_eV_per_atom:.2g} eV/atom,"
-            f" {parity.force_difference_eV_per_A:.2g} eV/A, {parity.stress_difference_GPa:.2g} GPa;"
+            f" {parity.force_difference_eV_per_A:.2g} eV/A (accepted: {parity.force_tolerance:.2g}),"
+            f" {parity.stress_difference_GPa:.2g} GPa;"
             f" forces and energies by {parity.gradient_difference:.1%},"
             f" pressure and energies by {parity.pressure_difference_GPa:.2g} GPa"
             + ("" if golden is None else f"; its golden energy is off by {golden:.2g} eV/atom")

@@ -304,6 +304,16 @@ def test_options_are_part_of_the_name(cache: Path) -> None:
     assert model.entry == known.name  # the weights are the same
 
 
+def test_the_route_is_chosen_by_the_name_where_there_are_two() -> None:
+    routes = {name: find_model(f"mace-mp-0-small{name}") for name in ("", ":route=service", ":route=native")}
+    assert [model.route for model in routes.values()] == ["service", "service", "native"]
+    assert [model.pair_style for model in routes.values()] == ["hopkin", "hopkin", "mace"]
+    golden = known_models()["mace-mp-0-small"].golden_energy_eV_per_atom
+    assert {model.golden_energy_eV_per_atom for model in routes.values()} == {golden}
+    with pytest.raises(ModelError, match=r"family chgnet has no option route"):
+        find_model("chgnet-0.3.0:route=native")
+
+
 def test_options_in_another_order_are_the_same_model() -> None:
     first, second = (
         find_model(f"mace-mp-0-small:{options}")
@@ -348,7 +358,7 @@ def test_options_need_no_quotes_in_a_campaign(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("mace-mp-0-small:modal=PBE", "family mace has no option modal: accepted are dtype, head"),
+        ("mace-mp-0-small:modal=PBE", "family mace has no option modal: accepted are dtype, head, route"),
         ("chgnet-0.3.0:dtype=float64", "family chgnet has no option dtype: it has none"),
         ("ase:ase.calculators.emt:EMT:dtype=float64", "family ase has no option dtype: it has none"),
         ("mace-mp-0-small:dtype=double", "wanted dtype=float32, float64, received dtype=double"),

@@ -158,7 +158,7 @@ def test_weights_that_are_overwritten_meanwhile_get_no_stamp(
     assert stamps(tmp_path) == []
 
 
-@pytest.mark.parametrize("key", [key for key in EXACT if "difference" in key])
+@pytest.mark.parametrize("key", [key for key in EXACT if "difference" in key or "noise" in key])
 def test_what_is_not_a_number_does_not_pass(key: str) -> None:
     assert Parity(**EXACT).passed
     assert not Parity(**{**EXACT, key: float("nan")}).passed

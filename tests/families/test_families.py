@@ -26,7 +26,7 @@ CRYSTALS = ("LiFePO4-olivine", "Li10GeP2S12", "Li7P3S11", "LiTiS2-layered", "LiT
 REACHABLE = (
     *("sevennet-0", "sevennet-l3i5", "sevennet-mf-0", "chgnet-0.3.0", "mace-mp-0-small", "orb-d3-xs-v2"),
     *("mattersim-v1.0.0-5m", "mattersim-v1.0.0-1m", "m3gnet-mp-2021.2.8-direct", "grace-small-lfp"),
-    "m3gnet-mp-2021.2.8",
+    *("m3gnet-mp-2021.2.8", "mace-mp-0-small:route=native"),
 )
 DIRECT_OF_MATGL = "m3gnet-mp-2021.2.8-direct"
 
@@ -166,7 +166,7 @@ def test_families_that_exclude_one_another_in_one_process(tmp_path: Path) -> Non
     """TensorFlow and torch of e3nn 0.4.4: a band by each, one after the other, to a rough tolerance."""
     structure = load_structure("LiFePO4-olivine")
     results = {}
-    for name in ("grace-small-lfp", "mace-mp-0-small:dtype=float64", "grace-small-lfp"):
+    for name in ("grace-small-lfp", "mace-mp-0-small:dtype=float64:route=native", "grace-small-lfp"):
         model = ready(name)
         wanted = specify(
             BarrierSpecification,
@@ -178,7 +178,7 @@ def test_families_that_exclude_one_another_in_one_process(tmp_path: Path) -> Non
         assert results.setdefault(name, (run.path, result)) == (run.path, result)
     (_, grace), (_, mace) = results.values()
     assert grace["model"] == "grace-small-lfp"
-    assert mace["model"] == "mace-mp-0-small:dtype=float64"
+    assert (mace["model"], mace["route"]) == ("mace-mp-0-small:dtype=float64:route=native", "native")
     assert [result["failure"] for result in (grace, mace)] == [None, None]
     assert mace["parity"]["force_difference_eV_per_A"] < 1e-10
     assert grace["energies_eV"] != mace["energies_eV"]

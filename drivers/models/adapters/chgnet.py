@@ -115,9 +115,10 @@ class CHGNetAdapter(BatchingAdapter):
         )
         energies = torch.cat(self._model._compute(batch, return_site_energies=True)["site_energies"])
         (gradients,) = torch.autograd.grad(energies.sum(), vectors)
+        energies = energies.detach().double()
         if self._shifts is not None:
-            energies = energies + self._shifts[numbers - 1]
-        energies_of = np.split(energies.detach().double().cpu().numpy(), first_atoms[1:])
+            energies += self._shifts[numbers - 1]
+        energies_of = np.split(energies.cpu().numpy(), first_atoms[1:])
         gradients_of = np.split(gradients.double().cpu().numpy(), first_edges[1:])
         return [_evaluation(*of_one) for of_one in zip(graphs, energies_of, gradients_of, strict=True)]
 

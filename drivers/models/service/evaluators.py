@@ -90,12 +90,13 @@ def load(model: Model, device: str) -> Adapter:
     """
     model.require_content()
     with _within_memory(model.name):
-        if hasattr(model.module, "adapter"):
-            made: Adapter = model.module.adapter(model, device=device)
+        module = model.module
+        settle_vector_math()
+        if hasattr(module, "adapter"):
+            made: Adapter = module.adapter(model, device=device)
         else:
-            made = ASEAdapter(model.module.calculator(model, device=device), model.name)
+            made = ASEAdapter(module.calculator(model, device=device), model.name)
     model.require_content()
-    settle_vector_math()
     return made
 
 
@@ -126,6 +127,7 @@ def run(connection: socket.socket, name: str, loaded: Callable[[], Adapter], thr
 
 
 def _use_threads(threads: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # for what is loaded with the first crystal
     if "torch" not in sys.modules:  # another package's threads are its own choice
         return
     import torch

@@ -1,0 +1,88 @@
+"""MACE by symmetrix-xl: what its own calculator says, the same to the last bit, or a word why not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hopkin.drivers.crystals import build_material
+from hopkin.drivers.engine import environment_of
+from hopkin.drivers.models import environments, fetch, find_model
+from hopkin.drivers.workflows.parity import verify
+
+pytestmark = pytest.mark.slow
+
+NAME = "mace-mp-0-small:dtype=float64"
+DOUBLE_EV_PER_A = 1e-5
+
+EVALUATE = """
+import json, sys
+import numpy as np
+from hopkin.drivers.models import find_model
+from hopkin.drivers.models.adapters import Configuration
+from hopkin.drivers.models.service import evaluators
+evaluators._use_threads(int(sys.argv[2]))
+crystal = json.load(sys.stdin)
+adapter = evaluators.load(find_model(sys.argv[1]), "cpu")
+said = []
+for shift in (0.0, 0.3, 0.0):  # the last one is the first, after the crystal has moved beyond any skin
+    asked = Configuration(
+        positions=np.array(crystal["positions"]) * (1 + shift),
+        cell=np.array(crystal["cell"]) * (1 + shift),
+        numbers=np.array(crystal["numbers"]),
+    )
+    found = adapter.evaluate(asked)
+    said.append([found.energy, found.forces.tolist(), found.virial.tolist(), found.atomic_energies.sum()])
+print(json.dumps({"is": str(adapter), "said": said}))
+"""
+
+
+def evaluated(name: str, threads: int, **variables: str) -> dict[str, object]:
+    model = find_model(name)
+    environments.install(model.family, say=lambda _: None)
+    fetch(model, say=lambda _: None)
+    atoms = build_material("LiFePO4-olivine")
+    atoms.rattle(0.05, seed=1)
+    crystal = {
+        "positions": atoms.positions.tolist(),
+        "cell": atoms.cell.array.tolist(),
+        "numbers": atoms.numbers.tolist(),
+    }
+    python = model.interpreter()
+    ended = subprocess.run(
+        [python, "-P", "-c", EVALUATE, name, str(threads)],
+        env=environment_of(python) | variables,
+        input=json.dumps(crystal),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer: dict[str, object] = json.loads(ended.stdout.splitlines()[-1])
+    return answer
+
+
+@pytest.mark.parametrize("crystal", ["LiFePO4-olivine", "LiTiO2-layered"])
+def test_forces_in_double_precision_are_those_of_the_checkpoint(crystal: str) -> None:
+    """The second cell has 4 atoms and is smaller than the cutoff."""
+    parity = verify(find_model(NAME), build_material(crystal))
+    assert parity.passed
+    assert parity.force_difference_eV_per_A < DOUBLE_EV_PER_A
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_it_says_the_same_to_the_last_bit_whatever_it_has_seen(threads: int) -> None:
+    first, again = (evaluated(NAME, threads) for _ in range(2))
+    assert str(first["is"]).startswith("MACE by symmetrix-xl")
+    assert first == again
+    before, _, after = first["said"]  # type: ignore[misc]
+    assert before == after
+
+
+def test_mace_torch_serves_where_there_is_no_compiler(tmp_path: Path) -> None:
+    said = evaluated(NAME, 1, CXX=str(tmp_path / "none"))
+    assert "by mace-torch, as symmetrix-xl finds no C++ compiler" in str(said["is"])
+    ours = evaluated(NAME, 1)["said"]
+    assert said["said"][0][0] == pytest.approx(ours[0][0], abs=1e-5)  # type: ignore[index]
