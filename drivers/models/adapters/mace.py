@@ -59,6 +59,9 @@ class MACEAdapter(Adapter):
         return self._of_elements[elements].evaluate(configuration)
 
     def _load(self, elements: Sequence[int]) -> ASEAdapter:
+        # two threads differ in the last digits from run to run, for 0.8 of the time in single precision and
+        # 1.6 in double (28 to 112 atoms)
+        os.environ["OMP_NUM_THREADS"] = "1"
         from symmetrix import Symmetrix
 
         file = _exported(self._model, elements)

@@ -127,7 +127,6 @@ def run(connection: socket.socket, name: str, loaded: Callable[[], Adapter], thr
 
 
 def _use_threads(threads: int) -> None:
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # for what is loaded with the first crystal
     if "torch" not in sys.modules:  # another package's threads are its own choice
         return
     import torch
