@@ -81,6 +81,18 @@ def test_it_says_the_same_to_the_last_bit_whatever_it_has_seen(name: str, thread
     assert before == after  # what it has seen meanwhile does not matter
 
 
+def test_a_damaged_export_is_made_anew(tmp_path: Path) -> None:
+    name, cache = NAME, {"XDG_CACHE_HOME": str(tmp_path)}
+    weights = find_model(name).checkpoint()
+    kept = tmp_path / "hopkin" / "models" / "mace-mp-0-small"
+    kept.mkdir(parents=True)
+    (kept / weights.name).symlink_to(weights)
+    first = evaluated(name, 1, **cache)
+    for file in (tmp_path / "hopkin" / "models" / "symmetrix").glob("*.json"):
+        file.write_text(file.read_text()[: file.stat().st_size // 2])
+    assert evaluated(name, 1, **cache) == first
+
+
 def test_mace_torch_serves_where_there_is_no_compiler(tmp_path: Path) -> None:
     said = evaluated(NAME, 1, CXX=str(tmp_path / "none"))
     assert "by mace-torch, as symmetrix-xl finds no C++ compiler" in str(said["is"])

@@ -27,7 +27,7 @@ from hopkin.drivers.models.adapters.ase import ASEAdapter
 from hopkin.drivers.models.adapters.checkpoint import choose, load
 from hopkin.drivers.models.adapters.interface import Adapter, Configuration, Evaluation
 from hopkin.drivers.models.model import Model
-from hopkin.drivers.models.weights import cache_directory
+from hopkin.drivers.models.weights import cache_directory, sha256_now
 
 # With its own 256 points, forces are off by 1e-3 eV/A; with these by 5e-7 in double precision.
 _SPLINE_POINTS = 2000
@@ -92,7 +92,8 @@ def _require_symmetrix(device: str) -> None:
     if "cpu" not in usable:
         raise ModelError("symmetrix-xl wants a processor with AVX2")
     if device != "cpu" and usable == {"cpu"}:
-        raise ModelError("symmetrix-xl has no package for this GPU here")
+        install = f"{sys.executable} -m symmetrix.cli.main backend install"
+        raise ModelError(f"symmetrix-xl has no package for this GPU here: `{install}` adds it")
     compiler = os.environ.get("CXX", "c++")
     if device == "cpu" and shutil.which(compiler) is None:
         raise ModelError(f"symmetrix-xl finds no C++ compiler {compiler}")
@@ -112,28 +113,26 @@ def _exported(model: Model, elements: Sequence[int]) -> Path:
     digest = hashlib.sha256(made_of.encode()).hexdigest()[:12]
     folder = cache_directory() / "symmetrix"
     path = folder / f"{slug(model.entry, hyphens=True)}-{''.join(symbols)[:60]}-{digest}.json"
-    if path.exists():
-        return path
-    with alone(path), tempfile.TemporaryDirectory(dir=folder) as scratch:
-        if path.exists():  # another process has made it
-            return path
+    seal = path.with_suffix(".sha256")  # what the file was when it was made
+    with alone(path):
+        if not (path.exists() and seal.exists() and seal.read_text() == sha256_now(path)):
+            options = ["--chemical-symbols", *symbols, *(["--head", head] if head else [])]
+            _export_json(model.checkpoint(), path, options)
+            seal.write_text(sha256_now(path))
+    return path
+
+
+def _export_json(checkpoint: Path, path: Path, options: Sequence[str]) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         made = Path(scratch) / path.name
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "symmetrix.cli.extract_mace",
-            "--model",
-            str(model.checkpoint()),
-        ]
-        command += ["--chemical-symbols", *symbols, "--num-spline-points", str(_SPLINE_POINTS)]
-        command += ["--output", str(made), *(["--head", head] if head else [])]
+        command = [sys.executable, "-P", "-m", "symmetrix.cli.extract_mace", *options]
+        command += ["--num-spline-points", str(_SPLINE_POINTS)]
+        command += ["--model", str(checkpoint), "--output", str(made)]
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if ended.returncode != 0:
             reason = (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise ModelError(f"symmetrix-xl cannot export it: {reason}")
         made.replace(path)
-    return path
 
 
 def _version() -> str:

@@ -40,8 +40,9 @@ class MatterSimAdapter(BatchingAdapter):
 
     def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
         """Evaluate configurations as one batch."""
+        graph = _together([self._graph(configuration) for configuration in configurations])
         said = self._potential(
-            _together([self._graph(configuration) for configuration in configurations]),
+            {name: tensor.to(self._device) for name, tensor in graph.items()},
             include_forces=True,
             include_stresses=True,
         )
@@ -69,10 +70,10 @@ class MatterSimAdapter(BatchingAdapter):
         triples = near[np.column_stack(angles(edges.centers[near]))]
 
         def integers(array: Any) -> torch.Tensor:
-            return torch.as_tensor(array, dtype=torch.int64, device=self._device)
+            return torch.as_tensor(array, dtype=torch.int64)
 
         def reals(array: NDArray[Any]) -> torch.Tensor:
-            return torch.as_tensor(array, dtype=torch.float32, device=self._device)
+            return torch.as_tensor(array, dtype=torch.float32)
 
         return {
             "atom_pos": reals(positions),
@@ -101,7 +102,7 @@ def _together(graphs: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tens
         [graph["edge_index"] + first for graph, first in zip(graphs, first_atoms, strict=True)], dim=1
     )
     one["batch"] = torch.cat([graph["batch"] + n for n, graph in enumerate(graphs)])
-    one["num_graphs"] = torch.as_tensor(len(graphs), device=n_atoms.device)
+    one["num_graphs"] = torch.as_tensor(len(graphs))
     return one
 
 
