@@ -3,8 +3,8 @@
     python benchmarks/gpu/pack.py PYTHON FOLDER [MODEL ...]
 
 PYTHON is of the version that the machine has. FOLDER gets `site.tar.xz` (40 to 50 MB), what the environment
-`torch` needs without the large packages that come with torch there, `MODEL.tar.xz` for weights that do not come
-with a package, and `run.sh`: `bash FOLDER/run.sh MODEL ...` there, in the root of a checkout, measures.
+`torch` needs without the large packages that come with torch there, `MODEL.tar.xz` for weights that do not
+come with a package, and `run.sh`: `bash FOLDER/run.sh MODEL ...` there, in a checkout, measures.
 """
 
 import importlib.metadata
