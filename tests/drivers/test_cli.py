@@ -210,7 +210,8 @@ def test_fetch_prints_the_path_alone(run: Run, emt: str) -> None:
 def test_models_show_lists_the_options_of_a_family(run: Run) -> None:
     said = json.loads(run("models", "show", "mace-mp-0-small:dtype=float64", "--json").out)
     assert said["options"] == {"dtype": "float64"}
-    assert said["options_of_family"] == {"dtype": ["float32", "float64"], "head": []}
+    accepted = {"dtype": ["float32", "float64"], "head": [], "route": ["native", "service"]}
+    assert said["options_of_family"] == accepted
 
 
 def test_an_option_that_a_family_does_not_have_is_one_sentence(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from hopkin.drivers.models.adapters.interface import (
 )
 from hopkin.drivers.models.adapters.neighbours import Edges, IntArray, NeighbourList, angles
 from hopkin.drivers.models.model import Model
+
+# chgnet's own calculator takes the volume of the cell from a tensor that carries a gradient
+warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True", module="chgnet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
