@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hopkin.drivers.engine import slug
 from hopkin.drivers.errors import ModelError, TrustError
 from hopkin.drivers.models import environments, weights
+from hopkin.drivers.models.adapters.vector_math import settle_vector_math
 from hopkin.drivers.models.trust import require_trusted
 from hopkin.drivers.models.weights import Source, cache_directory, sha256_of
 
@@ -85,7 +86,9 @@ class Model(BaseModel):
     @property
     def module(self) -> ModuleType:
         """Adapter of its family; imports the model's package."""
-        return importlib.import_module(f"hopkin.drivers.models.adapters.{self.family}")
+        module = importlib.import_module(f"hopkin.drivers.models.adapters.{self.family}")
+        settle_vector_math()  # before anything of it evaluates with threads
+        return module
 
     def pair_coeff(self) -> str:
         """First argument of pair_coeff after `* *`: a file for a native style, a name for the service."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from hopkin.drivers.errors import HopkinError
-from hopkin.drivers.models.adapters.vector_math import settle_vector_math
 from hopkin.drivers.models.model import Model
 
 
@@ -35,9 +34,7 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
     from ase import Atoms
 
     loaded = Model.model_validate_json(model)
-    module = loaded.module
-    settle_vector_math()
-    calculator = module.calculator(loaded, device=device)
+    calculator = loaded.module.calculator(loaded, device=device)
     results = []
     for structure in structures:
         atoms = Atoms(**structure, pbc=True, calculator=calculator)
@@ -54,9 +51,7 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
 def export(model: str, path: str) -> None:
     """Write the file that the native pair style of a model reads."""
     loaded = Model.model_validate_json(model)
-    module = loaded.module
-    settle_vector_math()
-    module.export(loaded, Path(path))
+    loaded.module.export(loaded, Path(path))
 
 
 def facts(family: str, path: str) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from hopkin.drivers.errors import HopkinError, ModelError, one_sentence
 from hopkin.drivers.models.adapters import Adapter
 from hopkin.drivers.models.adapters.ase import ASEAdapter
 from hopkin.drivers.models.adapters.interface import Configuration, Evaluation
-from hopkin.drivers.models.adapters.vector_math import settle_vector_math
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.service.protocol import Memory
 
@@ -91,7 +90,6 @@ def load(model: Model, device: str) -> Adapter:
     model.require_content()
     with _within_memory(model.name):
         module = model.module
-        settle_vector_math()
         if hasattr(module, "adapter"):
             made: Adapter = module.adapter(model, device=device)
         else:
