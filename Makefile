@@ -41,7 +41,7 @@ run: $(VENV)/.installed
 
 # make lint     format, style and types
 lint: $(VENV)/.installed
-	$(BIN)/clang-format --dry-run --Werror pair_styles/*.cpp pair_styles/*.h
+	$(BIN)/clang-format --dry-run --Werror $(wildcard pair_styles/*.cpp pair_styles/*.h pair_styles/nequip/*.cpp pair_styles/nequip/*.h)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

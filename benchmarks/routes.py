@@ -1,4 +1,4 @@
-"""A step of LAMMPS by the two routes of a model: its own pair style, and the evaluation service.
+"""A step of LAMMPS by the two ways to evaluate a model: libtorch, and what hopkin takes in its place.
 
     python benchmarks/routes.py [MODEL ...]         such as mace-mp-0-small:dtype=float64
 
@@ -17,8 +17,12 @@ from hopkin.drivers.crystals import build_material
 from hopkin.drivers.models import Model, fetch, find_model, lammps_environment
 
 REPEATS = 3
-SIZES = {28: (1, 1, 1), 112: (1, 2, 2)}
-STEPS = {28: (5, 25), 112: (2, 8)}
+SIZES = {28: (1, 1, 1), 112: (1, 2, 2), 448: (2, 2, 4)}
+STEPS = {28: (5, 25), 112: (2, 8), 448: (1, 3)}
+WAYS = {
+    "mace": ("route=native", "route=service"),  # libtorch, symmetrix-xl
+    "sevennet": ("evaluator=libtorch", "evaluator=hopkin"),
+}
 DECK = """
 units metal
 atom_modify map yes
@@ -52,26 +56,26 @@ def step_ms(directory: Path, model: Model, n_atoms: int, threads: int) -> float:
 
 
 def main(names: list[str]) -> None:
-    print("model, atoms, threads: native [ms], service [ms], service / native")
+    print("model, atoms, threads: by libtorch [ms], by what takes its place [ms], ratio")
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            native, served = (find_model(f"{name}:route={route}") for route in ("native", "service"))
-            for model in (native, served):
+            models = [find_model(f"{name}:{way}") for way in WAYS[find_model(name).family]]
+            for model in models:
                 fetch(model)
                 seconds(Path(folder), model, 28, 1, 1)
             for n_atoms in SIZES:
                 for threads in (1, 2):
                     pairs = [
-                        [step_ms(Path(folder), model, n_atoms, threads) for model in (native, served)]
+                        [step_ms(Path(folder), model, n_atoms, threads) for model in models]
                         for _ in range(REPEATS)
                     ]
-                    by_native, by_service = (statistics.median(times) for times in zip(*pairs, strict=True))
-                    ratio = statistics.median(theirs / own for own, theirs in pairs)
+                    by_torch, by_other = (statistics.median(times) for times in zip(*pairs, strict=True))
+                    ratio = statistics.median(other / torch for torch, other in pairs)
                     print(
-                        f"{name}, {n_atoms}, {threads}: {by_native:.0f}, {by_service:.0f}, {ratio:.2f}",
+                        f"{name}, {n_atoms}, {threads}: {by_torch:.0f}, {by_other:.0f}, {ratio:.3f}",
                         flush=True,
                     )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["mace-mp-0-small", "mace-mp-0-small:dtype=float64"])
+    main(sys.argv[1:] or ["sevennet-0", "mace-mp-0-small", "mace-mp-0-small:dtype=float64"])

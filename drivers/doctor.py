@@ -16,7 +16,7 @@ from hopkin.drivers.models import (
 )
 
 _STYLES = {
-    "e3gnn": "libhopkin_e3gnn.so",
+    "e3gnn": "libhopkin_nequip.so",
     "mace": "libhopkin_mace.so",
     "grace": "libhopkin_grace.so",
     "hopkin": "hopkin_serviceplugin.so",
@@ -31,7 +31,12 @@ pair_coeff * * {missing} H
 """
 
 # With a model that is not there, each style gets as far as its evaluator, which says so in these words.
-_MISSING = {"hopkin": "unknown model", "grace": "no model directory"}
+_MISSING = {
+    "hopkin": "unknown model",
+    "grace": "no model directory",
+    "e3gnn": "is no network that this hopkin reads",
+}
+_EMPTY = {"e3gnn": "hopkin network\n"}  # or it would say so without its evaluator
 _NO_FILE = "no model file"
 
 
@@ -101,6 +106,8 @@ def _pair_style(style: str, library: str) -> Check:
     if not (directory / library).is_file():
         return Check(name=name, works=False, detail=f"no {library} in {directory}: install hopkin again")
     with tempfile.TemporaryDirectory(prefix="hopkin-doctor-") as scratch:
+        if style in _EMPTY:
+            (Path(scratch) / "missing").write_text(_EMPTY[style])
         (Path(scratch) / "style.in").write_text(_DECK.format(style=style, missing="missing"))
         try:
             engine.run_deck(Path(scratch), "style.in", timeout_s=engine.STARTS_WITHIN_S)

@@ -31,7 +31,6 @@ std::unique_ptr<Evaluator> make_evaluator(const std::string &library,
                                           const EvaluatorRequest &request)
 {
   const auto path = std::filesystem::path(request.library_directory) / library;
-  load_torch_of_environment();
   // Stays loaded: models outlive pairs. Bound to its own libraries first: LAMMPS brings a plain
   // BLAS whose dgemm_ would else take the place of libtorch's and halve the speed of double
   // precision.
@@ -40,6 +39,13 @@ std::unique_ptr<Evaluator> make_evaluator(const std::string &library,
   auto *make = reinterpret_cast<MakeEvaluator *>(dlsym(handle, "hopkin_make_evaluator"));
   if (!make) throw std::runtime_error(path.string() + " holds no evaluator of hopkin");
   return std::unique_ptr<Evaluator>(make(request));
+}
+
+std::unique_ptr<Evaluator> make_torch_evaluator(const std::string &library,
+                                                const EvaluatorRequest &request)
+{
+  load_torch_of_environment();
+  return make_evaluator(library, request);
 }
 
 }    // namespace hopkin

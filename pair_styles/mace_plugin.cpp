@@ -32,7 +32,7 @@ class PairMACE final : public LAMMPS_NS::PairModel {
   std::unique_ptr<hopkin::Evaluator>
   make_evaluator(const hopkin::EvaluatorRequest &request) override
   {
-    return hopkin::make_evaluator("libhopkin_mace.so", request);
+    return hopkin::make_torch_evaluator("libhopkin_mace.so", request);
   }
 };
 

@@ -243,6 +243,12 @@ def has_gpu() -> bool:
     return Path("/proc/driver/nvidia/version").is_file() or Path("/dev/nvidiactl").exists()
 
 
+def uses_gpu() -> bool:
+    """Whether a model takes a GPU: as HOPKIN_DEVICE says, else where there is one."""
+    wanted = os.environ.get("HOPKIN_DEVICE")
+    return wanted != "cpu" if wanted else has_gpu()
+
+
 def _torch_index(python: Path) -> list[str]:
     """Options with which pip finds the torch for this machine; it is asked before anything is downloaded."""
     said: list[str] = []

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hopkin.drivers.engine import slug
 from hopkin.drivers.errors import ModelError, TrustError
 from hopkin.drivers.models import environments, weights
+from hopkin.drivers.models.adapters.network import NETWORK_VERSION
 from hopkin.drivers.models.adapters.vector_math import settle_vector_math
 from hopkin.drivers.models.trust import require_trusted
 from hopkin.drivers.models.weights import Source, cache_directory, sha256_of
@@ -82,6 +83,17 @@ class Model(BaseModel):
     def route(self) -> Route:
         """Through a C++ pair style of its family, or the evaluation service."""
         return "service" if self.pair_style == "hopkin" else "native"
+
+    @property
+    def evaluator(self) -> str | None:
+        """Which evaluator of its pair style its file is for; None where there is one alone.
+
+        SevenNet's own of hopkin runs on a CPU; where a GPU is to be used, it is libtorch's.
+        """
+        known = environments.families().get(self.family)
+        if known is None or "evaluator" not in known.options:
+            return None
+        return self.options.get("evaluator") or ("libtorch" if environments.uses_gpu() else "hopkin")
 
     @property
     def module(self) -> ModuleType:
@@ -182,6 +194,8 @@ class Model(BaseModel):
         """Where the file that a native pair style reads is kept; named by the hash of all it comes from."""
         stem = self.entry if self.path is None else slug(self.path.stem, hyphens=True)
         made_by = f"{self.options} {environments.package_version(self.family)}"
+        if self.evaluator == "hopkin":
+            made_by += f" network {NETWORK_VERSION}"
         digest = hashlib.sha256(f"{self.checkpoint_sha256()} {made_by}".encode()).hexdigest()
         return cache_directory() / f"{stem}-{digest[:12]}.pt"
 

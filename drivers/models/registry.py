@@ -73,7 +73,7 @@ def _with_options(model: Model, options: dict[str, str]) -> Model:
         return model
     told = model.options | options
     # another head is another potential; another precision, or another way to evaluate it, is not
-    others = {"dtype": "", "route": ""}
+    others = {"dtype": "", "route": "", "evaluator": ""}
     same = told | others == model.options | others
     return model.model_copy(
         update={
@@ -253,5 +253,7 @@ def _export(model: Model, exported: Path, python: Path, *, say: Callable[[str], 
     say(f"exporting {model.name} for pair_style {model.pair_style}")
     with writing_to(exported), tempfile.TemporaryDirectory(dir=exported.parent) as directory:
         made = Path(directory) / exported.name
-        worker.call(python, "export", model=model.model_dump_json(), path=str(made))
+        said = worker.call(python, "export", model=model.model_dump_json(), path=str(made))
+        if said:
+            say(f"{model.name} is evaluated by libtorch, many times slower: {said}")
         made.replace(exported)

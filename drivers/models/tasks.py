@@ -48,10 +48,11 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
     return results
 
 
-def export(model: str, path: str) -> None:
-    """Write the file that the native pair style of a model reads."""
+def export(model: str, path: str) -> str | None:
+    """Write the file that the native pair style of a model reads; tell what the user has to know of it."""
     loaded = Model.model_validate_json(model)
-    loaded.module.export(loaded, Path(path))
+    said: str | None = loaded.module.export(loaded, Path(path))
+    return said
 
 
 def facts(family: str, path: str) -> dict[str, Any]:

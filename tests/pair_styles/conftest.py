@@ -77,8 +77,9 @@ def lammps(lammps_session: LammpsInProcess) -> Iterator[LammpsInProcess]:
 
 
 def pair_of(name: str) -> PairStyle:
-    if importlib.util.find_spec(PACKAGES[name]) is None:
-        pytest.skip(f"package {PACKAGES[name]} is not installed")
+    package = PACKAGES[name.split(":")[0]]
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"package {package} is not installed")
     model = find_model(name)
     fetch(model)
     return PairStyle(model.pair_style, model.pair_coeff())
@@ -100,6 +101,12 @@ def pair(model: Model) -> PairStyle:
 @pytest.fixture(scope="session")
 def sevennet() -> PairStyle:
     return pair_of("sevennet-0")
+
+
+@pytest.fixture(scope="session")
+def torchscript_sevennet() -> PairStyle:
+    """Return SevenNet-0 as `sevenn get_model` exports it."""
+    return pair_of("sevennet-0:evaluator=libtorch")
 
 
 @pytest.fixture(scope="session")
@@ -137,15 +144,9 @@ def evaluated(
 
 
 @pytest.fixture(scope="session")
-def double_sevennet(tmp_path_factory: pytest.TempPathFactory) -> PairStyle:
-    """SevenNet-0 exported in double precision, where central differences are sharp."""
-    if importlib.util.find_spec("sevenn") is None:
-        pytest.skip("package sevenn is not installed")
-    from double_sevennet import export_double
-
-    file = tmp_path_factory.mktemp("double") / "sevennet_double.pt"
-    export_double(find_model("sevennet-0").checkpoint(), file)
-    return PairStyle("e3gnn", str(file))
+def double_sevennet() -> PairStyle:
+    """SevenNet-0 in double precision, where central differences are sharp."""
+    return pair_of("sevennet-0:dtype=float64")
 
 
 @dataclass(frozen=True, slots=True)

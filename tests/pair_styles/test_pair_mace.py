@@ -118,10 +118,10 @@ def test_damaged_file(
     )
 
 
-def test_file_of_sevennet(sevennet: PairStyle, lammps: LammpsInProcess) -> None:
-    said = refusal(lammps, f"{DECK}pair_style mace\npair_coeff * * {sevennet.model} Li")
+def test_file_of_sevennet(torchscript_sevennet: PairStyle, lammps: LammpsInProcess) -> None:
+    said = refusal(lammps, f"{DECK}pair_style mace\npair_coeff * * {torchscript_sevennet.model} Li")
     assert said == (
-        f"pair_style mace: '{sevennet.model}' is a TorchScript file of another family (model_type"
+        f"pair_style mace: '{torchscript_sevennet.model}' is a TorchScript file of another family (model_type"
         " 'E3_equivariant_model'), wanted LAMMPS_MACE as `mace_create_lammps_model` writes it"
     )
 

@@ -117,17 +117,23 @@ def test_precision(
 
 def test_export_after_evaluation(
     litis2: ase.Atoms,
-    sevennet: PairStyle,
+    torchscript_sevennet: PairStyle,
     lammps: LammpsInProcess,
     evaluated: States,
     tmp_path: Path,
 ) -> None:
-    """A process that has run `pair_style e3gnn` can export a model."""
-    base = evaluated(litis2, sevennet)
-    model = find_model("sevennet-0")
+    """A process that has run libtorch can export a model."""
+    base = evaluated(litis2, torchscript_sevennet)
+    model = find_model("sevennet-0:evaluator=libtorch")
     model.module.export(model, tmp_path / "exported.pt")
-    again = lammps.evaluate(litis2, replace(sevennet, model=str(tmp_path / "exported.pt")))
-    assert_same(again, base, sevennet)
+    again = lammps.evaluate(litis2, replace(torchscript_sevennet, model=str(tmp_path / "exported.pt")))
+    assert_same(again, base, torchscript_sevennet)
+
+
+def test_network_is_what_libtorch_says(
+    crystal: ase.Atoms, sevennet: PairStyle, torchscript_sevennet: PairStyle, evaluated: States
+) -> None:
+    assert_same(evaluated(crystal, sevennet), evaluated(crystal, torchscript_sevennet), sevennet)
 
 
 def test_lmp_executable(litis2: ase.Atoms, model: Model) -> None:

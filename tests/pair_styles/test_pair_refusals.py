@@ -148,12 +148,12 @@ def _accelerated(directory: Path, _complete: Path) -> tuple[Path, str]:
     ids=lambda f: f.__name__[1:],
 )
 def test_wrong_file(
-    sevennet: PairStyle,
+    torchscript_sevennet: PairStyle,
     lammps: LammpsInProcess,
     tmp_path: Path,
     make: Callable[[Path, Path], tuple[Path, str]],
 ) -> None:
-    file, reason = make(tmp_path, Path(sevennet.model))
+    file, reason = make(tmp_path, Path(torchscript_sevennet.model))
     said = refusal(lammps, deck(PairStyle("e3gnn", str(file))))
     assert said.startswith("pair_style e3gnn: ")
     assert f"'{file}'" in said
@@ -313,7 +313,7 @@ def without_plugins(lmp: Path, directory: Path) -> subprocess.CompletedProcess[s
     )
 
 
-def test_another_torch_is_refused(tmp_path: Path, sevennet: PairStyle) -> None:
+def test_another_torch_is_refused(tmp_path: Path, torchscript_sevennet: PairStyle) -> None:
     """The same libtorch, whose package says another version: what an upgrade of torch alone leaves."""
     site = tmp_path / "site"
     installed = Path(torch.__file__).parent
@@ -326,7 +326,7 @@ def test_another_torch_is_refused(tmp_path: Path, sevennet: PairStyle) -> None:
     shutil.copytree(lammps_plugins.directory(), site / "hopkin" / "lib")
     (tmp_path / "style.in").write_text(
         f"units metal\nplugin load {site}/hopkin/lib/hopkin_e3gnnplugin.so\nregion box block 0 1 0 1 0 1\n"
-        f"create_box 1 box\npair_style e3gnn\npair_coeff * * {sevennet.model} Li\n"
+        f"create_box 1 box\npair_style e3gnn\npair_coeff * * {torchscript_sevennet.model} Li\n"
     )
     # the executable itself: its start script would find the plugins of this environment
     lmp = Path(lammps_package.__file__).parent / "lmp"

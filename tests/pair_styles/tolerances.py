@@ -1,5 +1,7 @@
 """How close two numbers have to be, by the precision behind them: each tolerance is named here, once."""
 
+from typing import NamedTuple
+
 from ase.units import GPa
 
 # LAMMPS against the model's own calculator, both in single precision.
@@ -10,6 +12,17 @@ STRESS_EV_PER_A3 = 1e-3 * GPa
 # The same crystal written down in another way, by pair style. The forces of CHGNet's own calculator change
 # by up to 7e-4 eV/A when the crystal is shifted: single precision, next to its cutoff of angles at 3 A.
 INVARIANCE_FORCE_EV_PER_A = {"e3gnn": FORCE_EV_PER_A, "hopkin": 2e-3}
+
+
+class Tolerance(NamedTuple):
+    energy_eV_per_atom: float
+    force_eV_per_A: float
+
+
+# A network evaluated without torch against the model's own calculator in double precision.
+NETWORK = {"float32": Tolerance(1e-5, 1e-4), "float64": Tolerance(1e-6, 1e-5)}
+# One whose weights are of chance: in units of its energy, and of its largest force.
+NETWORK_OF_CHANCE = {"single": 2e-5, "double": 1e-7}
 
 # Two ways to the same number in double precision.
 DOUBLE_EV = 1e-10

@@ -6,7 +6,8 @@ The module of a family, `adapters/FAMILY.py`, is imported in that family's envir
     facts(path) -> dict                          what a checkpoint says of itself: elements, and where it does
                                                  cutoff_A, layers, options, conservative
     adapter(model, *, device) -> Adapter         where the service can do better than the calculator
-    export(model, path) -> None                  where the family has a native pair style: its file
+    export(model, path) -> str | None            where the family has a native pair style: its file; and what
+                                                 the user has to know of it
 
 The first two are needed.
 """

@@ -1,5 +1,10 @@
-"""SevenNet (sevenn package): its ASE calculator, and the export that `pair_style e3gnn` reads."""
+"""SevenNet (sevenn package): its ASE calculator, and the files that `pair_style e3gnn` reads.
 
+One is the network as numbers, which hopkin evaluates on a CPU without torch, many times faster; the other
+is upstream's TorchScript, for libtorch: on a GPU, and for networks that hopkin's evaluator does not know.
+"""
+
+import importlib.metadata
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,16 +23,31 @@ def calculator(model: Model, *, device: str) -> Calculator:
         warnings.filterwarnings("ignore", message="No tensor product accelerator")
         from sevenn.calculator import SevenNetCalculator
 
-        return SevenNetCalculator(str(model.checkpoint()), device=device, modal=_modal(model))
+        from hopkin.drivers.models.adapters.sevennet_double import DoubleCalculator
+
+        kind = {"float32": SevenNetCalculator, "float64": DoubleCalculator}[_dtype(model)]
+        return kind(str(model.checkpoint()), device=device, modal=_modal(model))
 
 
-def export(model: Model, path: Path) -> None:
-    """Write the TorchScript file of the model's checkpoint, as `sevenn get_model` does."""
+def export(model: Model, path: Path) -> str | None:
+    """Write the file of the model's checkpoint for `pair_style e3gnn`.
+
+    Returns
+    -------
+    str or None
+        why it is one for libtorch although hopkin's own evaluator was wanted
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from sevenn.scripts.deploy import deploy
-
-        deploy(str(model.checkpoint()), str(path), modal=_modal(model))
+        if model.evaluator == "libtorch":
+            _export_for_libtorch(model, path)
+            return None
+        try:
+            _export_network(model, path)
+        except ModelError as error:
+            _export_for_libtorch(model, path)
+            return str(error)
+    return None
 
 
 def facts(path: Path) -> dict[str, Any]:
@@ -42,6 +62,33 @@ def facts(path: Path) -> dict[str, Any]:
         "cutoff_A": float(config["cutoff"]),
         "layers": config["num_convolution_layer"],
     }
+
+
+def _export_network(model: Model, path: Path) -> None:
+    from sevenn.util import load_checkpoint
+
+    from hopkin.drivers.models.adapters.sevennet_network import network_of
+
+    network = network_of(
+        load_checkpoint(str(model.checkpoint())),
+        _modal(model),
+        precision="double" if _dtype(model) == "float64" else "single",
+        made_by=f"sevenn {importlib.metadata.version('sevenn')}",
+    )
+    network.write(path)
+
+
+def _export_for_libtorch(model: Model, path: Path) -> None:
+    """Write TorchScript, as `sevenn get_model` does."""
+    from sevenn.scripts.deploy import deploy
+
+    if _dtype(model) != "float32":
+        raise ModelError("sevenn writes TorchScript in single precision alone: leave out dtype=float64")
+    deploy(str(model.checkpoint()), str(path), modal=_modal(model))
+
+
+def _dtype(model: Model) -> str:
+    return model.options.get("dtype", "float32")
 
 
 def _modal(model: Model) -> str | None:
