@@ -219,7 +219,7 @@ def _linear(functions: Sequence[Function], inputs: list[_Channels], outputs: lis
 def _radial(embedding: Any, network: Any, scale: Numbers, config: Any, precision: str) -> Radial:
     """Tabulate the last hidden functions of a radial network, with intervals until the error is small."""
     *hidden_layers, last = network.children()
-    mixing = last(torch.eye(len(last.weight), dtype=torch.float64))
+    mixing = last(torch.eye(len(last.weight), dtype=torch.float64)).detach()
 
     def hidden(r: torch.Tensor) -> torch.Tensor:
         h: torch.Tensor = embedding.basis_function(r) * embedding.cutoff_function(r)[:, None]
@@ -240,7 +240,7 @@ def _radial(embedding: Any, network: Any, scale: Numbers, config: Any, precision
             r = torch.linspace(start, end, n + 1, dtype=torch.float64)
             at = r.clamp(min=_NEAREST_A)
             at[-1] = np.nextafter(end, 0.0)  # what is cut off begins at the end: this side of it
-            table = torch.stack([hidden(at), slope(at), curvature(at)], dim=1)
+            table = torch.stack([hidden(at), slope(at), curvature(at)], dim=1).detach()
             if _error(r, table, hidden, slope, mixing) <= _RADIAL_ERROR[precision]:
                 break
             n *= 2
@@ -271,10 +271,10 @@ def _error(
         at = r[:-1] + t * width
         asked = at > 0.5
         value, derivative = quintic(table, t, width)
-        for found, exact in ((value, hidden(at)), (derivative, slope(at))):
+        for found, exact in ((value, hidden(at).detach()), (derivative, slope(at).detach())):
             wanted = (exact @ mixing)[asked]
             difference = (found @ mixing)[asked] - wanted
-            worst = max(worst, float(difference.abs().max() / (exact @ mixing)[asked].abs().max()))
+            worst = max(worst, (difference.abs().max() / wanted.abs().max()).item())
     return worst
 
 
