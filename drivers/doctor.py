@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hopkin.drivers import engine, lammps_plugins
 from hopkin.drivers.errors import HopkinError
@@ -15,11 +16,26 @@ from hopkin.drivers.models import (
     services,
 )
 
-_STYLES = {
-    "e3gnn": "libhopkin_nequip.so",
-    "mace": "libhopkin_mace.so",
-    "grace": "libhopkin_grace.so",
-    "hopkin": "hopkin_serviceplugin.so",
+
+class _Evaluator(NamedTuple):
+    """A pair style, the library behind it, and what it says of a model that is none."""
+
+    style: str
+    library: str
+    says: str
+    content: str | None = None  # of the model's file; without: it is not there
+
+
+_EVALUATORS = {
+    "pair_style e3gnn": _Evaluator(
+        "e3gnn", "libhopkin_nequip.so", "is no network that this hopkin reads", "hopkin network\n"
+    ),
+    "pair_style e3gnn, TorchScript": _Evaluator(
+        "e3gnn", "libhopkin_e3gnn.so", "is not a TorchScript model", ""
+    ),
+    "pair_style mace": _Evaluator("mace", "libhopkin_mace.so", "no model file"),
+    "pair_style grace": _Evaluator("grace", "libhopkin_grace.so", "no model directory"),
+    "pair_style hopkin": _Evaluator("hopkin", "hopkin_serviceplugin.so", "unknown model"),
 }
 
 _DECK = """units metal
@@ -27,17 +43,8 @@ atom_style atomic
 region box block 0 1 0 1 0 1
 create_box 1 box
 pair_style {style}
-pair_coeff * * {missing} H
+pair_coeff * * missing H
 """
-
-# With a model that is not there, each style gets as far as its evaluator, which says so in these words.
-_MISSING = {
-    "hopkin": "unknown model",
-    "grace": "no model directory",
-    "e3gnn": "is no network that this hopkin reads",
-}
-_EMPTY = {"e3gnn": "hopkin network\n"}  # or it would say so without its evaluator
-_NO_FILE = "no model file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,7 @@ def examine() -> list[Check]:
     """Try LAMMPS, MPI, the pair styles, the accelerator, the cache directory and the models."""
     return [
         _lammps(),
-        *(_pair_style(style, library) for style, library in _STYLES.items()),
+        *(_pair_style(name, evaluator) for name, evaluator in _EVALUATORS.items()),
         _accelerator(),
         _cache(),
         *(_family(name) for name in families()),
@@ -100,21 +107,22 @@ def _lammps() -> Check:
         return Check(name="LAMMPS under MPI", works=False, detail=str(error))
 
 
-def _pair_style(style: str, library: str) -> Check:
-    name = f"pair_style {style}"
+def _pair_style(name: str, evaluator: _Evaluator) -> Check:
+    """Let a pair style get as far as its evaluator."""
     directory = Path(lammps_plugins.directory())
-    if not (directory / library).is_file():
-        return Check(name=name, works=False, detail=f"no {library} in {directory}: install hopkin again")
+    if not (directory / evaluator.library).is_file():
+        detail = f"no {evaluator.library} in {directory}: install hopkin again"
+        return Check(name=name, works=False, detail=detail)
     with tempfile.TemporaryDirectory(prefix="hopkin-doctor-") as scratch:
-        if style in _EMPTY:
-            (Path(scratch) / "missing").write_text(_EMPTY[style])
-        (Path(scratch) / "style.in").write_text(_DECK.format(style=style, missing="missing"))
+        if evaluator.content is not None:
+            (Path(scratch) / "missing").write_text(evaluator.content)
+        (Path(scratch) / "style.in").write_text(_DECK.format(style=evaluator.style))
         try:
             engine.run_deck(Path(scratch), "style.in", timeout_s=engine.STARTS_WITHIN_S)
         except HopkinError as error:
-            works = _MISSING.get(style, _NO_FILE) in str(error)
+            works = evaluator.says in str(error)
             return Check(name=name, works=works, detail=str(directory if works else error))
-    return Check(name=name, works=False, detail="a model that is not there was accepted")
+    return Check(name=name, works=False, detail="a model that is none was accepted")
 
 
 def _accelerator() -> Check:

@@ -28,6 +28,16 @@ int choose_gpu(int rank, int n_gpus)
   return gpu;
 }
 
+void require_cpu()
+{
+  static constexpr int ANY = 1000;
+  const char *variable = std::getenv(DEVICE_VARIABLE);
+  if (variable && *variable && choose_gpu(0, ANY) >= 0)
+    throw std::runtime_error(std::string(DEVICE_VARIABLE) + "=" + variable +
+                             " but the file of this model is for a CPU: take that of "
+                             "NAME:evaluator=libtorch");
+}
+
 std::string device_name(int gpu)
 {
   return gpu < 0 ? "cpu" : "cuda:" + std::to_string(gpu);

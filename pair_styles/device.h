@@ -10,6 +10,9 @@ namespace hopkin {
 /// the rank where there is one. Throws std::runtime_error with a sentence for the user.
 int choose_gpu(int rank, int n_gpus);
 
+/// For a model that runs on a CPU alone: throws where HOPKIN_DEVICE wants a GPU.
+void require_cpu();
+
 /// "cpu", or "cuda:1".
 std::string device_name(int gpu);
 

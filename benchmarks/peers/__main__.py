@@ -60,7 +60,7 @@ def timed(command: list[str], folder: Path, python: Path) -> tuple[float, dict[s
     )
     seconds = time.perf_counter() - start
     if ended.returncode != 0:
-        raise RuntimeError(ended.stderr.strip().splitlines()[-1])
+        raise RuntimeError(f"{command} failed: {ended.stderr[-500:]}")
     return seconds, json.loads(ended.stdout[ended.stdout.index("{") :])
 
 
@@ -82,41 +82,39 @@ def compare(model: Model, folder: Path) -> list[str]:
     hopkin = [str(Path(sys.executable).with_name("hopkin")), "neb", "initial.extxyz", "final.extxyz"]
     hopkin += ["--model", model.name, "--images", "3", "--ion", "Li", "--json", "--out"]
     timed([*hopkin, "first"], folder, Path(sys.executable))  # passes the gate
-    peers = PEERS
-    if (
-        model.family == "matgl"
-    ):  # the published M3GNet wants packages that are older than the other two accept
-        peers, python = ("ase",), model.interpreter()
-    else:
-        python = environment("mace" if model.family == "mace" else "torch")
-    runs: dict[str, list[tuple[float, dict[str, Any]]]] = {}
+    # the published M3GNet wants packages that are older than matcalc and janus-core accept
+    peers = ("ase",) if model.family == "matgl" else PEERS
+    python = {"matgl": model.interpreter, "mace": lambda: environment("mace")}.get(
+        model.family, lambda: environment("torch")
+    )()
+    weights = model.name if model.family == "matgl" else str(model.checkpoint())
+    runs: dict[str, list[tuple[float, dict[str, Any]]]] = {who: [] for who in ("hopkin", *peers)}
     for n in range(ROUNDS):
-        runs.setdefault("hopkin", []).append(timed([*hopkin, f"run{n}"], folder, Path(sys.executable)))
-        for peer in peers:
-            weights = model.name if model.family == "matgl" else str(model.checkpoint())
-            command = [str(python), "-P", str(HERE / "peer.py"), peer, model.family, weights]
-            try:
-                runs.setdefault(peer, []).append(timed([*command, ".", str(THREADS)], folder, python))
-            except RuntimeError as error:
-                print(model.name, peer, "failed:", error, file=sys.stderr, flush=True)
-            print(model.name, peer, runs[peer], file=sys.stderr, flush=True)
+        for who, found in runs.items():
+            command = [
+                str(python),
+                "-P",
+                str(HERE / "peer.py"),
+                who,
+                model.family,
+                weights,
+                ".",
+                str(THREADS),
+            ]
+            if who == "hopkin":
+                found.append(timed([*hopkin, f"run{n}"], folder, Path(sys.executable)))
+            else:
+                found.append(timed(command, folder, python))
+            print(model.name, who, found[-1][0], file=sys.stderr, flush=True)
     rows = []
     for who, found in runs.items():
         seconds = statistics.median(time for time, _ in found)
-        ratio = statistics.median(
-            theirs / ours for (theirs, _), (ours, _) in zip(found, runs["hopkin"], strict=False)
-        )
+        pairs = zip(found, runs["hopkin"], strict=True)
+        ratio = statistics.median(theirs / ours for (theirs, _), (ours, _) in pairs)
         said = found[-1][1]
         evaluations = said.get("evaluations", said.get("force_evaluations"))
-        cells = [
-            model.name,
-            who,
-            f"{said['barrier_eV']:.3f}",
-            str(evaluations),
-            f"{seconds:.1f}",
-            f"{ratio:.1f}",
-        ]
-        rows.append(f"| {' | '.join(cells)} |\n")
+        numbers = (f"{said['barrier_eV']:.3f}", str(evaluations), f"{seconds:.1f}", f"{ratio:.1f}")
+        rows.append(f"| {' | '.join((model.name, who, *numbers))} |\n")
     return rows
 
 

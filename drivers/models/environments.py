@@ -244,9 +244,10 @@ def has_gpu() -> bool:
 
 
 def uses_gpu() -> bool:
-    """Whether a model takes a GPU: as HOPKIN_DEVICE says, else where there is one."""
-    wanted = os.environ.get("HOPKIN_DEVICE")
-    return wanted != "cpu" if wanted else has_gpu()
+    """Whether a model takes a GPU: as HOPKIN_DEVICE says, else where this process may use one."""
+    if wanted := os.environ.get("HOPKIN_DEVICE"):
+        return wanted != "cpu"
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "0") not in ("", "-1") and has_gpu()
 
 
 def _torch_index(python: Path) -> list[str]:

@@ -88,12 +88,14 @@ class Model(BaseModel):
     def evaluator(self) -> str | None:
         """Which evaluator of its pair style its file is for; None where there is one alone.
 
-        SevenNet's own of hopkin runs on a CPU; where a GPU is to be used, it is libtorch's.
+        That of hopkin for SevenNet runs on a CPU, in single and double precision; libtorch takes a GPU, in
+        single.
         """
         known = environments.families().get(self.family)
         if known is None or "evaluator" not in known.options:
             return None
-        return self.options.get("evaluator") or ("libtorch" if environments.uses_gpu() else "hopkin")
+        on_gpu = environments.uses_gpu() and self.options.get("dtype") != "float64"
+        return self.options.get("evaluator") or ("libtorch" if on_gpu else "hopkin")
 
     @property
     def module(self) -> ModuleType:
@@ -187,6 +189,7 @@ class Model(BaseModel):
             **self.model_dump(mode="json"),
             "options_of_family": accepted,
             "route": self.route,
+            "evaluator": self.evaluator,
             "state": str(self.state()),
         }
 

@@ -255,5 +255,5 @@ def _export(model: Model, exported: Path, python: Path, *, say: Callable[[str], 
         made = Path(directory) / exported.name
         said = worker.call(python, "export", model=model.model_dump_json(), path=str(made))
         if said:
-            say(f"{model.name} is evaluated by libtorch, many times slower: {said}")
+            say(f"{model.name}: {said}")
         made.replace(exported)

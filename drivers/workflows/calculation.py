@@ -100,6 +100,7 @@ def calculate(
             "model_sha256": sha256,
             "conservative": model.conservative,
             "route": model.route,
+            "evaluator": model.evaluator,
             "ion": specification.ion,
             "lammps_version": engine.lammps_version(),
             "verified": verify,

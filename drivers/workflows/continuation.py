@@ -6,7 +6,7 @@ anew where it writes a restart file; the rest is the deck's (`md.in`): atoms are
 in pieces that begin as a continuation begins; between them `run 0` rounds triclinic positions once more, as
 `read_restart` does; the barostat dilates about the origin, not about the centre of the box that it found.
 In a single replica the pair style evaluates positions anew that differ by rounding. What adds atomically on
-a GPU gives up the last bit.
+a GPU gives up the last bit, and so does a processor with other vector instructions.
 
 The trajectory is `custom/gz` without `TIME`, flushed at each frame: a killed run leaves whole frames, and
 MDAnalysis knows no other header.

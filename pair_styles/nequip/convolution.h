@@ -10,8 +10,11 @@
 #include "harmonics.h"
 #include "radial_table.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace hopkin::nequip {
@@ -42,10 +45,6 @@ template <class Real> class Convolution {
     for (const auto &product : layer.products) {
       const auto &from = features_.blocks[product.block];
       const int degree = layer.features[product.block].degree;
-      if (degree > HIGHEST_DEGREE || product.degree > HIGHEST_DEGREE)
-        throw std::runtime_error("the network has features of degree " +
-                                 std::to_string(std::max(degree, product.degree)) +
-                                 ", wanted 0 to " + std::to_string(HIGHEST_DEGREE));
       products_.add(from.channels, 2 * product.degree + 1);
       Path path{from,
                 products_.blocks.back(),
@@ -111,6 +110,7 @@ template <class Real> class Convolution {
   }
 
  private:
+  static constexpr int KINDS = HIGHEST_DEGREE + 1;    // of blocks
   static constexpr int MOST_ENTRIES = (2 * HIGHEST_DEGREE + 1) * (2 * HIGHEST_DEGREE + 1);
 
   using Forward = void (*)(int channels, const Real *x, const Knots<Real> &knots, int stride,
@@ -206,25 +206,25 @@ template <class Real> class Convolution {
   template <int... N>
   static constexpr std::array<Forward, sizeof...(N)> forwards(std::integer_sequence<int, N...>)
   {
-    return {&forward<2 * (N / (HIGHEST_DEGREE + 1)) + 1, 2 * (N % (HIGHEST_DEGREE + 1)) + 1>...};
+    return {&forward<2 * (N / KINDS) + 1, 2 * (N % KINDS) + 1>...};
   }
 
   template <int... N>
   static constexpr std::array<Backward, sizeof...(N)> backwards(std::integer_sequence<int, N...>)
   {
-    return {&backward<2 * (N / (HIGHEST_DEGREE + 1)) + 1, 2 * (N % (HIGHEST_DEGREE + 1)) + 1>...};
+    return {&backward<2 * (N / KINDS) + 1, 2 * (N % KINDS) + 1>...};
   }
 
   static Forward forward_of(int degree, int result)
   {
-    static constexpr auto all = forwards(std::make_integer_sequence<int, MOST_HARMONICS>());
-    return all[degree * (HIGHEST_DEGREE + 1) + result];
+    static constexpr auto all = forwards(std::make_integer_sequence<int, KINDS * KINDS>());
+    return all[degree * KINDS + result];
   }
 
   static Backward backward_of(int degree, int result)
   {
-    static constexpr auto all = backwards(std::make_integer_sequence<int, MOST_HARMONICS>());
-    return all[degree * (HIGHEST_DEGREE + 1) + result];
+    static constexpr auto all = backwards(std::make_integer_sequence<int, KINDS * KINDS>());
+    return all[degree * KINDS + result];
   }
 
   Layout features_, products_;

@@ -73,8 +73,6 @@ template <class Real> class LinearMap {
       std::copy(bias.values.begin(), bias.values.end(), bias_.begin() + to_.blocks[bias.to].offset);
   }
 
-  [[nodiscard]] bool is_zero() const { return pairs_.empty(); }
-
   /// y += x @ W + bias, for n atoms; `species` indexes the elements.
   void add(const Real *x, Real *y, std::int64_t n, const std::int64_t *species) const
   {

@@ -25,7 +25,7 @@ template <class Real> std::pair<Real, Real> activated(const Activation &activati
     return {factor * t, factor * (1 - t * t)};
   }
   case Function::abs:
-    return {factor * std::abs(x), x < 0 ? -factor : factor};
+    return {factor * std::abs(x), x > 0 ? factor : x < 0 ? -factor : 0};
   case Function::softplus: {
     const Real s = 1 / (1 + std::exp(-x));
     const Real value = x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
-#include <string>
 
 namespace hopkin::nequip {
 
@@ -24,9 +23,6 @@ Harmonics::Harmonics(const Network &network)
     : unit_vectors_(network.unit_vectors), factors_(network.harmonics)
 {
   const int highest = static_cast<int>(factors_.size()) - 1;
-  if (highest < 1 || highest > HIGHEST_DEGREE)
-    throw std::runtime_error("the network has harmonics of degree " + std::to_string(highest) +
-                             ", wanted 1 to " + std::to_string(HIGHEST_DEGREE));
   size_ = (highest + 1) * (highest + 1);
   steps_.resize(2);
   for (int degree = 2; degree <= highest; ++degree) {

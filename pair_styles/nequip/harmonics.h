@@ -9,7 +9,6 @@
 
 namespace hopkin::nequip {
 
-inline constexpr int HIGHEST_DEGREE = 3;
 inline constexpr int MOST_HARMONICS = (HIGHEST_DEGREE + 1) * (HIGHEST_DEGREE + 1);
 
 /// A coefficient of a coupling that is not zero.

@@ -1,6 +1,7 @@
 // Evaluates an equivariant network of the NequIP kind on a CPU, without torch. The file says in
 // which precision; the result is the same to the last bit for any number of threads.
 
+#include "../device.h"
 #include "../edge_forces.h"
 #include "../evaluator.h"
 #include "convolution.h"
@@ -169,16 +170,14 @@ template <class Real> class NequipEvaluator final : public Evaluator {
     x_.resize(n_atoms_ * after);
     gathered_.resize(team_.size() * ATOMS_AT_ONCE * products);
     team_.run(n_atoms_, ATOMS_AT_ONCE, [&](std::int64_t begin, std::int64_t end, int thread) {
-      // without other threads, all atoms come at once
-      for (auto at = begin; at < end; at += ATOMS_AT_ONCE) {
-        const auto n = std::min(ATOMS_AT_ONCE, end - at);
-        Real *gathered = &gathered_[thread * ATOMS_AT_ONCE * products];
-        for (std::int64_t k = 0; k < n; ++k)
-          layer.convolution.gather(at + k, heard_, edges_, layer.y.data(), gathered + k * products);
-        layer.second.add(gathered, &layer.z[at * gated], n, species_ + at);
-        for (auto atom = at; atom < at + n; ++atom)
-          layer.gate.apply(&layer.z[atom * gated], &x_[atom * after]);
-      }
+      const auto n = end - begin;
+      Real *gathered = &gathered_[thread * ATOMS_AT_ONCE * products];
+      for (std::int64_t k = 0; k < n; ++k)
+        layer.convolution.gather(begin + k, heard_, edges_, layer.y.data(),
+                                 gathered + k * products);
+      layer.second.add(gathered, &layer.z[begin * gated], n, species_ + begin);
+      for (auto atom = begin; atom < end; ++atom)
+        layer.gate.apply(&layer.z[atom * gated], &x_[atom * after]);
     });
   }
 
@@ -270,6 +269,7 @@ template <class Real> class NequipEvaluator final : public Evaluator {
 
 Evaluator *make(const EvaluatorRequest &request)
 {
+  require_cpu();
   const auto network = read_network(request.model);
   if (network.is_double) return new NequipEvaluator<double>(network, request);
   return new NequipEvaluator<float>(network, request);

@@ -90,12 +90,21 @@ class Reader {
   std::size_t left_;
 };
 
+int read_degree(Reader &reader)
+{
+  const int degree = reader.count();
+  if (degree > HIGHEST_DEGREE)
+    throw std::runtime_error("it has a degree of " + std::to_string(degree) + ", wanted 0 to " +
+                             std::to_string(HIGHEST_DEGREE));
+  return degree;
+}
+
 std::vector<Block> read_blocks(Reader &reader)
 {
   std::vector<Block> blocks(reader.count());
   for (auto &block : blocks) {
     block.channels = reader.count();
-    block.degree = reader.count();
+    block.degree = read_degree(reader);
   }
   return blocks;
 }
@@ -132,6 +141,8 @@ Radial read_radial(Reader &reader)
     segment.intervals = reader.count();
     segment.start = reader.number();
     segment.end = reader.number();
+    if (segment.intervals < 1 || !(segment.start < segment.end))
+      throw std::runtime_error("it has a table without intervals");
     segment.table = reader.numbers(std::size_t(segment.intervals + 1) * 3 * radial.functions);
   }
   return radial;
@@ -178,6 +189,8 @@ void require_consistent(const Layer &layer)
   const auto n_scalars = layer.scalars.size(), n_gates = layer.gates.size();
   if (layer.gated.size() != n_scalars + 2 * n_gates)
     throw std::runtime_error("its gates are not those of its blocks");
+  for (std::size_t n = 0; n < n_scalars + n_gates; ++n)
+    if (layer.gated[n].degree != 0) throw std::runtime_error("a gate is no scalar");
   for (std::size_t n = 0; n < n_gates; ++n)
     if (layer.gated[n_scalars + n].channels != layer.gated[n_scalars + n_gates + n].channels)
       throw std::runtime_error("a gate does not fit its block");
@@ -193,8 +206,8 @@ Layer read_layer(Reader &reader, std::size_t n_elements)
   std::vector<Block> products;
   for (auto &product : layer.products) {
     product.block = reader.count();
-    product.harmonic = reader.count();
-    product.degree = reader.count();
+    product.harmonic = read_degree(reader);
+    product.degree = read_degree(reader);
     products.push_back({at(layer.features, product.block).channels, product.degree});
   }
   reader.expect("gated");
@@ -216,13 +229,17 @@ bool are_same(const std::vector<Block> &left, const std::vector<Block> &right)
   });
 }
 
-// Scalars into the first layer, each layer's features into the next one, scalars to the readout.
+// Scalars into the first layer, each layer's features into the next one, scalars to the readout;
+// and the harmonics that the products ask for.
 void require_chained(const Network &network)
 {
   std::vector<Block> features{{network.embedded, 0}};
   for (const auto &layer : network.layers) {
     if (!are_same(layer.features, features))
       throw std::runtime_error("a layer does not take what the one before it gives");
+    for (const auto &product : layer.products)
+      if (product.harmonic >= static_cast<int>(network.harmonics.size()))
+        throw std::runtime_error("a product asks for harmonics that are not there");
     const auto after_scalars = layer.gated.begin() + layer.scalars.size();
     features.assign(layer.gated.begin(), after_scalars);
     features.insert(features.end(), after_scalars + layer.gates.size(), layer.gated.end());
@@ -236,7 +253,10 @@ Network read_network(Reader &reader)
 {
   Network network;
   reader.expect("precision");
-  network.is_double = reader.word() == "double";
+  const auto precision = reader.word();
+  if (precision != "single" && precision != "double")
+    throw std::runtime_error("it says '" + precision + "', wanted single or double");
+  network.is_double = precision == "double";
   reader.expect("unit_vectors");
   network.unit_vectors = reader.count() != 0;
   network.cutoff = reader.number();
@@ -244,12 +264,14 @@ Network read_network(Reader &reader)
   network.elements.resize(reader.count());
   for (auto &element : network.elements) element = reader.word();
   reader.expect("harmonics");
-  network.harmonics = reader.numbers(reader.count());
+  const int n_degrees = read_degree(reader);
+  if (n_degrees < 1) throw std::runtime_error("it has no harmonics");
+  network.harmonics = reader.numbers(n_degrees + 1);
   reader.expect("couplings");
   for (int left = reader.count(); left > 0; --left) {
     Degrees degrees;
     std::size_t n = 1;
-    for (auto &degree : degrees) n *= 2 * (degree = reader.count()) + 1;
+    for (auto &degree : degrees) n *= 2 * (degree = read_degree(reader)) + 1;
     network.couplings[degrees] = reader.numbers(n);
   }
   const auto n_elements = network.elements.size();
@@ -275,7 +297,7 @@ Network read_network(const std::string &path)
 {
   const auto refuse = [&](const std::string &why) {
     throw std::runtime_error("'" + path + "' is no network that this hopkin reads: " + why +
-                             ": write it again with `hopkin models fetch`");
+                             ": delete it and run `hopkin models fetch`");
   };
   std::ifstream file(path, std::ios::binary);
   std::string magic, made_by, sizes;
@@ -288,9 +310,9 @@ Network read_network(const std::string &path)
   unsigned long long n_words = 0, n_numbers = 0;
   unsigned int sum = 0;
   const auto here = static_cast<std::uintmax_t>(file.tellg());
+  const auto size = std::filesystem::file_size(path);
   if (std::sscanf(sizes.c_str(), "%llu %llu %x", &n_words, &n_numbers, &sum) != 3 ||
-      n_numbers > std::filesystem::file_size(path) ||
-      std::filesystem::file_size(path) - here != n_words + n_numbers * sizeof(double))
+      n_words > size || n_numbers > size || size - here != n_words + n_numbers * sizeof(double))
     refuse("it has been cut or changed");
   std::string content(n_words + n_numbers * sizeof(double), '\0');
   if (!file.read(content.data(), static_cast<std::streamsize>(content.size())) ||

@@ -11,6 +11,9 @@
 
 namespace hopkin::nequip {
 
+/// Of features and harmonics: kernels are compiled for each.
+inline constexpr int HIGHEST_DEGREE = 3;
+
 /// Channels of one irreducible representation, with 2 degree + 1 components each.
 struct Block {
   int channels;

@@ -5,6 +5,7 @@
 #include "network.h"
 #include "vectors.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 

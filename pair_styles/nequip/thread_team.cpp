@@ -1,16 +1,30 @@
 #include "thread_team.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 
 namespace hopkin::nequip {
 
 ThreadTeam::ThreadTeam(int n_threads)
 {
-  for (int thread = 1; thread < n_threads; ++thread)
-    others_.emplace_back([this, thread] { wait_for_loops(thread); });
+  try {
+    for (int thread = 1; thread < n_threads; ++thread)
+      others_.emplace_back([this, thread] { wait_for_loops(thread); });
+  } catch (const std::system_error &error) {
+    close();
+    throw std::runtime_error("cannot start " + std::to_string(n_threads) +
+                             " threads: " + error.what());
+  }
 }
 
 ThreadTeam::~ThreadTeam()
+{
+  close();
+}
+
+void ThreadTeam::close()
 {
   {
     const std::lock_guard lock(mutex_);
@@ -23,7 +37,8 @@ ThreadTeam::~ThreadTeam()
 void ThreadTeam::run(std::int64_t n, std::int64_t grain, const Body &body)
 {
   if (others_.empty() || n <= grain) {
-    if (n > 0) body(0, n, 0);
+    for (std::int64_t begin = 0; begin < n; begin += grain)
+      body(begin, std::min(begin + grain, n), 0);
     return;
   }
   {

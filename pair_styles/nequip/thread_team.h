@@ -1,5 +1,5 @@
-// A few threads that wait for loops. What a loop makes does not depend on how many there are: each
-// of its steps writes what no other one does.
+// A few threads that wait for loops. What a loop makes does not depend on how many there are: its
+// steps come in the same groups, and each writes what no other one does.
 
 #pragma once
 
@@ -29,6 +29,7 @@ class ThreadTeam {
   void run(std::int64_t n, std::int64_t grain, const Body &body);
 
  private:
+  void close();
   void wait_for_loops(int thread);
   void work(int thread);
 

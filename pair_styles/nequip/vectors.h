@@ -21,7 +21,7 @@ inline constexpr const char *INSTRUCTIONS = "AVX2";
 #else
 inline constexpr int VECTOR_BYTES = 16;
 inline constexpr int ROWS_AT_ONCE = 4;
-inline constexpr const char *INSTRUCTIONS = "no vector extension";
+inline constexpr const char *INSTRUCTIONS = "128-bit vectors";
 #endif
 
 template <class Real> struct VectorOf;

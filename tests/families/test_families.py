@@ -72,7 +72,7 @@ import numpy as np
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.models import find_model
 from hopkin.drivers.models.adapters import Configuration
-model = find_model(sys.argv[1])
+model, rounding = find_model(sys.argv[1]), float(sys.argv[2])
 adapter = model.module.adapter(model, device="cpu")
 crystals = [build_material(name) for name in ("LiFePO4-olivine", "LiTiS2-layered", "Li7P3S11")]
 for crystal in crystals:
@@ -86,17 +86,25 @@ for one, other in zip(alone, adapter.evaluate_batch(asked), strict=True):
     assert one.energy == other.energy and np.array_equal(one.forces, other.forces)
 for one, other in zip(alone, adapter.evaluate_together(asked), strict=True):
     assert abs(one.energy - other.energy) < 5e-6 * len(one.forces), (one.energy, other.energy)
-    assert np.abs(one.forces - other.forces).max() < 1e-4, np.abs(one.forces - other.forces).max()
-    assert np.abs(one.virial - other.virial).max() < 2e-3, np.abs(one.virial - other.virial).max()
+    assert np.abs(one.forces - other.forces).max() < rounding, np.abs(one.forces - other.forces).max()
+    assert np.abs(one.virial - other.virial).max() < 20 * rounding, np.abs(one.virial - other.virial).max()
 """
 
+# Of forces [eV/A]. Those of M3GNet change by 7e-4 eV/A when its atoms are given in another order.
+ROUNDING = {
+    "chgnet-0.3.0": 1e-4,
+    "mattersim-v1.0.0-1m": 1e-4,
+    "orb-d3-xs-v2": 1e-4,
+    "m3gnet-mp-2021.2.8": 1e-3,
+}
 
-@pytest.mark.parametrize("name", ["chgnet-0.3.0", "mattersim-v1.0.0-1m", "orb-d3-xs-v2"])
+
+@pytest.mark.parametrize("name", ROUNDING)
 def test_a_batch_is_what_its_parts_are(name: str) -> None:
     """To the last bit on a CPU; within rounding together, as on a GPU."""
     python = ready(name).interpreter()
     ended = subprocess.run(
-        [python, "-P", "-c", BATCH, name],
+        [python, "-P", "-c", BATCH, name, str(ROUNDING[name])],
         env=environment_of(python),
         capture_output=True,
         text=True,

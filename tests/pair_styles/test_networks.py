@@ -14,6 +14,7 @@ import tolerances
 from in_process import FloatArray, LammpsInProcess, PairStyle
 
 from hopkin.drivers.errors import ModelError
+from hopkin.drivers.models import environments
 from hopkin.drivers.models.registry import fetch, find_model
 
 pytest.importorskip("sevenn")
@@ -28,17 +29,20 @@ from hopkin.drivers.models.adapters.sevennet_network import network_of
 SOURCES = Path(__file__).parents[2] / "pair_styles"
 EVALUATOR = ("nequip_evaluator", "network", "harmonics", "thread_team")
 
-CHECKPOINTS = ("sevennet-0", "sevennet-l3i5", "sevennet-mf-0:modal=PBE", "sevennet-mf-0:modal=R2SCAN")
+CHECKPOINTS = ("sevennet-0", "sevennet-l3i5", "sevennet-mf-0:modal=R2SCAN")
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_checkpoints_in_lammps(name: str, litis2: ase.Atoms, lammps: LammpsInProcess) -> None:
+def test_checkpoints_in_lammps(
+    name: str, litis2: ase.Atoms, lammps: LammpsInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both precisions are close to the model's own calculator in double precision."""
+    monkeypatch.setenv("HOPKIN_DEVICE", "cpu")
     double = find_model(f"{name}:dtype=float64")
     litis2 = litis2.copy()
     litis2.calc = double.module.calculator(double, device="cpu")
     for dtype, tolerance in tolerances.NETWORK.items():
-        model = find_model(f"{name}:dtype={dtype}")
+        model = find_model(name) if dtype == "float32" else double
         fetch(model)
         state = lammps.evaluate(litis2, PairStyle("e3gnn", str(model.exported())))
         energy = pytest.approx(litis2.get_potential_energy(), abs=4 * tolerance.energy_eV_per_atom)
@@ -63,6 +67,7 @@ class Program:
         self._executable = directory / "evaluate_network"
         sources = [SOURCES / "nequip" / f"{name}.cpp" for name in EVALUATOR]
         sources += [SOURCES / "edge_forces.cpp", Path(__file__).with_name("evaluate_network.cpp")]
+        sources.append(SOURCES / "device.cpp")
         command = ["c++", "-std=c++20", "-pthread", "-Wall", "-Wextra", "-Werror", *flags]
         command += ["-I", str(SOURCES), "-o", str(self._executable), *map(str, sources)]
         subprocess.run(command, check=True)
@@ -89,9 +94,23 @@ class Program:
         return Answer(float(first[0]), first[1:-6].reshape(-1, 3), first[-6:])
 
 
+INSTRUCTIONS = {"128 bit": (), "AVX2": ("-mavx2", "-mfma")}
+
+
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    return Program(tmp_path_factory.mktemp("program"), "-O1")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Program]:
+    """Return the evaluator as it is compiled for each set of instructions that LAMMPS's tests do not use."""
+    can = Path("/proc/cpuinfo").read_text()
+    return {
+        name: Program(tmp_path_factory.mktemp("program"), "-O1", *flags)
+        for name, flags in INSTRUCTIONS.items()
+        if not flags or " avx2 " in can
+    }
+
+
+@pytest.fixture(scope="module")
+def program(programs: dict[str, Program]) -> Program:
+    return list(programs.values())[-1]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +122,20 @@ def cluster() -> ase.Atoms:
         place = random.uniform(0.0, 5.0, 3)
         if all(np.linalg.norm(place - other) > 1.5 for other in positions):
             positions.append(place)
-    return ase.Atoms("LiFePO" * 3, positions, cell=[40.0, 40.0, 40.0], pbc=False)
+    return ase.Atoms(
+        "OPFeLi" * 3,  # not in the order of the network
+        positions,
+        cell=[40.0, 40.0, 40.0],
+        pbc=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def crowded(cluster: ase.Atoms) -> ase.Atoms:
+    """Return 96 atoms, with work for several threads in every loop."""
+    many = ase.Atoms(cluster.symbols, cluster.positions, cell=[5.8, 5.8, 5.8]).repeat(2)
+    many.symbols[-1] = "O"  # 12 atoms of 4 elements, and one more
+    return many
 
 
 LARGE: dict[str, Any] = {
@@ -168,7 +200,7 @@ def seeded(shape: dict[str, Any]) -> Any:
 
 @pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes(shape: str, program: Program, cluster: ase.Atoms, tmp_path: Path) -> None:
+def test_shapes(shape: str, programs: dict[str, Program], cluster: ase.Atoms, tmp_path: Path) -> None:
     loaded = seeded(SHAPES[shape])
     modal = "omat24" if keys.MODAL_MAP in SHAPES[shape] else None
     own = DoubleCalculator(loaded.build_model(), file_type="model_instance", device="cpu", modal=modal)
@@ -178,9 +210,10 @@ def test_shapes(shape: str, program: Program, cluster: ase.Atoms, tmp_path: Path
     assert largest > 0.005
     for precision, tolerance in tolerances.NETWORK_OF_CHANCE.items():
         network_of(loaded, modal, precision=precision, made_by="a test").write(tmp_path / precision)
-        said = program.evaluate(tmp_path / precision, cluster)
-        assert said.energy == pytest.approx(own.results["energy"], rel=tolerance)
-        np.testing.assert_allclose(said.forces, forces, rtol=0, atol=tolerance * largest)
+        for program in programs.values():
+            said = program.evaluate(tmp_path / precision, cluster)
+            assert said.energy == pytest.approx(own.results["energy"], rel=tolerance)
+            np.testing.assert_allclose(said.forces, forces, rtol=0, atol=tolerance * largest)
 
 
 @pytest.fixture(scope="module")
@@ -192,21 +225,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
-def test_threads_change_no_bit(program: Program, small: Path, cluster: ase.Atoms, threads: int) -> None:
-    many = cluster.repeat((2, 2, 1))
-    many.positions *= 0.2  # crowded: cells of 40 A become clusters of 8 A
-    alone = program.run(small, many)
+def test_threads_change_no_bit(program: Program, small: Path, crowded: ase.Atoms, threads: int) -> None:
+    alone = program.run(small, crowded)
     assert alone.returncode == 0
-    assert program.run(small, many, threads).stdout == alone.stdout
+    assert program.run(small, crowded, threads).stdout == alone.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
-def test_sanitizers(sanitizer: str, small: Path, cluster: ase.Atoms, tmp_path: Path) -> None:
+def test_sanitizers(sanitizer: str, small: Path, crowded: ase.Atoms, tmp_path: Path) -> None:
     program = Program(tmp_path, "-O1", "-g", f"-fsanitize={sanitizer}", "-fno-sanitize-recover")
-    program.evaluate(small, cluster, threads=2)
+    program.evaluate(small, crowded, threads=2)
     (tmp_path / "cut").write_bytes(small.read_bytes()[:-8])
-    ended = program.run(tmp_path / "cut", cluster)
+    ended = program.run(tmp_path / "cut", crowded)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
 
 
@@ -249,8 +280,7 @@ def test_files_that_are_refused(
     ended = program.run(file, cluster)
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"'{file}' is no network that this hopkin reads: {reason}:"
-        " write it again with `hopkin models fetch`\n"
+        f"'{file}' is no network that this hopkin reads: {reason}: delete it and run `hopkin models fetch`\n"
     )
 
 
@@ -266,7 +296,8 @@ FCN: dict[str, Any] = {keys.READOUT_FCN_ACTIVATION: "relu", keys.READOUT_FCN_HID
     ("shape", "reason"),
     [
         ({keys.READOUT_AS_FCN: True, **FCN}, "its readout is a network of its own"),
-        ({keys.LMAX: 4, keys.NODE_FEATURE_MULTIPLICITY: 2}, "its harmonics go beyond the degree 3"),
+        ({keys.LMAX: 4, keys.NODE_FEATURE_MULTIPLICITY: 2}, "its features go beyond the degree 3"),
+        ({keys.LMAX_EDGE: 4, keys.NODE_FEATURE_MULTIPLICITY: 2}, "its harmonics go beyond the degree 3"),
         ({keys.ACTIVATION_RADIAL: "relu"}, "its radial functions are too rough for a table"),
     ],
 )
@@ -283,5 +314,60 @@ def test_libtorch_takes_what_the_evaluator_cannot(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(sevennet_network, "network_of", refused)
     said = sevennet.export(find_model("sevennet-0"), tmp_path / "exported.pt")
-    assert said == "its readout is a network of its own"
+    assert said == "evaluated by libtorch, many times slower, as its readout is a network of its own"
+    for asked in ("dtype=float64", "evaluator=hopkin"):
+        with pytest.raises(ModelError, match="its readout is a network of its own"):
+            sevennet.export(find_model(f"sevennet-0:{asked}"), tmp_path / "none.pt")
     torch.jit.load(str(tmp_path / "exported.pt"))
+
+
+@pytest.mark.parametrize(
+    ("device", "reason"),
+    [
+        ("cuda:0", "but the file of this model is for a CPU: take that of NAME:evaluator=libtorch"),
+        ("gpu", "names no device: wanted cpu, cuda or cuda:1"),
+    ],
+)
+def test_another_device(
+    device: str,
+    reason: str,
+    program: Program,
+    small: Path,
+    cluster: ase.Atoms,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOPKIN_DEVICE", device)
+    assert program.run(small, cluster).stderr == f"HOPKIN_DEVICE={device} {reason}\n"
+    monkeypatch.setenv("HOPKIN_DEVICE", "cpu")
+    assert program.run(small, cluster).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "options", "evaluator"),
+    [
+        (None, None, "", "libtorch"),
+        ("cpu", None, "", "hopkin"),
+        ("cuda:1", "", "", "libtorch"),
+        (None, "", "", "hopkin"),
+        (None, "-1", "", "hopkin"),
+        (None, "3", "", "libtorch"),
+        (None, None, ":dtype=float64", "hopkin"),
+        (None, None, ":evaluator=hopkin", "hopkin"),
+        ("cpu", None, ":evaluator=libtorch", "libtorch"),
+    ],
+)
+def test_evaluator_of_a_machine_with_a_gpu(
+    device: str | None, visible: str | None, options: str, evaluator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "has_gpu", lambda: True)
+    for variable, value in (("HOPKIN_DEVICE", device), ("CUDA_VISIBLE_DEVICES", visible)):
+        monkeypatch.delenv(variable, raising=False)
+        if value is not None:
+            monkeypatch.setenv(variable, value)
+    model = find_model(f"sevennet-0{options}")
+    assert model.evaluator == evaluator
+    file = model.exported()
+    monkeypatch.setenv("HOPKIN_DEVICE", {"hopkin": "cuda", "libtorch": "cpu"}[evaluator])
+    assert (model.exported() == file) == (
+        options != ""
+    )  # what LAMMPS reads by one is never read by the other

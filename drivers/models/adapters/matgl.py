@@ -1,17 +1,22 @@
-"""M3GNet and CHGNet of the matgl package, through its ASE calculator."""
+"""M3GNet and CHGNet of the matgl package, through its ASE calculator; on a GPU in batches."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dgl
 import matgl
+import numpy as np
 import torch
-from ase import units
+from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from matgl.apps import pes as matgl_pes
-from matgl.ext.ase import PESCalculator
+from matgl.ext.ase import Atoms2Graph, PESCalculator
 
 from hopkin.drivers.errors import ModelError
+from hopkin.drivers.models.adapters.ase import ASEAdapter
+from hopkin.drivers.models.adapters.interface import BatchingAdapter, Configuration, Evaluation
 from hopkin.drivers.models.model import Model
 
 
@@ -21,6 +26,52 @@ def _gradient(*arguments: Any, **options: Any) -> Any:
 
 
 matgl_pes.grad = _gradient
+
+
+class MatglAdapter(ASEAdapter, BatchingAdapter):
+    """matgl's calculator, which makes one graph of the configurations that wait for a GPU."""
+
+    def __init__(self, calculator: PESCalculator, name: str, *, device: str) -> None:
+        super().__init__(calculator, name)
+        self._potential = calculator.potential
+        self._graphs = Atoms2Graph(calculator.element_types, calculator.cutoff)
+        self._device = device
+
+    def evaluate_together(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Evaluate configurations as one batch, as the calculator does one."""
+        made = [
+            self._graphs.get_graph(
+                Atoms(numbers=asked.numbers, positions=asked.positions, cell=asked.cell, pbc=True)
+            )
+            for asked in configurations
+        ]
+        graphs, lattices, states = zip(*made, strict=True)
+        energies, forces, stresses, *_ = self._potential(
+            dgl.batch(graphs).to(self._device),
+            torch.cat(lattices).to(self._device),
+            torch.stack([torch.as_tensor(state) for state in states]).to(self._device),
+        )
+        counts = [len(asked.numbers) for asked in configurations]
+        return [
+            Evaluation(
+                energy=energy.item(),
+                atomic_energies=None,
+                forces=force.double().cpu().numpy(),
+                virial=-stress.double().cpu().numpy() * units.GPa * abs(np.linalg.det(asked.cell)),
+            )
+            for energy, force, stress, asked in zip(
+                energies.detach().double().reshape(-1),
+                forces.detach().split(counts),
+                stresses.detach().reshape(-1, 3, 3),
+                configurations,
+                strict=True,
+            )
+        ]
+
+
+def adapter(model: Model, *, device: str) -> MatglAdapter:
+    """Return the model behind `pair_style hopkin`."""
+    return MatglAdapter(calculator(model, device=device), model.name, device=device)
 
 
 def calculator(model: Model, *, device: str) -> Calculator:

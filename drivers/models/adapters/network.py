@@ -141,7 +141,7 @@ class _Writer:
         self.say("precision", network.precision, "unit_vectors", int(network.unit_vectors))
         self.put(network.cutoff_A)
         self.say("elements", len(network.elements), *network.elements)
-        self.say("harmonics", len(network.harmonics))
+        self.say("harmonics", len(network.harmonics) - 1)
         self.put(network.harmonics)
         self.say("couplings", len(network.couplings))
         for degrees, coefficients in network.couplings.items():

@@ -35,7 +35,12 @@ def export(model: Model, path: Path) -> str | None:
     Returns
     -------
     str or None
-        why it is one for libtorch although hopkin's own evaluator was wanted
+        that it is one for libtorch, and why, where hopkin's evaluator was wanted
+
+    Raises
+    ------
+    ModelError
+        when the evaluator or the precision that its name asks for cannot be had
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -45,8 +50,10 @@ def export(model: Model, path: Path) -> str | None:
         try:
             _export_network(model, path)
         except ModelError as error:
+            if {"evaluator", "dtype"} & set(model.options):
+                raise
             _export_for_libtorch(model, path)
-            return str(error)
+            return f"evaluated by libtorch, many times slower, as {error}"
     return None
 
 

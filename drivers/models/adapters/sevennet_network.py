@@ -65,6 +65,7 @@ def network_of(loaded: Any, modal: str | None, *, precision: str, made_by: str) 
         when it holds something that the evaluator does not have
     """
     config = loaded.config
+    type_map = config[keys.TYPE_MAP]
     modules = loaded.build_model().double().eval()._modules
     n_elements = config[keys.NUM_SPECIES]
     chosen = _modal_columns(config, modal)
@@ -82,13 +83,14 @@ def network_of(loaded: Any, modal: str | None, *, precision: str, made_by: str) 
         _layer(modules, t, linear_with_modal, config, precision) for t in range(config[keys.NUM_CONVOLUTION])
     ]
     hidden, energy = map(linear_with_modal, ("reduce_input_to_hidden", "reduce_hidden_to_energy"))
-    last = _blocks(modules[f"{config[keys.NUM_CONVOLUTION] - 1}_equivariant_gate"].gate.irreps_out)
-    if any(block.degree for block in last):
-        raise ModelError("its last features are not scalars alone")
-    n_last = sum(len(block.columns) for block in last)
+    last = modules[f"{config[keys.NUM_CONVOLUTION] - 1}_equivariant_gate"].gate.irreps_out
+    if len(last) != 1 or last.lmax:
+        raise ModelError("its last features are not scalars of one kind")
+    n_last = last.dim
     bias = energy(hidden(torch.zeros(1, n_last, dtype=torch.float64))).detach()
     readout = energy(hidden(torch.eye(n_last, dtype=torch.float64))) - bias
     shift, scale = _shift_and_scale(modules["rescale_atomic_energy"], n_elements, chosen)
+    _require_chained(layers)
     harmonics, couplings = _harmonics(modules["edge_embedding"].spherical)
     for layer in layers:
         for path in layer.paths:
@@ -99,7 +101,7 @@ def network_of(loaded: Any, modal: str | None, *, precision: str, made_by: str) 
         precision=precision,
         cutoff_A=float(config[keys.CUTOFF]),
         unit_vectors=modules["edge_embedding"].spherical.sph.normalize,
-        elements=[chemical_symbols[z] for z in config[keys.TYPE_MAP]],
+        elements=[chemical_symbols[z] for z in sorted(type_map, key=type_map.__getitem__)],
         harmonics=harmonics,
         couplings=couplings,
         embedding=_numbers(embedding),
@@ -109,6 +111,17 @@ def network_of(loaded: Any, modal: str | None, *, precision: str, made_by: str) 
         scale=scale,
         shift=shift,
     )
+
+
+def _require_chained(layers: Sequence[Layer]) -> None:
+    """Raise ModelError where the features of a layer are not those that the one before it gives."""
+    for layer in layers:
+        if any(block.degree > _HIGHEST_DEGREE for block in layer.features):
+            raise ModelError(f"its features go beyond the degree {_HIGHEST_DEGREE}")
+    for before, after in pairwise(layers):
+        n_scalars, n_gates = len(before.scalars), len(before.gates)
+        if after.features != before.gated[:n_scalars] + before.gated[n_scalars + n_gates :]:
+            raise ModelError("its gates join blocks of its features")
 
 
 def _layer(
@@ -208,10 +221,12 @@ def _linear(functions: Sequence[Function], inputs: list[_Channels], outputs: lis
         for o, target in enumerate(outputs):
             if (source.degree, source.parity) == (target.degree, target.parity):
                 weights[i, o] = [_numbers(answer[:, target.columns]) for answer in answers]
+    if any(not torch.equal(bias, biases[0]) for bias in biases):
+        raise ModelError("its elements have biases of their own")
     bias = {
         o: _numbers(biases[0][target.columns])
         for o, target in enumerate(outputs)
-        if target.degree == 0 and any(value[target.columns].any() for value in biases)
+        if target.degree == 0 and biases[0][target.columns].any()
     }
     return Linear(weights=weights, bias=bias)
 
@@ -266,19 +281,19 @@ def _error(
     Below 0.5 A, where no two atoms are and the functions are steepest, it is not asked.
     """
     width = float(r[1] - r[0])
-    worst = 0.0
+    errors = []
     for t in (0.25, 0.5, 0.75):
         at = r[:-1] + t * width
         asked = at > 0.5
-        value, derivative = quintic(table, t, width)
+        value, derivative = _quintic(table, t, width)
         for found, exact in ((value, hidden(at).detach()), (derivative, slope(at).detach())):
             wanted = (exact @ mixing)[asked]
             difference = (found @ mixing)[asked] - wanted
-            worst = max(worst, (difference.abs().max() / wanted.abs().max()).item())
-    return worst
+            errors.append(difference.abs().amax() / wanted.abs().amax())
+    return torch.stack(errors).max().item()
 
 
-def quintic(table: torch.Tensor, t: float, width: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _quintic(table: torch.Tensor, t: float, width: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Values and slopes at the fraction t of each interval: Hermite's quintic polynomial of its two ends."""
     s = 1 - t
 
