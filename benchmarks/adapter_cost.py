@@ -2,8 +2,9 @@
 
     python benchmarks/adapter_cost.py [MODEL ...]
 
-Each model is measured by the interpreter of its family, both in turn on the same rattled LiFePO4 cells of 28
-atoms, so that drift of the machine hits both alike. Printed: medians, and the median of the ratios.
+Each model is measured by the interpreter of its family, both in turn on the same rattled LiFePO4 cells of 28,
+56 and 112 atoms, one thread, so that drift of the machine hits both alike. Printed: medians, and the median
+of the ratios.
 """
 
 import json
@@ -14,23 +15,32 @@ import time
 import warnings
 
 import numpy as np
+from ase.calculators.calculator import Calculator
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.engine import environment_of
-from hopkin.drivers.models.adapters import Configuration
+from hopkin.drivers.models.adapters import Adapter, Configuration
 from hopkin.drivers.models.model import Model, State
 from hopkin.drivers.models.registry import find_model, known_models
 from hopkin.drivers.models.service.evaluators import load
 
-WARM_UP, COUNTED = 3, 15
+WARM_UP, COUNTED = 2, 9
+REPEATS = ((1, 1, 1), (1, 2, 1), (1, 2, 2))
 
 
-def measure(model: Model) -> tuple[float, float, float]:
-    """Milliseconds of the adapter and of the calculator, and their ratio."""
+def measure(model: Model) -> list[tuple[int, float, float, float]]:
+    """Atoms, milliseconds of the adapter and of the calculator, and their ratio."""
     warnings.simplefilter("ignore")
     adapter = load(model, "cpu")
     calculator = model.module.calculator(model, device="cpu")
-    crystal = build_material("LiFePO4-olivine")
+    return [measure_cell(adapter, calculator, repeats) for repeats in REPEATS]
+
+
+def measure_cell(
+    adapter: Adapter, calculator: Calculator, repeats: tuple[int, int, int]
+) -> tuple[int, float, float, float]:
+    """Measure a supercell."""
+    crystal = build_material("LiFePO4-olivine").repeat(repeats)
     numbers = crystal.numbers.astype(np.int64)
     pairs = []
     for seed in range(WARM_UP + COUNTED):
@@ -46,7 +56,8 @@ def measure(model: Model) -> tuple[float, float, float]:
         pairs.append((between - start, time.perf_counter() - between))
     counted = pairs[WARM_UP:]
     medians = [1000 * statistics.median(values) for values in zip(*counted, strict=True)]
-    return medians[0], medians[1], statistics.median(ours / theirs for ours, theirs in counted)
+    ratio = statistics.median(ours / theirs for ours, theirs in counted)
+    return len(crystal), medians[0], medians[1], ratio
 
 
 def main(names: list[str]) -> None:
@@ -55,13 +66,13 @@ def main(names: list[str]) -> None:
         for model in known_models().values()
         if model.route == "service" and model.state() == State.READY
     ]
-    print("model, adapter [ms], calculator [ms], ratio")
+    print("model, atoms, adapter [ms], calculator [ms], ratio")
     for model in models:
         command = [model.interpreter(), __file__, "--here", model.name]
-        environment = environment_of(model.interpreter())
+        environment = {**environment_of(model.interpreter()), "OMP_NUM_THREADS": "1"}
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        said = ended.stdout.splitlines()[-1]
-        print(f"{model.name:28s} {' '.join(f'{value:8.2f}' for value in json.loads(said))}", flush=True)
+        for n_atoms, ours, theirs, ratio in json.loads(ended.stdout.splitlines()[-1]):
+            print(f"{model.name:28s} {n_atoms:5d} {ours:8.0f} {theirs:8.0f} {ratio:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
+from hopkin.drivers.models.adapters.chgnet_layers import take_apart
 from hopkin.drivers.models.adapters.interface import (
     BatchingAdapter,
     Configuration,
@@ -68,6 +69,7 @@ class CHGNetAdapter(BatchingAdapter):
         self._model = _load(checkpoint).to(device)
         self._model.eval()
         self._model.requires_grad_(False)
+        take_apart(self._model)
         self._neighbours = NeighbourList(self._model.graph_converter.atom_graph_cutoff)
         self._device = device
         composition = self._model.composition_model
@@ -84,7 +86,7 @@ class CHGNetAdapter(BatchingAdapter):
         first_atoms, first_bonds = _starts(sizes), _starts([len(graph.undirected) for graph in graphs])
         first_edges = _starts([len(graph.edges.centers) for graph in graphs])
 
-        def tensor(arrays: Iterable[NDArray[Any]], dtype: torch.dtype = torch.int32) -> torch.Tensor:
+        def tensor(arrays: Iterable[NDArray[Any]], dtype: torch.dtype = torch.int64) -> torch.Tensor:
             return torch.as_tensor(np.concatenate(list(arrays)), dtype=dtype, device=self._device)
 
         def counted_on(arrays: Iterable[NDArray[Any]], starts: NDArray[Any]) -> torch.Tensor:

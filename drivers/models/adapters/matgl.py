@@ -17,6 +17,7 @@ from matgl.ext.ase import Atoms2Graph, PESCalculator
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.ase import ASEAdapter
 from hopkin.drivers.models.adapters.interface import BatchingAdapter, Configuration, Evaluation
+from hopkin.drivers.models.adapters.matgl_layers import take_apart
 from hopkin.drivers.models.model import Model
 
 
@@ -33,6 +34,7 @@ class MatglAdapter(ASEAdapter, BatchingAdapter):
 
     def __init__(self, calculator: PESCalculator, name: str, *, device: str) -> None:
         super().__init__(calculator, name)
+        take_apart(calculator.potential.model)
         self._potential = calculator.potential
         self._graphs = Atoms2Graph(calculator.element_types, calculator.cutoff)
         self._device = device

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.checkpoint import load
 from hopkin.drivers.models.adapters.interface import BatchingAdapter, Configuration, Evaluation
+from hopkin.drivers.models.adapters.mattersim_layers import take_apart
 from hopkin.drivers.models.adapters.neighbours import NeighbourList, angles
 from hopkin.drivers.models.model import Model
 
@@ -29,6 +30,7 @@ class MatterSimAdapter(BatchingAdapter):
     """MatterSim, single precision, with a graph made from arrays."""
 
     def __init__(self, potential: Potential, *, device: str) -> None:
+        take_apart(potential.model)
         self._potential = potential
         self._device = device
         arguments = potential.model.model_args

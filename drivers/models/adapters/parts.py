@@ -1,0 +1,45 @@
+"""Linear maps of features that a package joins, without joining them: the same numbers in less time.
+
+Graph networks of this kind join the features of two atoms and of the edge between them, for every edge, and
+multiply them by one matrix. Here each part is multiplied where there is one of it (an atom, a bond), and the
+products are gathered and added: a third of the multiplications, and no copies of what is joined.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class LinearOfParts(nn.Module):
+    """Linear maps of the same joined features, side by side; to be evaluated and not trained."""
+
+    def __init__(self, linears: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        weights: list[Tensor] = [linear.weight.detach() for linear in linears]
+        biases: list[Tensor] = [linear.bias.detach() for linear in linears]
+        self.matrix: Tensor
+        self.bias: Tensor
+        self.register_buffer("matrix", torch.cat(weights).T.contiguous())
+        self.register_buffer("bias", torch.cat(biases))
+
+    def forward(self, *parts: tuple[Tensor, Tensor | None]) -> Tensor:
+        """Apply the maps.
+
+        Parameters
+        ----------
+        parts
+            features, (n, channels), and which of them each row of the result takes, (rows,); None where they
+            are in the order of the result
+        """
+        matrices = torch.split(self.matrix, [features.shape[1] for features, _ in parts])
+        result = self.bias
+        for (features, rows), matrix in zip(parts, matrices, strict=True):
+            product = features @ matrix
+            result = result + (product if rows is None else product.index_select(0, rows))
+        return result
+
+
+def added(rows: Tensor, to: Tensor, n: int) -> Tensor:
+    """Sum rows by what each belongs to: (n, channels)."""
+    return rows.new_zeros(n, rows.shape[1]).index_add(0, to, rows)
