@@ -24,24 +24,21 @@ from hopkin.drivers.models.adapters.network import (
     Product,
     Radial,
 )
+from hopkin.drivers.models.adapters.radial_table import Function, tabulate
 
 _HIGHEST_DEGREE = 3
 
-_RADIAL_ERROR = {"single": 1e-7, "double": 1e-9}
+_RADIAL_ERROR = {"single": 2e-7, "double": 1e-8}
 """of the weights of a path, in units of the largest one; that of the slopes likewise"""
-_FEWEST_INTERVALS = 64
-_MOST_INTERVALS = 4096
 _NEAREST_A = 1e-3
 """sin(r) / r is not evaluated nearer to zero [A]"""
 
-_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+_ACTIVATIONS: dict[str, Function] = {
     "silu": torch.nn.functional.silu,
     "tanh": torch.tanh,
     "abs": torch.abs,
     "softplus": lambda x: torch.nn.functional.softplus(x) - np.log(2.0),
 }
-
-Function = Callable[[torch.Tensor], torch.Tensor]
 
 
 class _Channels(NamedTuple):
@@ -232,87 +229,20 @@ def _linear(functions: Sequence[Function], inputs: list[_Channels], outputs: lis
 
 
 def _radial(embedding: Any, network: Any, scale: Numbers, config: Any, precision: str) -> Radial:
-    """Tabulate the last hidden functions of a radial network, with intervals until the error is small."""
-    *hidden_layers, last = network.children()
-    mixing = last(torch.eye(len(last.weight), dtype=torch.float64)).detach()
+    """Tabulate the last hidden functions of a radial network."""
+    *hidden, last = network.children()
+    mixing = last(torch.eye(len(last.weight), dtype=torch.float64)) * torch.from_numpy(scale)
 
-    def hidden(r: torch.Tensor) -> torch.Tensor:
+    def functions(r: torch.Tensor) -> torch.Tensor:
+        r = r.clamp(min=_NEAREST_A)
         h: torch.Tensor = embedding.basis_function(r) * embedding.cutoff_function(r)[:, None]
-        for layer in hidden_layers:
+        for layer in hidden:
             h = layer(h)
         return h
 
-    slope = _derivative(hidden)
-    curvature = _derivative(slope)
-
-    cutoff = float(config[keys.CUTOFF])
-    begins = getattr(embedding.cutoff_function, "r_on", None)
-    mixing = mixing * torch.from_numpy(scale)
-    segments = []
-    for start, end in [(0.0, begins), (begins, cutoff)] if begins else [(0.0, cutoff)]:
-        n = max(8, round(_FEWEST_INTERVALS * (end - start) / cutoff))
-        while True:
-            r = torch.linspace(start, end, n + 1, dtype=torch.float64)
-            at = r.clamp(min=_NEAREST_A)
-            at[-1] = np.nextafter(end, 0.0)  # what is cut off begins at the end: this side of it
-            table = torch.stack([hidden(at), slope(at), curvature(at)], dim=1).detach()
-            if _error(r, table, hidden, slope, mixing) <= _RADIAL_ERROR[precision]:
-                break
-            n *= 2
-            if n > _MOST_INTERVALS:
-                raise ModelError("its radial functions are too rough for a table")
-        segments.append((start, end, _numbers(table)))
-    return Radial(segments=segments, mixing=_numbers(mixing))
-
-
-def _derivative(function: Function) -> Function:
-    def derivative(r: torch.Tensor) -> torch.Tensor:
-        slopes: torch.Tensor = torch.func.jvp(function, (r,), (torch.ones_like(r),))[1]
-        return slopes
-
-    return derivative
-
-
-def _error(
-    r: torch.Tensor, table: torch.Tensor, hidden: Function, slope: Function, mixing: torch.Tensor
-) -> float:
-    """Largest error of the quintic within the intervals: of weights and of slopes, by the largest of each.
-
-    Below 0.5 A, where no two atoms are and the functions are steepest, it is not asked.
-    """
-    width = float(r[1] - r[0])
-    errors = []
-    for t in (0.25, 0.5, 0.75):
-        at = r[:-1] + t * width
-        asked = at > 0.5
-        value, derivative = _quintic(table, t, width)
-        for found, exact in ((value, hidden(at).detach()), (derivative, slope(at).detach())):
-            wanted = (exact @ mixing)[asked]
-            difference = (found @ mixing)[asked] - wanted
-            errors.append(difference.abs().amax() / wanted.abs().amax())
-    return torch.stack(errors).max().item()
-
-
-def _quintic(table: torch.Tensor, t: float, width: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Values and slopes at the fraction t of each interval: Hermite's quintic polynomial of its two ends."""
-    s = 1 - t
-
-    def ends(t: float, s: float) -> list[float]:
-        return [s**3 * (1 + 3 * t + 6 * t * t), width * t * s**3 * (1 + 3 * t), width**2 * t * t * s**3 / 2]
-
-    def slopes(t: float, s: float) -> list[float]:
-        return [
-            -30 * t * t * s * s / width,
-            s * s * (1 + 2 * t - 15 * t * t),
-            width * t * s * s * (2 - 5 * t) / 2,
-        ]
-
-    def joined(left: list[float], right: list[float], signs: tuple[int, int, int]) -> torch.Tensor:
-        parts = [b * table[:-1, k] for k, b in enumerate(left)]
-        parts += [sign * b * table[1:, k] for k, (b, sign) in enumerate(zip(right, signs, strict=True))]
-        return sum(parts[1:], parts[0])
-
-    return joined(ends(t, s), ends(s, t), (1, -1, 1)), joined(slopes(t, s), slopes(s, t), (-1, 1, -1))
+    begins = getattr(embedding.cutoff_function, "r_on", None)  # of XPLOR, whose curvature jumps there
+    ends = [0.0, *([begins] if begins else []), float(config[keys.CUTOFF])]
+    return tabulate(functions, mixing, ends, _RADIAL_ERROR[precision])
 
 
 def _harmonics(spherical: Any) -> tuple[list[float], dict[tuple[int, int, int], Numbers]]:
