@@ -35,7 +35,7 @@ ENVIRONMENTS = HERE.parents[1] / ".venv" / "peers"
 PEERS = ("ase", "matcalc", "janus-core")
 MATERIAL = "LiFePO4-olivine"
 THREADS = 2
-ROUNDS = 2
+ROUNDS = 1
 
 
 def environment(name: str) -> Path:
