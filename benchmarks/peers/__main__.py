@@ -61,7 +61,8 @@ def timed(command: list[str], folder: Path, python: Path) -> tuple[float, dict[s
     seconds = time.perf_counter() - start
     if ended.returncode != 0:
         raise RuntimeError(f"{command} failed: {ended.stderr[-500:]}")
-    return seconds, json.loads(ended.stdout[ended.stdout.index("{") :])
+    said, _ = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index("{"))
+    return seconds, said
 
 
 def write_ends(model: Model, folder: Path) -> None:
