@@ -132,7 +132,7 @@ def main(names: list[str]) -> None:
         RESULTS.write_text(
             f"# One barrier by hopkin and its peers\n\n`python benchmarks/peers {' '.join(rows)}`, commit"
             f" {commit}, {THREADS} threads of {_processor()}, Python {platform.python_version()};"
-            f" medians of {ROUNDS} rounds.\n\n"
+            f" rounds: {ROUNDS}.\n\n"
             "| model | by | barrier [eV] | evaluations | wall time [s] | of hopkin's |\n"
             "|---|---|---|---|---|---|\n"
             + "".join(row for of_model in rows.values() for row in of_model)

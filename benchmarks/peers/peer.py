@@ -122,7 +122,7 @@ def main(peer: str, family: str, checkpoint: str, folder: str, threads: str) -> 
     initial, final = (ase.io.read(Path(folder) / f"{end}.extxyz") for end in ("initial", "final"))
     start = time.perf_counter()
     barrier = PEERS[peer](initial, final, shared)
-    answer = {"barrier_eV": barrier, "evaluations": type(shared).evaluations}
+    answer = {"barrier_eV": float(barrier), "evaluations": type(shared).evaluations}
     print(json.dumps({**answer, "seconds_within": time.perf_counter() - start}))
 
 
