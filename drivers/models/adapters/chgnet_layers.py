@@ -5,7 +5,7 @@ from typing import Any
 from chgnet.model.model import CHGNet
 from torch import Tensor, nn
 
-from hopkin.drivers.models.adapters.parts import LinearOfParts, added
+from hopkin.drivers.models.adapters.parts import GatedMLP, added
 
 
 def take_apart(model: CHGNet) -> None:
@@ -20,25 +20,14 @@ def take_apart(model: CHGNet) -> None:
                 layers[n] = kind(layer)
 
 
-class _GatedMLP(nn.Module):
-    """A gated MLP of features that are not joined."""
+def _apart(gated: Any) -> GatedMLP:
+    def chain(mlp: Any, norm: nn.Module | None, last: nn.Module) -> list[nn.Module]:
+        layers = [layer for layer in mlp.layers if not isinstance(layer, nn.Dropout)]
+        return [*layers, *([] if norm is None else [norm]), last]
 
-    def __init__(self, gated: Any) -> None:
-        super().__init__()
-        core, gate = (
-            [layer for layer in mlp.layers if not isinstance(layer, nn.Dropout)]
-            for mlp in (gated.mlp_core, gated.mlp_gate)
-        )
-        self._first = LinearOfParts([core[0], gate[0]])
-        self._activation = core[1] if len(core) > 1 else nn.Identity()
-        norms = [nn.Identity() if norm is None else norm for norm in (gated.bn1, gated.bn2)]
-        self._core = nn.Sequential(*core[2:], norms[0], gated.activation)
-        self._gate = nn.Sequential(*gate[2:], norms[1], gated.sigmoid)
-
-    def forward(self, *parts: tuple[Tensor, Tensor | None]) -> Tensor:
-        core, gate = self._activation(self._first(*parts)).chunk(2, dim=1)
-        result: Tensor = self._core(core) * self._gate(gate)
-        return result
+    return GatedMLP(
+        chain(gated.mlp_core, gated.bn1, gated.activation), chain(gated.mlp_gate, gated.bn2, gated.sigmoid)
+    )
 
 
 class _Layer(nn.Module):
@@ -46,7 +35,7 @@ class _Layer(nn.Module):
 
     def __init__(self, layer: Any, gated: Any, norm: nn.Module | None) -> None:
         super().__init__()
-        self._gated = _GatedMLP(gated)
+        self._gated = _apart(gated)
         self._out = layer.mlp_out if getattr(layer, "use_mlp_out", False) else None
         self._residual = layer.resnet
         self._norm = norm

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from matgl.layers import GatedMLP
 from matgl.models import M3GNet
 from torch import Tensor, nn
-from torch.nn.functional import silu
 
-from hopkin.drivers.models.adapters.parts import LinearOfParts, added
+from hopkin.drivers.models.adapters.parts import GatedMLP, added
 
 
 def take_apart(model: nn.Module) -> None:
@@ -17,24 +15,12 @@ def take_apart(model: nn.Module) -> None:
             block.conv = _GraphConv(block.conv)
 
 
-class _GatedMLP(nn.Module):
-    """A gated MLP of features that are not joined."""
-
-    def __init__(self, gated: GatedMLP) -> None:
-        super().__init__()
-        self._first = LinearOfParts([gated.layers[0], gated.gates[0]])
-        self._core, self._gate = gated.layers[2:], gated.gates[2:]
-
-    def forward(self, *parts: tuple[Tensor, Tensor | None]) -> Tensor:
-        core, gate = silu(self._first(*parts)).chunk(2, dim=1)
-        result: Tensor = self._core(core) * self._gate(gate)
-        return result
-
-
 class _GraphConv(nn.Module):
     def __init__(self, conv: Any) -> None:
         super().__init__()
-        self._of_edges, self._of_atoms = _GatedMLP(conv.edge_update_func), _GatedMLP(conv.node_update_func)
+        self._of_edges, self._of_atoms = (
+            GatedMLP(gated.layers, gated.gates) for gated in (conv.edge_update_func, conv.node_update_func)
+        )
         self._edge_weights, self._atom_weights = conv.edge_weight_func, conv.node_weight_func
 
     def forward(

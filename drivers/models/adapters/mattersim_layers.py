@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from mattersim.forcefield.m3gnet.modules.layers import GatedMLP, SwishLayer
+from mattersim.forcefield.m3gnet.modules.layers import SwishLayer
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from hopkin.drivers.models.adapters.parts import LinearOfParts, added
+from hopkin.drivers.models.adapters.parts import GatedMLP, added
 
 
 def take_apart(model: Any) -> None:
@@ -15,31 +15,21 @@ def take_apart(model: Any) -> None:
         model.graph_conv[n] = _Block(block)
 
 
-class _GatedMLP(nn.Module):
-    """A gated MLP of features that are not joined."""
-
-    def __init__(self, gated: GatedMLP) -> None:
-        super().__init__()
-        self._first = LinearOfParts([gated.g[0].linear, gated.sigma[0].linear])
-        self._core, self._gate = gated.g[1:], gated.sigma[1:]
-
-    def forward(self, *parts: tuple[Tensor, Tensor | None]) -> Tensor:
-        core, gate = silu(self._first(*parts)).chunk(2, dim=1)
-        for layer in self._core:
-            core = silu(layer.linear(core))
-        result: Tensor = core * self._gate(gate)
-        return result
+def _apart(gated: Any) -> GatedMLP:
+    """Take a gated MLP of mattersim apart: its swish, x * sigmoid(x), is torch's SiLU."""
+    assert all(isinstance(layer, SwishLayer) for layer in (*gated.g, *gated.sigma[:-1]))
+    core, gate = (
+        [part for layer in chain for part in (layer.linear, nn.SiLU())] for chain in (gated.g, gated.sigma)
+    )
+    return GatedMLP(core, [*gate[:-1], gated.sigma[-1].sigmoid])
 
 
 class _Block(nn.Module):
     def __init__(self, block: Any) -> None:
         super().__init__()
         self._three_body = block.three_body
-        self._of_edges, self._of_atoms = _GatedMLP(block.gated_mlp_edge), _GatedMLP(block.gated_mlp_atom)
+        self._of_edges, self._of_atoms = _apart(block.gated_mlp_edge), _apart(block.gated_mlp_atom)
         self._edge_weights, self._atom_weights = block.edge_layer_edge, block.edge_layer_atom.linear
-        assert all(
-            isinstance(layer, SwishLayer) for layer in (*block.gated_mlp_edge.g, *block.gated_mlp_atom.g)
-        )
 
     def forward(
         self,

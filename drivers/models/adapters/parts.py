@@ -6,6 +6,7 @@ products are gathered and added: a third of the multiplications, and no copies o
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 class LinearOfParts(nn.Module):
     """Linear maps of the same joined features, side by side; to be evaluated and not trained."""
 
-    def __init__(self, linears: Sequence[nn.Linear]) -> None:
+    def __init__(self, linears: Sequence[Any]) -> None:
         super().__init__()
         weights: list[Tensor] = [linear.weight.detach() for linear in linears]
         biases: list[Tensor] = [linear.bias.detach() for linear in linears]
@@ -37,6 +38,26 @@ class LinearOfParts(nn.Module):
         for (features, rows), matrix in zip(parts, matrices, strict=True):
             product = features @ matrix
             result = result + (product if rows is None else product.index_select(0, rows))
+        return result
+
+
+class GatedMLP(nn.Module):
+    """Two chains of layers over the same joined features, core times gate.
+
+    Each begins with a linear map; where SiLU follows in both, it is applied to both at once.
+    """
+
+    def __init__(self, core: Sequence[nn.Module], gate: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self._first = LinearOfParts([core[0], gate[0]])
+        shared = isinstance(core[1], nn.SiLU) and isinstance(gate[1], nn.SiLU)
+        self._activation = core[1] if shared else nn.Identity()
+        self._core, self._gate = (nn.Sequential(*chain[2 if shared else 1 :]) for chain in (core, gate))
+
+    def forward(self, *parts: tuple[Tensor, Tensor | None]) -> Tensor:
+        """Evaluate the features that `LinearOfParts` takes."""
+        core, gate = self._activation(self._first(*parts)).chunk(2, dim=1)
+        result: Tensor = self._core(core) * self._gate(gate)
         return result
 
 
