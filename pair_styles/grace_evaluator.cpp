@@ -2,6 +2,7 @@
 
 #include "device.h"
 #include "edge_forces.h"
+#include "elements.h"
 #include "grace_input.h"
 #include "saved_model_session.h"
 
@@ -80,18 +81,8 @@ class GraceEvaluator final : public hopkin::Evaluator {
  private:
   void map_elements(const std::vector<std::string> &elements)
   {
-    const auto &symbols = metadata_.chemical_symbols;
-    for (const auto &element : elements) {
-      const auto found = std::find(symbols.begin(), symbols.end(), element);
-      if (found == symbols.end()) {
-        std::string covered;
-        for (const auto &symbol : symbols) covered += (covered.empty() ? "" : " ") + symbol;
-        throw std::runtime_error("model '" + directory_ + "' does not cover element '" + element +
-                                 "' (it covers " + std::to_string(symbols.size()) + ": " + covered +
-                                 ")");
-      }
-      model_species_.push_back(static_cast<std::int32_t>(found - symbols.begin()));
-    }
+    const auto indices = hopkin::indices_of(elements, metadata_.chemical_symbols, directory_);
+    model_species_.assign(indices.begin(), indices.end());
   }
 
   void find_compute()

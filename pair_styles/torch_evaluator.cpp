@@ -2,6 +2,7 @@
 
 #include "device.h"
 #include "edge_forces.h"
+#include "elements.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -72,13 +73,6 @@ bool is_out_of_memory(const std::exception &error)
          cause.find("DefaultCPUAllocator: can't allocate memory") != std::string::npos;
 }
 
-std::string joined(const std::vector<std::string> &words)
-{
-  std::string text;
-  for (const auto &word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
 // Calls each function of MKL's vector mathematics once, alone. MKL chooses the kernel of a function
 // when it is first called, and threads that do so at the same time may be given the least accurate
 // one (https://github.com/pytorch/pytorch/issues/188792).
@@ -121,15 +115,7 @@ void TorchEvaluator::load(Metadata &metadata, const std::string &remedy)
 
 void TorchEvaluator::describe(Properties properties)
 {
-  const auto &symbols = properties.symbols;
-  for (const auto &element : elements_) {
-    const auto found = std::find(symbols.begin(), symbols.end(), element);
-    if (found == symbols.end())
-      throw std::runtime_error("model '" + model_file_ + "' does not cover element '" + element +
-                               "' (it covers " + std::to_string(symbols.size()) + ": " +
-                               joined(symbols) + ")");
-    model_species_.push_back(found - symbols.begin());
-  }
+  model_species_ = indices_of(elements_, properties.symbols, model_file_);
   exported_by_ = std::move(properties.exported_by);
   cutoff_ = properties.cutoff;
   dtype_ = properties.dtype;

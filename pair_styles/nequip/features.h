@@ -63,7 +63,7 @@ void add_rows(const Real *const *a, Real *const *c, const Real *w, int n_in, int
 template <class Real> class LinearMap {
  public:
   LinearMap(const Linear &linear, const std::vector<Block> &from, const std::vector<Block> &to,
-            const std::vector<int> &elements)
+            const std::vector<std::int64_t> &elements)
       : from_(layout_of<Real>(from)), to_(layout_of<Real>(to))
   {
     for (const auto &weights : linear.weights)
@@ -96,7 +96,7 @@ template <class Real> class LinearMap {
   };
 
   Pair packed(const Linear::Weights &weights, const Block &from, const Block &to,
-              const std::vector<int> &elements) const
+              const std::vector<std::int64_t> &elements) const
   {
     Pair pair{from_.blocks[weights.from], to_.blocks[weights.to], {}, {}};
     const bool of_elements = weights.matrices.size() > 1;

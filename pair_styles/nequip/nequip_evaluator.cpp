@@ -3,6 +3,7 @@
 
 #include "../device.h"
 #include "../edge_forces.h"
+#include "../elements.h"
 #include "../evaluator.h"
 #include "convolution.h"
 #include "gate.h"
@@ -12,7 +13,6 @@
 #include <cmath>
 #include <numeric>
 #include <sstream>
-#include <stdexcept>
 
 namespace hopkin::nequip {
 
@@ -33,30 +33,13 @@ void sort_by_end(const std::int64_t *ends, std::int64_t n_edges, std::int64_t n_
   for (std::int64_t edge = 0; edge < n_edges; ++edge) adjacency.edges[next[ends[edge]]++] = edge;
 }
 
-std::vector<int> elements_of(const Network &network, const EvaluatorRequest &request)
-{
-  std::vector<int> found;
-  const auto &known = network.elements;
-  for (const auto &element : request.elements) {
-    const auto at = std::find(known.begin(), known.end(), element);
-    if (at == known.end()) {
-      std::string all;
-      for (const auto &name : known) all += (all.empty() ? "" : " ") + name;
-      throw std::runtime_error("model '" + request.model + "' does not cover element '" + element +
-                               "' (it covers " + std::to_string(known.size()) + ": " + all + ")");
-    }
-    found.push_back(static_cast<int>(at - known.begin()));
-  }
-  return found;
-}
-
 template <class Real> class NequipEvaluator final : public Evaluator {
  public:
   NequipEvaluator(const Network &network, const EvaluatorRequest &request)
       : model_file_(request.model), made_by_(network.made_by), cutoff_(network.cutoff),
         harmonics_(network), team_(request.threads)
   {
-    const auto elements = elements_of(network, request);
+    const auto elements = indices_of(request.elements, network.elements, request.model);
     for (const auto &layer : network.layers) layers_.emplace_back(network, layer, elements);
     const auto &first = layers_.front().features;
     for (const auto element : elements) {
@@ -101,7 +84,7 @@ template <class Real> class NequipEvaluator final : public Evaluator {
 
  private:
   struct LayerOf {
-    LayerOf(const Network &network, const Layer &layer, const std::vector<int> &elements)
+    LayerOf(const Network &network, const Layer &layer, const std::vector<std::int64_t> &elements)
         : features(layout_of<Real>(layer.features)), convolution(network, layer), gate(layer),
           to_itself(layer.to_itself, layer.features, layer.gated, elements),
           first(layer.first, layer.features, layer.features, elements),
