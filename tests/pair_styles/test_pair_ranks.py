@@ -43,7 +43,7 @@ def mpirun(directory: Path, deck: str, ranks: int, *options: str) -> subprocess.
     return subprocess.run(
         [*lmp, "-in", "deck.in", "-log", "log.lammps"],
         cwd=directory,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MPIR_CVAR_POLLS_BEFORE_YIELD": "0"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **engine.ENVIRONMENT},
         capture_output=True,
         text=True,
         timeout=1000,
