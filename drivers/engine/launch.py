@@ -25,9 +25,9 @@ from hopkin.drivers.errors import (
 _logger = logging.getLogger(__name__)
 
 # What LAMMPS starts with unless the user's environment says otherwise. With more ranks than cores, waiting
-# ranks of MPICH hand their core on at once instead of spinning; from the fifth collective call on, unless told
-# so, they would spin in shared memory without ever handing it on (five ranks on two cores, 55 atoms of
-# SevenNet-0: 118 instead of 53 ms for a step of the band). Memory of big tensors stays with the process:
+# ranks of MPICH hand their core on at once instead of spinning; from the fifth collective call on they would
+# spin in shared memory and never hand it on (five ranks on two cores, 55 atoms of SevenNet-0: 118 instead of
+# 53 ms for a step of the band). Memory of big tensors stays with the process:
 # glibc would ask the system for it anew in each evaluation (benchmarks/allocator_cost.py: 6 % of a step).
 ENVIRONMENT = {
     "MPIR_CVAR_POLLS_BEFORE_YIELD": "0",
