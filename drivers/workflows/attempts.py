@@ -41,7 +41,7 @@ class Settings:
     """What LAMMPS is told for an attempt."""
 
     optimiser: Literal["fire", "quickmin"] = "fire"
-    timestep_ps: float = 0.004  # steps against 0.002: 30 of 45 (LiFePO4), 143 of 160 (NaFePO4 maricite)
+    timestep_ps: float = 0.004
     spring_eV_per_A2: float = 1.0
     largest_step_A: float = 0.1
 
@@ -148,6 +148,7 @@ def run_attempt(
         optimiser=settings.optimiser,
         timestep_ps=settings.timestep_ps,
         spring_constant=settings.spring_eV_per_A2,
+        stiffness=np.mean([end.stiffness_eV_per_A2 for end in ends], axis=0).tolist(),
         largest_step=settings.largest_step_A,
     )
     say("band: starting")

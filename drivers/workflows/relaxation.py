@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
 
 from hopkin.drivers import crystals, engine
 from hopkin.drivers.errors import DivergenceError, ModelError, RunError
@@ -36,8 +37,14 @@ _logger = logging.getLogger(__name__)
 
 BAR_PER_GPA = 1e4
 
-# Time step [ps] and longest step of an atom [A]; the second pair where the first diverged.
-_STEPS = ((0.002, 0.1), (0.0005, 0.02))
+# Time step [ps] and longest step of an atom [A]; the second pair where the first diverged. Masses are force
+# constants, so that an atom swings at 98 rad/ps.
+_STEPS = ((0.004, 0.1), (0.0005, 0.02))
+
+# Force constants are taken from random displacements this large [A], and none is below the least [eV/A^2].
+_DISPLACEMENT_A = 0.02
+_LEAST_STIFFNESS_EV_PER_A2 = 1.0
+
 _CELL_ROUNDS = 40
 
 # What the relaxed crystal depends on, beside the structure and the model.
@@ -66,6 +73,9 @@ class Relaxed:
         largest component of the pressure tensor, without its sign
     cell_changes
         how often its cell was changed
+    stiffness_eV_per_A2
+        force constants of its elements, in the order of :func:`hopkin.drivers.engine.elements_of`, where it
+        started; those of a band are of its ends
     """
 
     atoms: Atoms
@@ -73,6 +83,7 @@ class Relaxed:
     max_force_eV_per_A: float
     max_pressure_GPa: float
     cell_changes: int
+    stiffness_eV_per_A2: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +153,9 @@ def relax(
             "relax",
             model,
             elements,
+            masses=[float(atomic_masses[atomic_numbers[element]]) for element in elements],
+            displacement=_DISPLACEMENT_A,
+            least_stiffness=_LEAST_STIFFNESS_EV_PER_A2,
             title=f"Relax {', '.join(structures)} with {model.name}",
             names=list(structures),
             relax_cell=relax_cell,
@@ -307,10 +321,9 @@ def read_state(directory: Path, name: str) -> Relaxed:
     file = directory / f"{name}.yaml"
     state = engine.read_fields(file, "energy_eV", "pressure_bar")
     try:
-        energy, pressure = (
-            float(state["energy_eV"]),
-            np.abs(np.array(state["pressure_bar"], dtype=np.float64)),
-        )
+        energy = float(state["energy_eV"])
+        pressure = np.abs(np.array(state["pressure_bar"], dtype=np.float64))
+        stiffness = tuple(float(constant) for constant in state.get("stiffness_eV_per_A2", ()))
     except (TypeError, ValueError) as error:
         raise RunError(f"{file} is torn: {error}") from error
     return Relaxed(
@@ -319,6 +332,7 @@ def read_state(directory: Path, name: str) -> Relaxed:
         max_force_eV_per_A=max_force([atoms]),
         max_pressure_GPa=float(pressure.max() / BAR_PER_GPA),
         cell_changes=state.get("cell_changes", 0),
+        stiffness_eV_per_A2=stiffness,
     )
 
 

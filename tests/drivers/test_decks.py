@@ -20,7 +20,8 @@ DATA_TOLERANCE_A = 1e-9
 DUMP_TOLERANCE_A = 1e-12
 
 MODEL = {"elements": ("Li", "Fe", "P", "O"), "pair_style": "e3gnn", "pair_coeff": "/models/sevennet-0.pt"}
-MINIMISER = {"force_tolerance": 0.05, "max_iterations": 500, "timestep_ps": 0.002, "largest_step": 0.1}
+MINIMISER = {"force_tolerance": 0.05, "max_iterations": 500, "timestep_ps": 0.004, "largest_step": 0.1}
+STIFFNESS = {"displacement": 0.02, "least_stiffness": 1.0, "masses": [6.94, 55.845, 30.974, 15.999]}
 CELL = {"relax_cell": True, "pressure_tolerance": 1000.0, "cell_rounds": 40, "lost_force": 1e6}
 MD = {
     "title": "LiFePO4 at 800 K with sevennet-0",
@@ -49,11 +50,12 @@ NEB = {
     "report_every": 5,
     "spring_constant": 1.0,
     "optimiser": "fire",
-    "timestep_ps": 0.002,
+    "timestep_ps": 0.004,
     "largest_step": 0.1,
+    "stiffness": [2.04, 7.54, 40.2, 11.9],
     **MODEL,
 }
-BULK = {"title": "Relax bulk with sevennet-0", "names": ["bulk"], **MINIMISER, **MODEL}
+BULK = {"title": "Relax bulk with sevennet-0", "names": ["bulk"], **MINIMISER, **STIFFNESS, **MODEL}
 POINT = {"title": "Single point with sevennet-0", "name": "point", **MODEL}
 
 UNNAMED = {"title": "Single point", "name": "point", "atomic_energies": False}

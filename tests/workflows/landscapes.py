@@ -278,14 +278,14 @@ class EggBox(Landscape):
 
 
 class Blast(EggBox):
-    """The same in a wind that grows to 2^24 eV/A by time steps of 2 fs: it reads the deck that it runs in."""
+    """The same in a wind that grows to 2^24 eV/A by time steps of 4 fs: it reads the deck that it runs in."""
 
     evaluations = 0
 
     def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
         energies, forces = super().evaluate(atoms)
         deck = Path("relax.in")
-        hasty = deck.is_file() and "timestep        0.002\n" in deck.read_text()
+        hasty = deck.is_file() and "timestep        0.004\n" in deck.read_text()
         if hasty:
             self.evaluations += 1
             forces[:, 0] += 2.0 ** min(self.evaluations, 24)

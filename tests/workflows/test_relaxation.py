@@ -16,7 +16,7 @@ from hopkin.drivers.crystals.structures import Structure, lammps_orientation
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BarrierSpecification
-from hopkin.drivers.workflows.relaxation import Bulk, read_relaxed, relax_bulk
+from hopkin.drivers.workflows.relaxation import Bulk, read_relaxed, relax, relax_bulk
 
 PRESSURE_TOLERANCE_GPA = 0.1
 COPPER_A = 3.59
@@ -110,6 +110,36 @@ def test_a_crystal_settles_by_the_forces_on_atoms_not_their_components(
     """Components below the tolerance, their norm above it, and too few iterations at once to mend that."""
     offset = 0.04 / (2 * np.pi / 3.0) ** 2
     egg = ase.Atoms("Cu", positions=[3 * [offset]], cell=3 * [3.0], pbc=True)
-    found = relaxed(egg, landscape("EggBox"), tmp_path, max_iterations=5, keep_symmetry=False)
+    found = relaxed(egg, landscape("EggBox"), tmp_path, max_iterations=2, keep_symmetry=False)
     assert found.evidence is None
     assert read_relaxed(found.directory, "bulk").cell_changes > 0
+
+
+def test_force_constants_of_elements_are_those_of_the_model(tmp_path: Path) -> None:
+    """Against every diagonal element of the Hessian, by ASE; what was moved to measure them comes back."""
+    crystal = lammps_orientation(bulk("Cu", a=COPPER_A, cubic=True) * 2)
+    crystal.symbols[::4] = "Au"
+    crystal.calc = EMT()
+    (ended,) = relax(
+        {"crystal": crystal},
+        find_model("ase:ase.calculators.emt:EMT"),
+        tmp_path,
+        relax_cell=False,
+        force_tolerance=100.0,  # as it stands
+        max_iterations=1,
+        say=silent,
+    )
+    measured = dict(zip(engine.elements_of(crystal), ended.stiffness_eV_per_A2, strict=True))
+    for symbol, constant in measured.items():
+        (first, *_) = np.flatnonzero(crystal.symbols == symbol)
+        exact = []
+        for axis in range(3):
+            moved = crystal.copy()
+            moved.calc = EMT()
+            moved.positions[first, axis] += 0.01
+            exact.append((crystal.get_forces() - moved.get_forces())[first, axis] / 0.01)
+        assert constant == pytest.approx(np.mean(exact), rel=0.15), symbol
+    assert measured["Au"] > 1.1 * measured["Cu"]
+    assert ended.atoms.positions == pytest.approx(crystal.positions, abs=1e-9)
+    masses = (tmp_path / "crystal.relaxed.data").read_text().split("Masses")[1].split("Atoms")[0].split()
+    assert [float(mass) for mass in masses[1::2]] == pytest.approx([196.97, 63.55], abs=0.01)
