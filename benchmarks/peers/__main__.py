@@ -1,68 +1,49 @@
-"""One barrier by hopkin, ASE, matcalc and janus-core: same ends, same criterion, one run, in turn.
+"""hopkin beside the families' own calculators, and beside ASE, matcalc and janus-core: one run, in turn.
 
-    python benchmarks/peers [MODEL ...]
+    python benchmarks/peers [MODEL ...]          such as mace-mp-0-small:dtype=float64
 
-The channel hop of LiFePO4 (55 atoms, 3 images): the two ends as they are cut from the relaxed crystal are
-given to each as files; it relaxes them to 0.05 eV/A and converges a climbing band to that. The peers' limit
-is the largest force on an atom, hopkin's the norm of all forces of an image: it goes further. Seconds are of
-the whole process, imports too; hopkin's gate has been passed before. Environments of the peers are made
-below .venv/peers. The table is written to benchmarks/results/peers.md.
+Steps: `steps.py`. Barriers: the channel hop of LiFePO4 (55 atoms, 3 images). Its two ends as they are cut
+from the relaxed crystal are given to each as files; it relaxes them to 0.05 eV/A and converges a climbing
+band to that. The peers' limit is the largest force on an atom, hopkin's the norm of all forces of an image:
+it goes further. Seconds are of the whole process, imports too; hopkin's gate has been passed before. Takes
+about an hour; models that are named alone are measured anew, and the rows of others kept. Writes
+benchmarks/results/peers.md, and the figure beside it.
 """
 
-import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ase.io
+import pandas as pd
+from calculators import python_of, timed, weights_of
+from steps import draw, measure
 
 from hopkin.drivers.crystals import load_structure
-from hopkin.drivers.engine import environment_of
 from hopkin.drivers.hops import vacancy_endpoints
-from hopkin.drivers.models import Model, fetch, find_model
+from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import BarrierSpecification
 from hopkin.drivers.workflows.barrier import select_hops
 from hopkin.drivers.workflows.relaxation import relax_bulk
 
-HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results" / "peers.md"
-ENVIRONMENTS = HERE.parents[1] / ".venv" / "peers"
+RESULTS = Path(__file__).parents[1] / "results"
+PAGE, TABLES, FIGURE = (RESULTS / f"peers{ending}" for ending in (".md", "_{}.csv", ".svg"))
+MODELS = (
+    "sevennet-0",
+    "mace-mp-0-small",
+    "mace-mp-0-small:dtype=float64",
+    "chgnet-0.3.0",
+    "m3gnet-mp-2021.2.8",
+)
 PEERS = ("ase", "matcalc", "janus-core")
 MATERIAL = "LiFePO4-olivine"
 THREADS = 2
 ROUNDS = 1
-
-
-def environment(name: str) -> Path:
-    """Python of an environment of peers, made where it is not there."""
-    folder = ENVIRONMENTS / name
-    python = folder / "bin" / "python"
-    ready = folder / ".ready"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        for what in (["torch==2.13.0"], ["-r", str(HERE / f"requirements-{name}.txt")]):
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *what], check=True)
-        ready.touch()
-    return python
-
-
-def timed(command: list[str], folder: Path, python: Path) -> tuple[float, dict[str, Any]]:
-    """Seconds of a process, and the JSON that it prints last."""
-    start = time.perf_counter()
-    environment_of_it = {**environment_of(python), "OMP_NUM_THREADS": str(THREADS)}
-    ended = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env=environment_of_it, check=False
-    )
-    seconds = time.perf_counter() - start
-    if ended.returncode != 0:
-        raise RuntimeError(f"{command} failed: {ended.stderr[-500:]}")
-    said, _ = json.JSONDecoder().raw_decode(ended.stdout, ended.stdout.index("{"))
-    return seconds, said
 
 
 def write_ends(model: Model, folder: Path) -> None:
@@ -76,68 +57,80 @@ def write_ends(model: Model, folder: Path) -> None:
         ase.io.write(folder / f"{name}.extxyz", end)
 
 
-def compare(model: Model, folder: Path) -> list[str]:
-    """Rows of the table for one model."""
-    fetch(model)
+def barriers(name: str, folder: Path) -> Iterator[dict[str, object]]:
+    """Rows of the table of barriers for one model."""
+    model = find_model(name)
     write_ends(model, folder)
-    hopkin = [str(Path(sys.executable).with_name("hopkin")), "neb", "initial.extxyz", "final.extxyz"]
-    hopkin += ["--model", model.name, "--images", "3", "--ion", "Li", "--json", "--out"]
-    timed([*hopkin, "first"], folder, Path(sys.executable))  # passes the gate
-    # the published M3GNet wants packages that are older than matcalc and janus-core accept
-    peers = ("ase",) if model.family == "matgl" else PEERS
-    python = {"matgl": model.interpreter, "mace": lambda: environment("mace")}.get(
-        model.family, lambda: environment("torch")
-    )()
-    weights = model.name if model.family == "matgl" else str(model.checkpoint())
-    runs: dict[str, list[tuple[float, dict[str, Any]]]] = {who: [] for who in ("hopkin", *peers)}
+    ours = [
+        "hopkin",
+        "neb",
+        "initial.extxyz",
+        "final.extxyz",
+        "--model",
+        name,
+        "--images",
+        "3",
+        "--ion",
+        "Li",
+    ]
+    own = partial(timed, folder=folder, python=Path(sys.executable), threads=THREADS)
+    own([*ours, "--json", "--out", "first"])  # passes the gate
+    python = python_of(model)
+    how = (model.family, weights_of(model), model.options.get("dtype", "float32"), str(THREADS))
+    runs: dict[str, list[tuple[float, dict[str, Any]]]] = {who: [] for who in ("hopkin", *PEERS)}
+    if model.family == "matgl":  # the published M3GNet wants older packages than the others accept
+        runs = {who: runs[who] for who in ("hopkin", "ase")}
     for n in range(ROUNDS):
         for who, found in runs.items():
-            command = [
-                str(python),
-                "-P",
-                str(HERE / "peer.py"),
-                who,
-                model.family,
-                weights,
-                ".",
-                str(THREADS),
-            ]
             if who == "hopkin":
-                found.append(timed([*hopkin, f"run{n}"], folder, Path(sys.executable)))
+                found.append(own([*ours, "--json", "--out", f"run{n}"]))
             else:
-                found.append(timed(command, folder, python))
-            print(model.name, who, found[-1][0], file=sys.stderr, flush=True)
-    rows = []
+                found.append(timed(["peer.py", who, *how], folder, python, THREADS))
+            print(name, who, found[-1][0], file=sys.stderr, flush=True)
     for who, found in runs.items():
-        seconds = statistics.median(time for time, _ in found)
         pairs = zip(found, runs["hopkin"], strict=True)
-        ratio = statistics.median(theirs / ours for (theirs, _), (ours, _) in pairs)
         said = found[-1][1]
-        evaluations = said.get("evaluations", said.get("force_evaluations"))
-        numbers = (f"{said['barrier_eV']:.3f}", str(evaluations), f"{seconds:.1f}", f"{ratio:.1f}")
-        rows.append(f"| {' | '.join((model.name, who, *numbers))} |\n")
-    return rows
+        yield {
+            "model": name,
+            "by": who,
+            "barrier [eV]": said["barrier_eV"],
+            "evaluations": said.get("evaluations", said.get("force_evaluations")),
+            "wall time [s]": statistics.median(seconds for seconds, _ in found),
+            "of hopkin's": statistics.median(theirs / ours for (theirs, _), (ours, _) in pairs),
+        }
 
 
-def main(names: list[str]) -> None:
-    rows: dict[str, list[str]] = {}
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            rows[name] = compare(find_model(name), Path(folder))
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        head = RESULTS.read_text().split("## Notes") if RESULTS.is_file() else [""]
-        notes = f"\n## Notes{head[1]}" if len(head) > 1 else ""
-        RESULTS.write_text(
-            f"# One barrier by hopkin and its peers\n\n`python benchmarks/peers {' '.join(rows)}`, commit"
-            f" {commit}, {THREADS} threads of {_processor()}, Python {platform.python_version()};"
-            f" rounds: {ROUNDS}.\n\n"
-            "| model | by | barrier [eV] | evaluations | wall time [s] | of hopkin's |\n"
-            "|---|---|---|---|---|---|\n"
-            + "".join(row for of_model in rows.values() for row in of_model)
-            + notes
-        )
+def keep(what: str, rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Put the rows of a model into a table on disk, in place of older ones."""
+    file = Path(str(TABLES).format(what))
+    commit = ["git", "describe", "--always", "--dirty"]
+    said = subprocess.run(commit, capture_output=True, text=True, check=True).stdout.strip()
+    table = pd.DataFrame(rows).assign(commit=said)
+    if file.is_file():
+        before = pd.read_csv(file)
+        table = pd.concat([before[~before["model"].isin(table["model"])], table])
+    table = table.sort_values("model", key=lambda names: names.map((*MODELS, *names).index), kind="stable")
+    table.to_csv(file, index=False, float_format="%.6g")
+    return table
+
+
+def write_page() -> None:
+    """Write the page from the tables; what stands below its notes is kept."""
+    steps, bands = (pd.read_csv(str(TABLES).format(what)) for what in ("steps", "barriers"))
+    draw(steps, FIGURE)
+    _, _, notes = (PAGE.read_text() if PAGE.is_file() else "").partition("## Notes\n")
+    bands["barrier [eV]"] = bands["barrier [eV]"].map("{:.3f}".format)
+    for table, column in ((steps, "ms"), (bands, "wall time [s]")):
+        table[column] = table[column].map("{:.3g}".format)
+        table["of hopkin's"] = table["of hopkin's"].map("{:.1f}".format)
+    barrier, step = (table.to_markdown(index=False, disable_numparse=True) for table in (bands, steps))
+    PAGE.write_text(
+        f"# hopkin beside its peers\n\n`python benchmarks/peers` on {_processor()}, Python"
+        f" {sys.version.split()[0]}, two cores.\n\n## A barrier\n\nThe channel hop of LiFePO4, 55 atoms,"
+        f" 3 images; {THREADS} threads; rounds: {ROUNDS}.\n\n{barrier}"
+        f"\n\n## A step\n\nLiFePO4, molecular dynamics.\n\n![Milliseconds of a step]({FIGURE.name})\n\n"
+        f"{step}\n\n## Notes\n{notes}"
+    )
 
 
 def _processor() -> str:
@@ -145,5 +138,13 @@ def _processor() -> str:
     return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
 
 
+def main(names: list[str]) -> None:
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            keep("steps", list(measure(name, Path(folder))))
+            keep("barriers", list(barriers(name, Path(folder))))
+        write_page()
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["sevennet-0", "chgnet-0.3.0", "mace-mp-0-small", "m3gnet-mp-2021.2.8"])
+    main(sys.argv[1:] or list(MODELS))

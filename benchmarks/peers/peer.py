@@ -1,6 +1,6 @@
 """A barrier by another package: both ends relaxed, then the band; runs in that package's environment.
 
-    python peer.py PEER FAMILY CHECKPOINT FOLDER THREADS     FOLDER/initial.extxyz, FOLDER/final.extxyz
+    python peer.py PEER FAMILY CHECKPOINT DTYPE THREADS     between ./initial.extxyz and ./final.extxyz
 
 Prints the barrier [eV], and how often the model was evaluated.
 """
@@ -8,7 +8,6 @@ Prints the barrier [eV], and how often the model was evaluated.
 import json
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import ase.io
@@ -23,7 +22,7 @@ TOLERANCE_EV_PER_A = 0.05
 MOST_STEPS = 1000
 
 
-def calculator(family: str, checkpoint: str) -> Calculator:
+def calculator(family: str, checkpoint: str, dtype: str) -> Calculator:
     """Return the family's own calculator, which counts what it evaluates."""
     made: Any
     if family == "sevennet":
@@ -33,7 +32,7 @@ def calculator(family: str, checkpoint: str) -> Calculator:
     elif family == "mace":
         from mace.calculators import MACECalculator
 
-        made = MACECalculator(model_paths=checkpoint, device="cpu", default_dtype="float32")
+        made = MACECalculator(model_paths=checkpoint, device="cpu", default_dtype=dtype)
     elif family == "matgl":  # hopkin is in its environment; what is given is its name
         from hopkin.drivers.models.registry import find_model
 
@@ -114,11 +113,11 @@ def by_janus(initial: Atoms, final: Atoms, shared: Any) -> float:
 PEERS = {"ase": by_ase, "matcalc": by_matcalc, "janus-core": by_janus}
 
 
-def main(peer: str, family: str, checkpoint: str, folder: str, threads: str) -> None:
+def main(peer: str, family: str, checkpoint: str, dtype: str, threads: str) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(int(threads))
-    shared = calculator(family, checkpoint)
-    initial, final = (ase.io.read(Path(folder) / f"{end}.extxyz") for end in ("initial", "final"))
+    shared = calculator(family, checkpoint, dtype)
+    initial, final = (ase.io.read(f"{end}.extxyz") for end in ("initial", "final"))
     barrier = PEERS[peer](initial, final, shared)
     print(json.dumps({"barrier_eV": float(barrier), "evaluations": type(shared).evaluations}))
 

@@ -1,0 +1,112 @@
+"""A step of LAMMPS by each way to evaluate a model, beside an evaluation by the family's own calculator.
+
+Molecular dynamics of LiFePO4 at 300 K; milliseconds of a step, medians of runs in turn. Those of LAMMPS are
+the difference of a long run and a short one; the first run of all exports and compiles, and is not counted.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import ase.io
+import pandas as pd
+from calculators import python_of, timed, weights_of
+
+from hopkin.drivers import engine
+from hopkin.drivers.crystals import build_material
+from hopkin.drivers.models import Model, fetch, find_model, lammps_environment
+
+ROUNDS = 3
+SIZES = {28: (1, 1, 1), 112: (1, 2, 2), 448: (2, 2, 4)}
+STEPS = {28: (5, 25), 112: (2, 8), 448: (1, 3)}
+EVALUATIONS = {28: 10, 112: 4, 448: 1}
+THREADS = (1, 2)
+WAYS = {  # options by which hopkin evaluates a family; the second is libtorch
+    "mace": {"hopkin": ":route=service", "hopkin, libtorch": ":route=native"},
+    "sevennet": {"hopkin": ":evaluator=hopkin", "hopkin, libtorch": ":evaluator=libtorch"},
+}
+DECK = """
+units metal
+atom_modify map yes
+read_data {n_atoms}.data
+pair_style {model.pair_style}
+pair_coeff * * {file} {elements}
+velocity all create 600 1
+fix nvt all nvt temp 300 300 0.1
+timestep 0.001
+thermo 1000
+run {steps}
+"""
+
+
+def _seconds(directory: Path, model: Model, n_atoms: int, steps: int, threads: int) -> float:
+    atoms = build_material("LiFePO4-olivine").repeat(SIZES[n_atoms])
+    elements = engine.elements_of(atoms)
+    engine.write_structure(directory / f"{n_atoms}.data", atoms, elements)
+    said = {"model": model, "file": model.pair_coeff(), "elements": " ".join(elements)}
+    (directory / "deck.in").write_text(DECK.format(**said, n_atoms=n_atoms, steps=steps))
+    start = time.perf_counter()
+    engine.run_deck(directory, "deck.in", threads=threads, environment=lammps_environment(model))
+    return time.perf_counter() - start
+
+
+def _by_lammps(directory: Path, model: Model, n_atoms: int, threads: int) -> float:
+    short, long = STEPS[n_atoms]
+    times = [_seconds(directory, model, n_atoms, steps, threads) for steps in (short, long)]
+    return 1000 * (times[1] - times[0]) / (long - short)
+
+
+def _by_calculator(directory: Path, model: Model, n_atoms: int, threads: int) -> float:
+    file = directory / f"{n_atoms}.extxyz"
+    ase.io.write(file, build_material("LiFePO4-olivine").repeat(SIZES[n_atoms]))
+    how = (model.family, weights_of(model), model.options.get("dtype", "float32"))
+    command = ["cost.py", *how, str(file), str(EVALUATIONS[n_atoms]), str(threads)]
+    _, said = timed(command, directory, python_of(model), threads)
+    return float(said["ms"])
+
+
+def measure(name: str, directory: Path) -> Iterator[dict[str, object]]:
+    """Rows of the table: one for each size, number of threads and way."""
+    model = find_model(name)
+    ways: dict[str, Callable[[int, int], float]] = {}
+    for way, option in WAYS.get(model.family, {"hopkin": ""}).items():
+        variant = find_model(f"{name}{option}" if ":" not in name else f"{name},{option[1:]}")
+        fetch(variant)
+        _seconds(directory, variant, 28, 1, 1)
+        ways[way] = partial(_by_lammps, directory, variant)
+    ways["its own calculator"] = partial(_by_calculator, directory, model)
+    for n_atoms in SIZES:
+        for threads in THREADS:
+            rounds = [{way: cost(n_atoms, threads) for way, cost in ways.items()} for _ in range(ROUNDS)]
+            for way in ways:
+                yield {
+                    "model": name,
+                    "atoms": n_atoms,
+                    "threads": threads,
+                    "by": way,
+                    "ms": statistics.median(times[way] for times in rounds),
+                    "of hopkin's": statistics.median(times[way] / times["hopkin"] for times in rounds),
+                }
+            print(name, n_atoms, threads, rounds[-1], file=sys.stderr, flush=True)
+
+
+def draw(table: pd.DataFrame, file: Path) -> None:
+    """Milliseconds of a step by size, on one thread: a panel for each model."""
+    import matplotlib.pyplot as plt
+
+    alone = table[table["threads"] == 1]
+    models = list(dict.fromkeys(alone["model"]))
+    figure, axes = plt.subplots(1, len(models), figsize=(3.2 * len(models), 3.4), sharey=True, squeeze=False)
+    for axis, model in zip(axes[0], models, strict=True):
+        for way, rows in alone[alone["model"] == model].groupby("by", sort=False):
+            axis.loglog(rows["atoms"], rows["ms"], marker="o", label=way)
+        axis.set(title=model, xlabel="atoms", xticks=list(SIZES), xticklabels=list(SIZES))
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel("step on one thread [ms]")
+    axes[0][0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(file)
