@@ -3,8 +3,9 @@
     python benchmarks/adapter_cost.py [MODEL ...]
 
 Each model is measured by the interpreter of its family, both in turn on the same rattled LiFePO4 cells of 28,
-56 and 112 atoms, one thread, so that drift of the machine hits both alike. Printed: medians, and the median
-of the ratios.
+56 and 112 atoms, one thread, so that drift of the machine hits both alike. Printed: medians, that of the
+ratios, what the matrix products of an evaluation by the adapter need [GFLOP], and how near that comes to the
+speed of one large product in the same process. Writes benchmarks/results/adapter_cost.md, its notes kept.
 """
 
 import json
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator
@@ -25,21 +28,38 @@ from hopkin.drivers.models.registry import find_model, known_models
 from hopkin.drivers.models.service.evaluators import load
 
 WARM_UP, COUNTED = 2, 9
+PAGE = Path(__file__).parent / "results" / "adapter_cost.md"
 REPEATS = ((1, 1, 1), (1, 2, 1), (1, 2, 2))
 
 
-def measure(model: Model) -> list[tuple[int, float, float, float]]:
-    """Atoms, milliseconds of the adapter and of the calculator, and their ratio."""
+def measure(model: Model) -> list[dict[str, float]]:
+    """Rows of the table, one for each cell."""
     warnings.simplefilter("ignore")
     adapter = load(model, "cpu")
     calculator = model.module.calculator(model, device="cpu")
-    return [measure_cell(adapter, calculator, repeats) for repeats in REPEATS]
+    peak = gflop_per_s()
+    return [measure_cell(adapter, calculator, repeats, peak) for repeats in REPEATS]
+
+
+def gflop_per_s(size: int = 1024) -> float:
+    """Speed of a product of square matrices in single precision."""
+    import torch
+
+    factor = torch.rand(size, size)
+    times = []
+    for _ in range(WARM_UP + COUNTED):
+        start = time.perf_counter()
+        factor @ factor
+        times.append(time.perf_counter() - start)
+    return 2e-9 * size**3 / statistics.median(times[WARM_UP:])
 
 
 def measure_cell(
-    adapter: Adapter, calculator: Calculator, repeats: tuple[int, int, int]
-) -> tuple[int, float, float, float]:
+    adapter: Adapter, calculator: Calculator, repeats: tuple[int, int, int], peak: float
+) -> dict[str, float]:
     """Measure a supercell."""
+    from torch.utils.flop_counter import FlopCounterMode
+
     crystal = build_material("LiFePO4-olivine").repeat(repeats)
     numbers = crystal.numbers.astype(np.int64)
     pairs = []
@@ -55,9 +75,18 @@ def measure_cell(
         atoms.get_forces()
         pairs.append((between - start, time.perf_counter() - between))
     counted = pairs[WARM_UP:]
-    medians = [1000 * statistics.median(values) for values in zip(*counted, strict=True)]
-    ratio = statistics.median(ours / theirs for ours, theirs in counted)
-    return len(crystal), medians[0], medians[1], ratio
+    ours, theirs = (1000 * statistics.median(values) for values in zip(*counted, strict=True))
+    with FlopCounterMode(display=False) as counter:
+        adapter.evaluate(asked)
+    gflop = 1e-9 * counter.get_total_flops()
+    return {
+        "atoms": len(crystal),
+        "adapter [ms]": ours,
+        "calculator [ms]": theirs,
+        "ratio": statistics.median(ours / theirs for ours, theirs in counted),
+        "products [GFLOP]": gflop,
+        "of the peak": 1000 * gflop / ours / peak,
+    }
 
 
 def main(names: list[str]) -> None:
@@ -66,13 +95,28 @@ def main(names: list[str]) -> None:
         for model in known_models().values()
         if model.route == "service" and model.state() == State.READY
     ]
-    print("model, atoms, adapter [ms], calculator [ms], ratio")
+    rows = []
     for model in models:
         command = [model.interpreter(), __file__, "--here", model.name]
         environment = {**environment_of(model.interpreter()), "OMP_NUM_THREADS": "1"}
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        for n_atoms, ours, theirs, ratio in json.loads(ended.stdout.splitlines()[-1]):
-            print(f"{model.name:28s} {n_atoms:5d} {ours:8.0f} {theirs:8.0f} {ratio:8.2f}", flush=True)
+        rows += [{"model": model.name, **row} for row in json.loads(ended.stdout.splitlines()[-1])]
+        print(rows[-1], flush=True)
+    write_page(rows)
+
+
+def write_page(rows: list[dict[str, Any]]) -> None:
+    """Write the table; the notes below it are kept."""
+    import pandas as pd  # the families' environments need not have it
+
+    describe = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    _, _, notes = (PAGE.read_text() if PAGE.is_file() else "").partition("## Notes\n")
+    table = pd.DataFrame(rows).to_markdown(index=False, floatfmt=".3g")
+    PAGE.write_text(
+        "# An evaluation by an adapter, and by the model's own calculator\n\n"
+        f"`python {' '.join(sys.argv)}`, commit {commit}, one thread.\n\n{table}\n\n## Notes\n{notes}"
+    )
 
 
 if __name__ == "__main__":
