@@ -3,6 +3,12 @@
 It ends by the norm of all 3N forces of a structure (`min_modify norm two`), which is stricter than the
 largest force on an atom: by that alone, ends in soft crystals stopped 17 meV too high.
 
+Damped dynamics takes the more steps, the further the fastest and the slowest swings are apart. Phosphorus is
+held forty times as strongly as sodium, and weighs little more. With the force constants of the elements for
+masses, all swing alike, and bands of M3GNet take half the steps (`benchmarks/results/cathodes.md`). One small
+random displacement of all atoms measures them: what the others add to the force on an atom averages out
+(Hutchinson's estimate of a diagonal).
+
 Cells relax by pressure over stiffness, not by `fix box/relax`: its line search needs energies, and stops at
 once where forces are not their gradient (a direct Orb was left at -2.2 GPa, and called relaxed). Barzilai
 and Borwein's stiffness takes 2 to 6 changes of the cell. Force and pressure are both tested, and what
