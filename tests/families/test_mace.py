@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hopkin.drivers.crystals import build_material
-from hopkin.drivers.engine import environment_of
+from hopkin.drivers.engine import environment_of, slug
 from hopkin.drivers.models import environments, fetch, find_model
+from hopkin.drivers.models.weights import cache_directory
 from hopkin.drivers.workflows.parity import verify
 
 pytestmark = pytest.mark.slow
@@ -70,6 +71,23 @@ def test_forces_in_double_precision_are_those_of_the_checkpoint(crystal: str) ->
     parity = verify(find_model(NAME), build_material(crystal))
     assert parity.passed
     assert parity.force_difference_eV_per_A < DOUBLE_EV_PER_A
+
+
+@pytest.mark.parametrize(
+    ("shape", "head"),
+    [("mp-0-small", ""), ("mp-0b3", ""), ("two-heads", ":head=one"), ("two-heads", ":head=another")],
+)
+def test_blocks_repulsion_and_heads_of_published_models(shape: str, head: str, tmp_path: Path) -> None:
+    """By seeded weights of the shapes of those that cannot be had here: MP-0b3, MPA-0, OMAT-0."""
+    python, file = environments.install("mace", say=lambda _: None), tmp_path / "seeded.model"
+    command = [python, Path(__file__).with_name("seeded_mace.py"), file, shape]
+    subprocess.run(command, capture_output=True, check=True)
+    model = find_model(f"mace:{file}:dtype=float64{head}", trusted=True)
+    parity = verify(model, build_material("LiFePO4-olivine"))
+    assert parity.passed
+    assert parity.force_difference_eV_per_A < DOUBLE_EV_PER_A
+    exported = cache_directory() / "symmetrix"
+    assert list(exported.glob(f"{slug(model.entry, hyphens=True)}-LiOPFe-*.json")), "not by symmetrix-xl"
 
 
 @pytest.mark.parametrize(("name", "threads"), [(NAME, 1), ("mace-mp-0-small", 2)])
