@@ -19,7 +19,7 @@ from hopkin.drivers import engine
 from hopkin.drivers.crystals import build_material
 from hopkin.drivers.models import Model, fetch, find_model, lammps_environment
 
-ROUNDS = 3
+ROUNDS = 1
 SIZES = {28: (1, 1, 1), 112: (1, 2, 2), 448: (2, 2, 4)}
 STEPS = {28: (5, 25), 112: (2, 8), 448: (1, 3)}
 EVALUATIONS = {28: 10, 112: 4, 448: 1}
