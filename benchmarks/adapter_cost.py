@@ -14,11 +14,10 @@ import subprocess
 import sys
 import time
 import warnings
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator
+from page import processor, write_page
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.engine import environment_of
@@ -28,7 +27,6 @@ from hopkin.drivers.models.registry import find_model, known_models
 from hopkin.drivers.models.service.evaluators import load
 
 WARM_UP, COUNTED = 2, 9
-PAGE = Path(__file__).parent / "results" / "adapter_cost.md"
 REPEATS = ((1, 1, 1), (1, 2, 1), (1, 2, 2))
 
 
@@ -90,6 +88,8 @@ def measure_cell(
 
 
 def main(names: list[str]) -> None:
+    import pandas as pd  # the families' environments need not have it
+
     models = [find_model(name) for name in names] or [
         model
         for model in known_models().values()
@@ -102,20 +102,10 @@ def main(names: list[str]) -> None:
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         rows += [{"model": model.name, **row} for row in json.loads(ended.stdout.splitlines()[-1])]
         print(rows[-1], flush=True)
-    write_page(rows)
-
-
-def write_page(rows: list[dict[str, Any]]) -> None:
-    """Write the table; the notes below it are kept."""
-    import pandas as pd  # the families' environments need not have it
-
-    describe = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
-    _, _, notes = (PAGE.read_text() if PAGE.is_file() else "").partition("## Notes\n")
     table = pd.DataFrame(rows).to_markdown(index=False, floatfmt=".3g")
-    PAGE.write_text(
-        "# An evaluation by an adapter, and by the model's own calculator\n\n"
-        f"`python {' '.join(sys.argv)}`, commit {commit}, one thread.\n\n{table}\n\n## Notes\n{notes}"
+    made_by = f"`python {' '.join(sys.argv)}` on {processor()}, one thread"
+    write_page(
+        "adapter_cost", "An evaluation by an adapter, and by the model's own calculator", made_by, table
     )
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from page import write_page
 
 from hopkin.analysis.comparison.comparison import collect
 from hopkin.analysis.comparison.results import Row, find_runs
 from hopkin.analysis.transport.temperatures import arrhenius_table
 from hopkin.drivers.campaigns.campaign import load_campaign
 
-RESULTS = Path(__file__).parent / "results"
-NOTES = "## Notes\n"
 BARRIERS = {  # column: its title, digits
     "material": ("material", None),
     "model": ("model", None),
@@ -196,8 +195,8 @@ def main() -> None:
     campaign = load_campaign(asked.campaign)
     results = asked.out or Path("runs") / campaign.name
     tables = collect(results)
-    parts = [f"# {campaign.name.replace('_', ' ').capitalize()}\n\n`hopkin bench {asked.campaign}`,"]
-    parts[0] += f" then `python benchmarks/campaign_table.py {asked.campaign}`.\n"
+    made_by = f"`hopkin bench {asked.campaign}`, then `python benchmarks/campaign_table.py {asked.campaign}`"
+    parts = []
     found = {run.directory.name: run.result for run in find_runs(results)}
     bands, runs = (with_results(tables.get(name, []), found) for name in ("barriers", "dynamics"))
     if bands:
@@ -215,12 +214,9 @@ def main() -> None:
             :1
         ]
     ]
-    target = RESULTS / f"{campaign.name}.md"
-    notes = target.read_text().partition(NOTES)[2] if target.is_file() else ""
-    if notes:
-        parts.append(f"{NOTES}{notes}")
-    target.write_text("\n".join(parts))
-    print(target.read_text())
+    body = "\n".join(parts)
+    write_page(campaign.name, campaign.name.replace("_", " ").capitalize(), made_by, body)
+    print(body)
 
 
 if __name__ == "__main__":

@@ -1,68 +1,66 @@
 """Drift of the energy and memory of LAMMPS by each way to evaluate SevenNet: its network, and libtorch.
 
-    python benchmarks/drift.py [MODEL]
+    python -m benchmarks.drift [MODEL]
 
-LiFePO4, 28 atoms, 1 ps of NVE by steps of 1 fs from 600 K, one thread; memory of a cell of 448 atoms.
+LiFePO4 on one thread: 28 atoms, 500 steps of NVE of 1 fs from 600 K; the largest memory of a process for 448
+atoms. Takes about ten minutes. Writes benchmarks/results/drift.md.
 """
 
-import os
 import re
-import subprocess
+import resource
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from hopkin.drivers import engine
-from hopkin.drivers.crystals import build_material
-from hopkin.drivers.models import Model, fetch, find_model, lammps_environment
+from benchmarks.page import processor, write_page
+from benchmarks.peers.steps import run_lammps
+from hopkin.drivers.models import Model, fetch, find_model
 
-WAYS = ("evaluator=libtorch", "evaluator=hopkin", "dtype=float64")
-DECK = """
-units metal
-atom_modify map yes
-read_data crystal.data
-pair_style {model.pair_style}
-pair_coeff * * {file} {elements}
-velocity all create 600 1
-fix nve all nve
-timestep 0.001
-thermo 10
-thermo_style custom step etotal temp
-thermo_modify format float %.10g
-run {steps}
-"""
+WAYS = {
+    "hopkin": "evaluator=hopkin",
+    "hopkin, double": "evaluator=hopkin,dtype=float64",
+    "hopkin, libtorch": "evaluator=libtorch",
+}
+STEPS = 500
 
 
-def run(model: Model, repeats: tuple[int, int, int], steps: int) -> tuple[str, float]:
-    """Log of a run, and the largest memory of a process of it [MB]."""
-    atoms = build_material("LiFePO4-olivine").repeat(repeats)
-    elements = engine.elements_of(atoms)
+def drift(model: Model) -> tuple[float, float]:
+    """Slope of the total energy [meV/atom/ps], and its standard deviation about that [meV/atom]."""
     with tempfile.TemporaryDirectory() as folder:
-        engine.write_structure(Path(folder) / "crystal.data", atoms, elements)
-        said = {"model": model, "file": model.pair_coeff(), "elements": " ".join(elements), "steps": steps}
-        (Path(folder) / "deck.in").write_text(DECK.format(**said))
-        environment = {**os.environ, **lammps_environment(model), "OMP_NUM_THREADS": "1"}
-        command = ["/usr/bin/time", "-f", "%M", *engine.command("deck.in")]
-        ended = subprocess.run(
-            command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, check=True
-        )
-        return (Path(folder) / "log.lammps").read_text(), int(ended.stderr.split()[-1]) / 1024
+        log = run_lammps(Path(folder), model, 28, 1, fix="nve", steps=STEPS, every=5)
+    _, production = log.split("run ", 2)[1:]
+    rows = [line.split() for line in production.splitlines() if re.fullmatch(r" +\d+ +-[\d.]+ *", line)]
+    step, energy = np.array(rows, dtype=float).T
+    ps, meV_per_atom = step / 1000, 1000 * energy / 28
+    line = np.polyfit(ps, meV_per_atom, 1)
+    return float(line[0]), float(np.std(meV_per_atom - np.polyval(line, ps)))
+
+
+def largest_memory(model: Model) -> float:
+    """Largest memory of what this process starts [MB]."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_lammps(Path(folder), model, 448, 1, fix="nve", steps=1, every=1)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 def main(name: str) -> None:
-    """Print both for each way."""
-    for way in WAYS:
-        model = find_model(f"{name}:{way}")
-        fetch(model)
-        log, _ = run(model, (1, 1, 1), 1000)
-        rows = [line.split() for line in log.splitlines() if re.fullmatch(r" +\d+( +[-\d.]+){2} *", line)]
-        step, energy, _ = np.array(rows, dtype=float).T
-        slope = np.polyfit(step, energy, 1)[0] * 1e6 / 28
-        spread = 1e3 * np.std(energy - np.polyval(np.polyfit(step, energy, 1), step)) / 28
-        _, memory = run(model, (2, 2, 4), 1)
-        print(f"{way}: drift {slope:.4f} meV/atom/ps, about it {spread:.4f} meV/atom; {memory:.0f} MB")
+    rows = []
+    with ProcessPoolExecutor(max_workers=1, max_tasks_per_child=1) as alone:
+        for way, options in WAYS.items():
+            model = find_model(f"{name}:{options}")
+            fetch(model)
+            slope, spread = drift(model)
+            memory = alone.submit(largest_memory, model).result()
+            rows.append((way, slope, spread, memory))
+            print(rows[-1], file=sys.stderr, flush=True)
+    columns = ["by", "drift [meV/atom/ps]", "about it [meV/atom]", "memory of 448 atoms [MB]"]
+    table = pd.DataFrame(rows, columns=columns).to_markdown(index=False, floatfmt=("", ".4f", ".4f", ".0f"))
+    made_by = f"`python -m benchmarks.drift {name}` on {processor()}"
+    write_page("drift", f"Drift of the energy, and memory, of {name}", made_by, table)
 
 
 if __name__ == "__main__":

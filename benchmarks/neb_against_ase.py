@@ -24,6 +24,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.mep.neb import NEB
 from ase.optimize import FIRE
+from page import write_page
 
 from hopkin.drivers.models.registry import (
     find_model,  # all that the environment of a family has of hopkin's needs
@@ -42,7 +43,6 @@ HOPS = (
     "../shared/data/barriers/endpoints.extxyz:Na7P3S11",
     "Li7P3S11:0",
 )
-RESULTS = Path(__file__).parent / "results" / "neb_against_ase.md"
 SPRING_EV_PER_A2 = 1.0
 MOST_STEPS = 300
 
@@ -207,19 +207,13 @@ def main() -> None:
         "hop | model | atoms | images | hopkin [eV] | ASE [eV] | difference [meV] | evaluations (attempts)"
         " | of ASE | converged"
     )
-    notes = RESULTS.read_text().partition("## Notes\n")[2] if RESULTS.is_file() else ""
-    RESULTS.write_text(
-        "# Climbing-image bands of hopkin and of ASE\n\n"
-        f"`python benchmarks/neb_against_ase.py --model {asked.model} --tolerance {asked.tolerance:g}"
-        f" --image-distance {asked.image_distance:g} {' '.join(asked.hops)}`\n\n"
+    body = (
         "Same relaxed ends, same number of images, improved tangent, springs of 1 eV/A^2, norm of the forces"
         f" of each image below {asked.tolerance:g} eV/A. Evaluations: of the images, in all attempts, without"
-        " the ends.\n\n"
-        f"| {columns} |\n|{'---|' * 10}\n"
-        + "\n".join(rows)
-        + "\n"
-        + (f"\n## Notes\n{notes}" if notes else "")
+        f" the ends.\n\n| {columns} |\n|{'---|' * 10}\n" + "\n".join(rows)
     )
+    made_by = f"`python {' '.join(sys.argv)}`"
+    write_page("neb_against_ase", "Climbing-image bands of hopkin and of ASE", made_by, body)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
 """hopkin beside the families' own calculators, and beside ASE, matcalc and janus-core: one run, in turn.
 
-    python benchmarks/peers [MODEL ...]          such as mace-mp-0-small:dtype=float64
+    python -m benchmarks.peers [MODEL ...]          such as mace-mp-0-small:dtype=float64
 
 Steps: `steps.py`. Barriers: the channel hop of LiFePO4 (55 atoms, 3 images). Its two ends as they are cut
 from the relaxed crystal are given to each as files; it relaxes them to 0.05 eV/A and converges a climbing
 band to that. The peers' limit is the largest force on an atom, hopkin's the norm of all forces of an image:
-it goes further. Seconds are of the whole process, imports too; hopkin's gate has been passed before. Takes
-about an hour; models that are named alone are measured anew, and the rows of others kept. Writes
-benchmarks/results/peers.md, and the figure beside it.
+it goes further. Seconds are of the whole process, imports too; hopkin's gate has been passed before. "Served"
+is with the model warm, as in a campaign or by `hopkin serve`. Takes about an hour; models that are named alone
+are measured anew, and the rows of others kept. Writes benchmarks/results/peers.md, and the figure beside it.
 """
 
+import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,9 +21,10 @@ from typing import Any
 
 import ase.io
 import pandas as pd
-from calculators import python_of, timed, weights_of
-from steps import draw, measure
 
+from benchmarks.page import RESULTS, commit, processor, write_page
+from benchmarks.peers.calculators import python_of, served, timed, weights_of
+from benchmarks.peers.steps import draw, measure
 from hopkin.drivers.crystals import load_structure
 from hopkin.drivers.hops import vacancy_endpoints
 from hopkin.drivers.models import Model, find_model
@@ -31,8 +32,7 @@ from hopkin.drivers.specification import BarrierSpecification
 from hopkin.drivers.workflows.barrier import select_hops
 from hopkin.drivers.workflows.relaxation import relax_bulk
 
-RESULTS = Path(__file__).parents[1] / "results"
-PAGE, TABLES, FIGURE = (RESULTS / f"peers{ending}" for ending in (".md", "_{}.csv", ".svg"))
+TABLES, FIGURE = (RESULTS / f"peers{ending}" for ending in ("_{}.csv", ".svg"))
 MODELS = (
     "sevennet-0",
     "mace-mp-0-small",
@@ -87,6 +87,10 @@ def barriers(name: str, folder: Path) -> Iterator[dict[str, object]]:
             else:
                 found.append(timed(["peer.py", who, *how], folder, python, THREADS))
             print(name, who, found[-1][0], file=sys.stderr, flush=True)
+    if model.route == "service":
+        with served(model, Path(sys.executable), THREADS):
+            own([*ours, "--json", "--out", "warm"])
+            runs["hopkin, served"] = [own([*ours, "--json", "--out", f"served{n}"]) for n in range(ROUNDS)]
     for who, found in runs.items():
         pairs = zip(found, runs["hopkin"], strict=True)
         said = found[-1][1]
@@ -103,9 +107,7 @@ def barriers(name: str, folder: Path) -> Iterator[dict[str, object]]:
 def keep(what: str, rows: list[dict[str, object]]) -> pd.DataFrame:
     """Put the rows of a model into a table on disk, in place of older ones."""
     file = Path(str(TABLES).format(what))
-    commit = ["git", "describe", "--always", "--dirty"]
-    said = subprocess.run(commit, capture_output=True, text=True, check=True).stdout.strip()
-    table = pd.DataFrame(rows).assign(commit=said)
+    table = pd.DataFrame(rows).assign(commit=commit())
     if file.is_file():
         before = pd.read_csv(file)
         table = pd.concat([before[~before["model"].isin(table["model"])], table])
@@ -114,28 +116,23 @@ def keep(what: str, rows: list[dict[str, object]]) -> pd.DataFrame:
     return table
 
 
-def write_page() -> None:
-    """Write the page from the tables; what stands below its notes is kept."""
+def write_tables() -> None:
+    """Write the page from the tables."""
     steps, bands = (pd.read_csv(str(TABLES).format(what)) for what in ("steps", "barriers"))
     draw(steps, FIGURE)
-    _, _, notes = (PAGE.read_text() if PAGE.is_file() else "").partition("## Notes\n")
     bands["barrier [eV]"] = bands["barrier [eV]"].map("{:.3f}".format)
     for table, column in ((steps, "ms"), (bands, "wall time [s]")):
         table[column] = table[column].map("{:.3g}".format)
         table["of hopkin's"] = table["of hopkin's"].map("{:.1f}".format)
     barrier, step = (table.to_markdown(index=False, disable_numparse=True) for table in (bands, steps))
-    PAGE.write_text(
-        f"# hopkin beside its peers\n\n`python benchmarks/peers` on {_processor()}, Python"
-        f" {sys.version.split()[0]}, two cores.\n\n## A barrier\n\nThe channel hop of LiFePO4, 55 atoms,"
-        f" 3 images; {THREADS} threads; rounds: {ROUNDS}.\n\n{barrier}"
-        f"\n\n## A step\n\nLiFePO4, molecular dynamics.\n\n![Milliseconds of a step]({FIGURE.name})\n\n"
-        f"{step}\n\n## Notes\n{notes}"
+    body = (
+        "## A barrier\n\nThe channel hop of LiFePO4, 55 atoms, 3 images;"
+        f" {THREADS} threads; rounds: {ROUNDS}."
+        f"\n\n{barrier}\n\n## A step\n\nLiFePO4, molecular dynamics.\n\n"
+        f"![Milliseconds of a step]({FIGURE.name})\n\n{step}"
     )
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    made_by = f"`python -m benchmarks.peers` on {processor()}, Python {platform.python_version()}, two cores"
+    write_page("peers", "hopkin beside its peers", made_by, body)
 
 
 def main(names: list[str]) -> None:
@@ -143,7 +140,7 @@ def main(names: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             keep("steps", list(measure(name, Path(folder))))
             keep("barriers", list(barriers(name, Path(folder))))
-        write_page()
+        write_tables()
 
 
 if __name__ == "__main__":

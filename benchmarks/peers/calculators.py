@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,36 @@ def weights_of(model: Model) -> str:
     return model.name if model.family == "matgl" else str(model.checkpoint())
 
 
+def surroundings(python: Path, threads: int) -> dict[str, str]:
+    """Environment variables of a process."""
+    path = f"{HERE}:{environment_of(python).get('PYTHONPATH', '')}"
+    return {**environment_of(python), "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
+
+
+@contextmanager
+def served(model: Model, python: Path, threads: int) -> Iterator[None]:
+    """Keep the service of a model: what a campaign does, or a user by `hopkin serve`."""
+    command = [python.with_name("hopkin"), "serve", model.name]
+    env = surroundings(python, threads)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
+        assert server.stdout
+        server.stdout.readline()
+        yield
+        server.terminate()
+
+
 def timed(command: list[str], folder: Path, python: Path, threads: int) -> tuple[float, dict[str, Any]]:
     """Seconds of a Python script beside this file, or of `hopkin`, and the JSON that it prints last."""
     name, *words = command
     argv = [python, "-P", HERE / name] if name.endswith(".py") else [python.with_name(name)]
-    environment = {**environment_of(python), "OMP_NUM_THREADS": str(threads)}
-    environment["PYTHONPATH"] = f"{HERE}:{environment.get('PYTHONPATH', '')}"
     start = time.perf_counter()
     ended = subprocess.run(
-        [*argv, *words], cwd=folder, capture_output=True, text=True, env=environment, check=False
+        [*argv, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=surroundings(python, threads),
+        check=False,
     )
     seconds = time.perf_counter() - start
     if ended.returncode != 0:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import ase.io
 import pandas as pd
-from calculators import python_of, timed, weights_of
 
+from benchmarks.peers.calculators import python_of, timed, weights_of
 from hopkin.drivers import engine
 from hopkin.drivers.crystals import build_material
 from hopkin.drivers.models import Model, fetch, find_model, lammps_environment
@@ -36,24 +36,35 @@ read_data {n_atoms}.data
 pair_style {model.pair_style}
 pair_coeff * * {file} {elements}
 velocity all create 600 1
-fix nvt all nvt temp 300 300 0.1
+fix motion all {fix}
 timestep 0.001
-thermo 1000
+thermo_style custom step etotal
+thermo_modify format float %.10g
+thermo {every}
 run {warm_up}
 run {steps}
 """
 
 
-def _by_lammps(directory: Path, model: Model, n_atoms: int, threads: int) -> float:
-    atoms, steps = build_material("LiFePO4-olivine").repeat(SIZES[n_atoms]), STEPS[n_atoms]
+def run_lammps(
+    directory: Path, model: Model, n_atoms: int, threads: int, *, fix: str, steps: int, every: int
+) -> str:
+    """Log of LAMMPS: LiFePO4 from 600 K, a few steps that warm up, then these."""
+    atoms = build_material("LiFePO4-olivine").repeat(SIZES[n_atoms])
     elements = engine.elements_of(atoms)
     engine.write_structure(directory / f"{n_atoms}.data", atoms, elements)
-    said = {"model": model, "file": model.pair_coeff(), "elements": " ".join(elements)}
-    (directory / "deck.in").write_text(DECK.format(**said, n_atoms=n_atoms, warm_up=WARM_UP, steps=steps))
+    said = {"model": model, "file": model.pair_coeff(), "elements": " ".join(elements), "n_atoms": n_atoms}
+    deck = DECK.format(**said, fix=fix, every=every, warm_up=WARM_UP, steps=steps)
+    (directory / "deck.in").write_text(deck)
     engine.run_deck(directory, "deck.in", threads=threads, environment=lammps_environment(model))
-    (seconds,) = re.findall(
-        rf"Loop time of (\S+) .* for {steps} steps", (directory / "log.lammps").read_text()
-    )
+    return (directory / "log.lammps").read_text()
+
+
+def _by_lammps(directory: Path, model: Model, n_atoms: int, threads: int) -> float:
+    steps = STEPS[n_atoms]
+    fix = "nvt temp 300 300 0.1"
+    log = run_lammps(directory, model, n_atoms, threads, fix=fix, steps=steps, every=1000)
+    (seconds,) = re.findall(rf"Loop time of (\S+) .* for {steps} steps", log)
     return 1000 * float(seconds) / steps
 
 

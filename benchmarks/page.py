@@ -1,0 +1,26 @@
+"""A page of benchmarks/results: what made it, its tables, and the notes below, written by hand."""
+
+import subprocess
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+NOTES = "## Notes\n"
+
+
+def write_page(name: str, title: str, made_by: str, body: str) -> None:
+    """Write benchmarks/results/NAME.md; what stands there below its notes is kept."""
+    file = RESULTS / f"{name}.md"
+    _, _, notes = (file.read_text() if file.is_file() else "").partition(NOTES)
+    file.write_text(f"# {title}\n\n{made_by}, commit {commit()}.\n\n{body.strip()}\n\n{NOTES}{notes}")
+
+
+def commit() -> str:
+    """Code that is measured."""
+    describe = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def processor() -> str:
+    """Name of the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
