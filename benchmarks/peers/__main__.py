@@ -6,8 +6,8 @@ Steps: `steps.py`. Barriers: the channel hop of LiFePO4 (55 atoms, 3 images). It
 from the relaxed crystal are given to each as files; it relaxes them to 0.05 eV/A and converges a climbing
 band to that. The peers' limit is the largest force on an atom, hopkin's the norm of all forces of an image:
 it goes further. Seconds are of the whole process, imports too; hopkin's gate has been passed before. "Served"
-is with the model warm, as in a campaign or by `hopkin serve`. Takes about an hour; models that are
-named alone are measured anew, and the rows of others kept. Writes benchmarks/results/peers.md, and the figure beside it.
+is with the model warm, as in a campaign or by `hopkin serve`. Takes about an hour; models that are named
+alone are measured anew, and the rows of others kept. Writes benchmarks/results/peers.md, and its figure.
 """
 
 import platform

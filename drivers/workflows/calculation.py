@@ -154,10 +154,11 @@ def is_converged(max_force: float, specification: BandSpecification | MDSpecific
 
 
 def threads_per_replica(replicas: int) -> int:
-    """OpenMP threads of each LAMMPS replica: OMP_NUM_THREADS, or the processors shared among the replicas."""
+    """OpenMP threads of each LAMMPS replica: its share of the processors, at most OMP_NUM_THREADS."""
+    share = max(1, len(os.sched_getaffinity(0)) // replicas)
     if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
-        return max(1, int(wanted))
-    return max(1, len(os.sched_getaffinity(0)) // replicas)
+        return min(share, max(1, int(wanted)))
+    return share
 
 
 def fingerprint(atoms: Atoms) -> dict[str, Any]:

@@ -111,8 +111,10 @@ def test_a_damaged_export_is_made_anew(tmp_path: Path) -> None:
     assert evaluated(name, 1, **cache) == first
 
 
-def test_mace_torch_serves_where_there_is_no_compiler(tmp_path: Path) -> None:
-    said = evaluated(NAME, 1, CXX=str(tmp_path / "none"))
-    assert "by mace-torch, as symmetrix-xl finds no C++ compiler" in str(said["is"])
+def test_mace_torch_serves_where_symmetrix_does_not_load(tmp_path: Path) -> None:
+    (tmp_path / "symmetrix.py").write_text("raise ImportError('its library is of another world')")
+    path = environment_of(find_model(NAME).interpreter())["PYTHONPATH"]
+    said = evaluated(NAME, 1, PYTHONPATH=f"{tmp_path}:{path}")
+    assert "by mace-torch, as its library is of another world" in str(said["is"])
     ours = evaluated(NAME, 1)["said"]
     assert said["said"][0][0] == pytest.approx(ours[0][0], abs=1e-5)  # type: ignore[index]
