@@ -1,6 +1,6 @@
 """hopkin beside the families' own calculators, and beside ASE, matcalc and janus-core: one run, in turn.
 
-    python -m benchmarks.peers [MODEL ...]          such as mace-mp-0-small:dtype=float64
+    python -m benchmarks.peers [MODEL ...] [--only steps|barriers]      such as mace-mp-0-small:dtype=float64
 
 Steps: `steps.py`. Barriers: the channel hop of LiFePO4 (55 atoms, 3 images). Its two ends as they are cut
 from the relaxed crystal are given to each as files; it relaxes them to 0.05 eV/A and converges a climbing
@@ -10,10 +10,12 @@ is with the model warm, as in a campaign or by `hopkin serve`. Takes about an ho
 alone are measured anew, and the rows of others kept. Writes benchmarks/results/peers.md, and its figure.
 """
 
+import argparse
 import platform
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -44,6 +46,7 @@ PEERS = ("ase", "matcalc", "janus-core")
 MATERIAL = "LiFePO4-olivine"
 THREADS = 2
 ROUNDS = 1
+SERVICE_ENDS_S = 4  # after which that of the run before has ended
 
 
 def write_ends(model: Model, folder: Path) -> None:
@@ -83,6 +86,7 @@ def barriers(name: str, folder: Path) -> Iterator[dict[str, object]]:
     for n in range(ROUNDS):
         for who, found in runs.items():
             if who == "hopkin":
+                time.sleep(SERVICE_ENDS_S)
                 found.append(own([*ours, "--json", "--out", f"run{n}"]))
             else:
                 found.append(timed(["peer.py", who, *how], folder, python, THREADS))
@@ -135,13 +139,19 @@ def write_tables() -> None:
     write_page("peers", "hopkin beside its peers", made_by, body)
 
 
-def main(names: list[str]) -> None:
-    for name in names:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", default=MODELS)
+    parser.add_argument("--only", choices=("steps", "barriers"))
+    asked = parser.parse_args()
+    for name in asked.models:
         with tempfile.TemporaryDirectory() as folder:
-            keep("steps", list(measure(name, Path(folder))))
-            keep("barriers", list(barriers(name, Path(folder))))
+            if asked.only != "barriers":
+                keep("steps", list(measure(name, Path(folder))))
+            if asked.only != "steps":
+                keep("barriers", list(barriers(name, Path(folder))))
         write_tables()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(MODELS))
+    main()
