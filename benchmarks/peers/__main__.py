@@ -1,6 +1,6 @@
 """hopkin beside the families' own calculators, and beside ASE, matcalc and janus-core: one run, in turn.
 
-    python -m benchmarks.peers [MODEL ...] [--only steps|barriers]      such as mace-mp-0-small:dtype=float64
+    python -m benchmarks.peers [MODEL ...] [--only steps|barriers] [--sizes 28 112]      such as mace-mp-0-small:dtype=float64
 
 Steps: `steps.py`. Barriers: the channel hop of LiFePO4 (55 atoms, 3 images). Its two ends as they are cut
 from the relaxed crystal are given to each as files; it relaxes them to 0.05 eV/A and converges a climbing
@@ -26,7 +26,7 @@ import pandas as pd
 
 from benchmarks.page import RESULTS, commit, processor, write_page
 from benchmarks.peers.calculators import python_of, served, timed, weights_of
-from benchmarks.peers.steps import draw, measure
+from benchmarks.peers.steps import SIZES, draw, measure
 from hopkin.drivers.crystals import load_structure
 from hopkin.drivers.hops import vacancy_endpoints
 from hopkin.drivers.models import Model, find_model
@@ -143,11 +143,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=MODELS)
     parser.add_argument("--only", choices=("steps", "barriers"))
+    parser.add_argument("--sizes", nargs="+", type=int, choices=SIZES, default=tuple(SIZES))
     asked = parser.parse_args()
     for name in asked.models:
         with tempfile.TemporaryDirectory() as folder:
             if asked.only != "barriers":
-                keep("steps", list(measure(name, Path(folder))))
+                keep("steps", list(measure(name, asked.sizes, Path(folder))))
             if asked.only != "steps":
                 keep("barriers", list(barriers(name, Path(folder))))
         write_tables()

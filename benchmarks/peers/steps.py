@@ -7,7 +7,7 @@ up; those of LAMMPS as its log says.
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def _by_calculator(directory: Path, model: Model, n_atoms: int, threads: int) ->
     return float(said["ms"])
 
 
-def measure(name: str, directory: Path) -> Iterator[dict[str, object]]:
+def measure(name: str, sizes: Sequence[int], directory: Path) -> Iterator[dict[str, object]]:
     """Rows of the table: one for each size, number of threads and way."""
     model = find_model(name)
     ways: dict[str, Callable[[int, int], float]] = {}
@@ -86,7 +86,7 @@ def measure(name: str, directory: Path) -> Iterator[dict[str, object]]:
         fetch(variant)
         ways[way] = partial(_by_lammps, directory, variant)
     ways["its own calculator"] = partial(_by_calculator, directory, model)
-    for n_atoms in SIZES:
+    for n_atoms in sizes:
         for threads in THREADS:
             rounds = [{way: cost(n_atoms, threads) for way, cost in ways.items()} for _ in range(ROUNDS)]
             for way in ways:
