@@ -1,6 +1,6 @@
 """hopkin beside the families' own calculators, and beside ASE, matcalc and janus-core: one run, in turn.
 
-    python -m benchmarks.peers [MODEL ...] [--only steps|barriers] [--sizes 28 112]      such as mace-mp-0-small:dtype=float64
+    python -m benchmarks.peers [MODEL ...] [--only steps|barriers] [--sizes 28 112]
 
 Steps: `steps.py`. Barriers: the channel hop of LiFePO4 (55 atoms, 3 images). Its two ends as they are cut
 from the relaxed crystal are given to each as files; it relaxes them to 0.05 eV/A and converges a climbing
