@@ -22,7 +22,7 @@ from hopkin.drivers.models import Model, fetch, find_model
 
 WAYS = {
     "hopkin": "evaluator=hopkin",
-    "hopkin, double": "evaluator=hopkin,dtype=float64",
+    "hopkin, double": "evaluator=hopkin:dtype=float64",
     "hopkin, libtorch": "evaluator=libtorch",
 }
 STEPS = 500

@@ -82,7 +82,7 @@ def measure(name: str, sizes: Sequence[int], directory: Path) -> Iterator[dict[s
     model = find_model(name)
     ways: dict[str, Callable[[int, int], float]] = {}
     for way, option in WAYS.get(model.family, {"hopkin": ""}).items():
-        variant = find_model(f"{name}{option}" if ":" not in name else f"{name},{option[1:]}")
+        variant = find_model(f"{name}{option}")
         fetch(variant)
         ways[way] = partial(_by_lammps, directory, variant)
     ways["its own calculator"] = partial(_by_calculator, directory, model)
