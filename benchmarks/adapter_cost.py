@@ -1,6 +1,6 @@
 """What an adapter costs beside its model: an evaluation by it against the model's own calculator.
 
-    python benchmarks/adapter_cost.py [MODEL ...]
+    python -m benchmarks.adapter_cost [MODEL ...]
 
 Each model is measured by the interpreter of its family, both in turn on the same rattled LiFePO4 cells of 28,
 56 and 112 atoms, one thread, so that drift of the machine hits both alike. Printed: medians, that of the
@@ -17,7 +17,6 @@ import warnings
 
 import numpy as np
 from ase.calculators.calculator import Calculator
-from page import processor, write_page
 
 from hopkin.drivers.crystals.materials import build_material
 from hopkin.drivers.engine import environment_of
@@ -88,7 +87,9 @@ def measure_cell(
 
 
 def main(names: list[str]) -> None:
-    import pandas as pd  # the families' environments need not have it
+    import pandas as pd  # what the families' environments need not have
+
+    from benchmarks.page import COMMIT, processor, write_page
 
     models = [find_model(name) for name in names] or [
         model
@@ -103,7 +104,9 @@ def main(names: list[str]) -> None:
         rows += [{"model": model.name, **row} for row in json.loads(ended.stdout.splitlines()[-1])]
         print(rows[-1], flush=True)
     table = pd.DataFrame(rows).to_markdown(index=False, floatfmt=".3g")
-    made_by = f"`python {' '.join(sys.argv)}` on {processor()}, one thread"
+    made_by = (
+        f"`python -m benchmarks.adapter_cost {' '.join(names)}` on {processor()}, commit {COMMIT}, one thread"
+    )
     write_page(
         "adapter_cost", "An evaluation by an adapter, and by the model's own calculator", made_by, table
     )

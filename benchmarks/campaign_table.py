@@ -1,6 +1,6 @@
 """Tables of a campaign that `hopkin bench` has run, for benchmarks/results.
 
-    python benchmarks/campaign_table.py benchmarks/campaigns/NAME.yaml [--out runs/NAME]
+    python -m benchmarks.campaign_table benchmarks/campaigns/NAME.yaml [--out runs/NAME]
 
 writes benchmarks/results/NAME.md. What stands there below "## Notes" is written by hand, and kept.
 """
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from page import write_page
 
+from benchmarks.page import write_page
 from hopkin.analysis.comparison.comparison import collect
 from hopkin.analysis.comparison.results import Row, find_runs
 from hopkin.analysis.transport.temperatures import arrhenius_table
@@ -195,7 +195,7 @@ def main() -> None:
     campaign = load_campaign(asked.campaign)
     results = asked.out or Path("runs") / campaign.name
     tables = collect(results)
-    made_by = f"`hopkin bench {asked.campaign}`, then `python benchmarks/campaign_table.py {asked.campaign}`"
+    made_by = f"`hopkin bench {asked.campaign}`, then `python -m benchmarks.campaign_table {asked.campaign}`"
     parts = []
     found = {run.directory.name: run.result for run in find_runs(results)}
     bands, runs = (with_results(tables.get(name, []), found) for name in ("barriers", "dynamics"))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.page import processor, write_page
+from benchmarks.page import COMMIT, processor, write_page
 from benchmarks.peers.steps import run_lammps
 from hopkin.drivers.models import Model, fetch, find_model
 
@@ -32,7 +32,7 @@ def drift(model: Model) -> tuple[float, float]:
     """Slope of the total energy [meV/atom/ps], and its standard deviation about that [meV/atom]."""
     with tempfile.TemporaryDirectory() as folder:
         log = run_lammps(Path(folder), model, 28, 1, fix="nve", steps=STEPS, every=5)
-    _, production = log.split("run ", 2)[1:]
+    _, _, production = log.rpartition("\nrun ")
     rows = [line.split() for line in production.splitlines() if re.fullmatch(r" +\d+ +-[\d.]+ *", line)]
     step, energy = np.array(rows, dtype=float).T
     ps, meV_per_atom = step / 1000, 1000 * energy / 28
@@ -59,7 +59,7 @@ def main(name: str) -> None:
             print(rows[-1], file=sys.stderr, flush=True)
     columns = ["by", "drift [meV/atom/ps]", "about it [meV/atom]", "memory of 448 atoms [MB]"]
     table = pd.DataFrame(rows, columns=columns).to_markdown(index=False, floatfmt=("", ".4f", ".4f", ".0f"))
-    made_by = f"`python -m benchmarks.drift {name}` on {processor()}"
+    made_by = f"`python -m benchmarks.drift {name}` on {processor()}, commit {COMMIT}"
     write_page("drift", f"Drift of the energy, and memory, of {name}", made_by, table)
 
 

@@ -1,18 +1,18 @@
 """Every model whose weights are here, verified and run in LAMMPS: writes docs/models.md.
 
-    python benchmarks/models_table.py [MODEL ...]     the rows of all, or those of some anew
+    python -m benchmarks.models_table [MODEL ...]     the rows of all, or those of some anew
 
 Takes up to an hour on two cores; an interrupted one goes on where it was, from the run directories below
 runs/models and the stamps of the parity gate.
 """
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page import COMMIT
 from hopkin.drivers import engine
 from hopkin.drivers.crystals.structures import load_structure
 from hopkin.drivers.errors import HopkinError
@@ -40,7 +40,7 @@ COLUMNS = (
 
 HEAD = f"""# Models, measured
 
-Every model whose weights can be had, as `python benchmarks/models_table.py` found it in LAMMPS
+Every model whose weights can be had, as `python -m benchmarks.models_table` found it in LAMMPS
 {engine.lammps_version()}, on a CPU.
 
 Differences are the largest between LAMMPS and the model's own calculator on rattled cells of
@@ -97,15 +97,13 @@ def measure(model: Model) -> Iterator[str]:
 
 def main(names: list[str]) -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
-    describe = ["git", "describe", "--always", "--dirty"]  # now: the page makes the tree dirty
-    commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
     rows = _rows_of_page()
     for model in known_models().values():
         if model.state() != State.READY or (names and model.name not in names):
             continue
         print(model.name, file=sys.stderr, flush=True)
         try:
-            cells = [*measure(model), commit]
+            cells = [*measure(model), COMMIT]
         except HopkinError as error:
             print("failed:", error, file=sys.stderr, flush=True)
             cells = [f"failed: {error}"]

@@ -1,6 +1,6 @@
 """The same barrier from hopkin and from ASE: climbing image, improved tangent, same ends, same tolerance.
 
-    python benchmarks/neb_against_ase.py --model grace-small-lfp LiFePO4-olivine:0 [MATERIAL:HOP[:divacancy]]
+    python -m benchmarks.neb_against_ase --model grace-small-lfp LiFePO4-olivine:0 [MATERIAL:HOP[:divacancy]]
         [PAIRS.extxyz:NAME]
 
 Without hops: those of the table. hopkin runs first; ASE starts from the path that it started from, with
@@ -24,7 +24,6 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.mep.neb import NEB
 from ase.optimize import FIRE
-from page import write_page
 
 from hopkin.drivers.models.registry import (
     find_model,  # all that the environment of a family has of hopkin's needs
@@ -212,7 +211,12 @@ def main() -> None:
         f" of each image below {asked.tolerance:g} eV/A. Evaluations: of the images, in all attempts, without"
         f" the ends.\n\n| {columns} |\n|{'---|' * 10}\n" + "\n".join(rows)
     )
-    made_by = f"`python {' '.join(sys.argv)}`"
+    made_by = (
+        f"`python -m benchmarks.neb_against_ase --model {asked.model} --tolerance {asked.tolerance:g}"
+        f" --image-distance {asked.image_distance:g} {' '.join(asked.hops)}`"
+    )
+    from benchmarks.page import write_page  # what the families' environments need not find
+
     write_page("neb_against_ase", "Climbing-image bands of hopkin and of ASE", made_by, body)
 
 

@@ -11,13 +11,19 @@ def write_page(name: str, title: str, made_by: str, body: str) -> None:
     """Write benchmarks/results/NAME.md; what stands there below its notes is kept."""
     file = RESULTS / f"{name}.md"
     _, _, notes = (file.read_text() if file.is_file() else "").partition(NOTES)
-    file.write_text(f"# {title}\n\n{made_by}, commit {commit()}.\n\n{body.strip()}\n\n{NOTES}{notes}")
+    file.write_text(f"# {title}\n\n{made_by}.\n\n{body.strip()}\n\n{NOTES}{notes}")
 
 
-def commit() -> str:
-    """Code that is measured."""
-    describe = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+def _commit() -> str:
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *words], cwd=RESULTS, capture_output=True, text=True, check=False)
+
+    changed = git("diff", "--quiet", "HEAD", "--", ":/", ":!/benchmarks/results").returncode
+    return git("describe", "--always").stdout.strip() + "-dirty" * bool(changed)
+
+
+COMMIT = _commit()
+"""Code that is measured: at the start, and whatever the results are."""
 
 
 def processor() -> str:

@@ -1,6 +1,6 @@
 """What bands save that start from those of another model, and what becomes of their barriers.
 
-    python benchmarks/start_from.py            writes benchmarks/results/start_from.md
+    python -m benchmarks.start_from            writes benchmarks/results/start_from.md
 
 Ten hops with one model, from the interpolated path and from the band of another one (`start_from` of a
 campaign). Takes up to an hour on two cores; an interrupted one goes on where it was.
@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from benchmarks.page import COMMIT
 from hopkin.analysis.comparison import find_runs
 
 BASE, MODEL = "m3gnet-mp-2021.2.8", "mattersim-v1.0.0-1m"
@@ -38,7 +39,7 @@ CAMPAIGN: dict[str, Any] = {
 }
 HEAD = """# Bands that start from those of another model
 
-`python benchmarks/start_from.py`: ten hops with {model}, from the interpolated path and in the
+`python -m benchmarks.start_from`: ten hops with {model}, from the interpolated path and in the
 shape of the bands of {base}; 3 images, 5 of two vacancies. Evaluations are those of all attempts at
 the band. Code: {commit}.
 
@@ -69,10 +70,8 @@ def main() -> None:
     table["evaluations, ratio"] = ratios.round(2)
     table = table[sorted(table.columns)].drop(columns="first path, interpolated").reset_index()
     totals = table[["evaluations, from the other", "evaluations, interpolated"]].dropna().sum()
-    describe = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
     PAGE.write_text(
-        HEAD.format(model=MODEL, base=BASE, commit=commit)
+        HEAD.format(model=MODEL, base=BASE, commit=COMMIT)
         + table.to_markdown(index=False, floatfmt=".3f")
         + f"\n\nEvaluations together: {totals.iloc[0]:.0f} against {totals.iloc[1]:.0f}, a ratio of"
         f" {totals.iloc[0] / totals.iloc[1]:.2f}; median of the ratios {ratios.median():.2f}.\n"

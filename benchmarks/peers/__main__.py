@@ -4,10 +4,11 @@
 
 Steps: `steps.py`. Barriers: the channel hop of LiFePO4 (55 atoms, 3 images). Its two ends as they are cut
 from the relaxed crystal are given to each as files; it relaxes them to 0.05 eV/A and converges a climbing
-band to that. The peers' limit is the largest force on an atom, hopkin's the norm of all forces of an image:
-it goes further. Seconds are of the whole process, imports too; hopkin's gate has been passed before. "Served"
-is with the model warm, as in a campaign or by `hopkin serve`. Takes about an hour; models that are named
-alone are measured anew, and the rows of others kept. Writes benchmarks/results/peers.md, and its figure.
+band to that. Bands start by IDPP, matcalc's from a straight line. The peers' limit is the largest force on
+an atom, hopkin's the norm of all forces of an image: it goes further. Seconds are of the whole process,
+imports too; hopkin's gate has been passed before. "Served" is with the model warm, as in a campaign or by
+`hopkin serve`. Takes about an hour; models that are named alone are measured anew, and the rows of others
+kept. Writes benchmarks/results/peers.md, and its figure.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from typing import Any
 import ase.io
 import pandas as pd
 
-from benchmarks.page import RESULTS, commit, processor, write_page
+from benchmarks.page import COMMIT, RESULTS, processor, write_page
 from benchmarks.peers.calculators import python_of, served, timed, weights_of
 from benchmarks.peers.steps import SIZES, draw, measure
 from hopkin.drivers.crystals import load_structure
@@ -83,18 +84,20 @@ def barriers(name: str, folder: Path) -> Iterator[dict[str, object]]:
     runs: dict[str, list[tuple[float, dict[str, Any]]]] = {who: [] for who in ("hopkin", *PEERS)}
     if model.family == "matgl":  # the published M3GNet wants older packages than the others accept
         runs = {who: runs[who] for who in ("hopkin", "ase")}
+    if model.route == "service":
+        runs = {"hopkin": runs["hopkin"], "hopkin, served": [], **runs}
     for n in range(ROUNDS):
         for who, found in runs.items():
             if who == "hopkin":
-                time.sleep(SERVICE_ENDS_S)
+                time.sleep(SERVICE_ENDS_S)  # that of this process is another: its PYTHONPATH is
                 found.append(own([*ours, "--json", "--out", f"run{n}"]))
+            elif who == "hopkin, served":
+                with served(model, Path(sys.executable), THREADS):
+                    own([*ours, "--json", "--out", f"warm{n}"])
+                    found.append(own([*ours, "--json", "--out", f"served{n}"]))
             else:
                 found.append(timed(["peer.py", who, *how], folder, python, THREADS))
             print(name, who, found[-1][0], file=sys.stderr, flush=True)
-    if model.route == "service":
-        with served(model, Path(sys.executable), THREADS):
-            own([*ours, "--json", "--out", "warm"])
-            runs["hopkin, served"] = [own([*ours, "--json", "--out", f"served{n}"]) for n in range(ROUNDS)]
     for who, found in runs.items():
         pairs = zip(found, runs["hopkin"], strict=True)
         said = found[-1][1]
@@ -111,10 +114,12 @@ def barriers(name: str, folder: Path) -> Iterator[dict[str, object]]:
 def keep(what: str, rows: list[dict[str, object]]) -> pd.DataFrame:
     """Put the rows of a model into a table on disk, in place of older ones."""
     file = Path(str(TABLES).format(what))
-    table = pd.DataFrame(rows).assign(commit=commit())
+    table = pd.DataFrame(rows).assign(commit=COMMIT)
     if file.is_file():
+        case = ["model", *({"atoms"} & set(table))]
         before = pd.read_csv(file)
-        table = pd.concat([before[~before["model"].isin(table["model"])], table])
+        anew = before.set_index(case).index.isin(table.set_index(case).index)
+        table = pd.concat([before[~anew], table])
     table = table.sort_values("model", key=lambda names: names.map((*MODELS, *names).index), kind="stable")
     table.to_csv(file, index=False, float_format="%.6g")
     return table

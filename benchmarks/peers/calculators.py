@@ -38,9 +38,10 @@ def weights_of(model: Model) -> str:
 
 
 def surroundings(python: Path, threads: int) -> dict[str, str]:
-    """Environment variables of a process."""
-    path = f"{HERE}:{environment_of(python).get('PYTHONPATH', '')}"
-    return {**environment_of(python), "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
+    """Environment variables of a process; what lies beside this file can be imported there."""
+    environment = environment_of(python)
+    path = ":".join(filter(None, (str(HERE), environment.get("PYTHONPATH"))))
+    return {**environment, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
 
 
 @contextmanager
@@ -50,9 +51,12 @@ def served(model: Model, python: Path, threads: int) -> Iterator[None]:
     env = surroundings(python, threads)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
         assert server.stdout
-        server.stdout.readline()
-        yield
-        server.terminate()
+        try:
+            if not server.stdout.readline():
+                raise RuntimeError(f"{command} has ended")
+            yield
+        finally:
+            server.terminate()
 
 
 def timed(command: list[str], folder: Path, python: Path, threads: int) -> tuple[float, dict[str, Any]]:

@@ -55,7 +55,7 @@ def calculator(family: str, checkpoint: str, dtype: str) -> Calculator:
 
 
 def by_ase(initial: Atoms, final: Atoms, shared: Any) -> float:
-    """FIRE for the ends and the band, as ASE's tutorials have it; a calculator with a memory per image."""
+    """FIRE for the ends and the band, which starts by IDPP; a calculator with a memory per image."""
     from copy import copy
 
     ends = [initial, final]

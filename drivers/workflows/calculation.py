@@ -155,10 +155,11 @@ def is_converged(max_force: float, specification: BandSpecification | MDSpecific
 
 def threads_per_replica(replicas: int) -> int:
     """OpenMP threads of each LAMMPS replica: its share of the processors, at most OMP_NUM_THREADS."""
-    share = max(1, len(os.sched_getaffinity(0)) // replicas)
-    if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
-        return min(share, max(1, int(wanted)))
-    return share
+    processors = len(os.sched_getaffinity(0))
+    if not (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        return max(1, processors // replicas)
+    nodes = int(os.environ.get("SLURM_JOB_NUM_NODES", "1"))  # over which the replicas may be spread
+    return max(1, min(int(wanted), nodes * processors // replicas))
 
 
 def fingerprint(atoms: Atoms) -> dict[str, Any]:

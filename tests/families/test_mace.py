@@ -113,7 +113,8 @@ def test_a_damaged_export_is_made_anew(tmp_path: Path) -> None:
 
 def test_mace_torch_serves_where_symmetrix_does_not_load(tmp_path: Path) -> None:
     (tmp_path / "symmetrix.py").write_text("raise ImportError('its library is of another world')")
-    path = environment_of(find_model(NAME).interpreter())["PYTHONPATH"]
+    python = environments.install("mace", say=lambda _: None)
+    path = environment_of(python).get("PYTHONPATH", "")
     said = evaluated(NAME, 1, PYTHONPATH=f"{tmp_path}:{path}")
     assert "by mace-torch, as its library is of another world" in str(said["is"])
     ours = evaluated(NAME, 1)["said"]

@@ -31,8 +31,9 @@ from hopkin.drivers.models.weights import cache_directory, sha256_now
 # precision, and by no more than rounding (3e-5) in single.
 _SPLINE_POINTS = 2000
 
-# The plain evaluator is ahead of the one by Kokkos, its default, on a core: 0.6 to 0.8 of its time for 28 to
-# 448 atoms, and a start of 1 s instead of 10, with nothing to compile. It takes 1 MB an atom.
+# On one core the plain evaluator takes 0.6 to 0.8 of the time of the default one (Kokkos) for 28 to 448
+# atoms of MACE-MP-0 small, and starts in 1 s instead of 5 to 10: nothing is compiled. It has one thread, and
+# needs 1 MB for an atom.
 _PLAIN = {"use_kokkos": False, "streamed_edges": "materialized"}
 
 
@@ -82,7 +83,7 @@ def adapter(model: Model, *, device: str) -> Adapter:
 
 def _require_symmetrix(device: str) -> None:
     """Raise ImportError where symmetrix-xl is not installed, ModelError where it cannot run here."""
-    from symmetrix import __version__
+    from symmetrix import Symmetrix, __version__  # noqa: F401  its library is loaded, too
     from symmetrix.backend_loader import backend_inventory
 
     usable = {
