@@ -1,9 +1,11 @@
-"""Attempt frequency and rate of a hop by harmonic transition-state theory.
+r"""Attempt frequency and rate of a hop by harmonic transition-state theory.
 
-G. H. Vineyard, J. Phys. Chem. Solids 3, 121 (1957): with the frequencies nu of a minimum and nu' of the
-saddle, without the one that is imaginary there,
+G. H. Vineyard, J. Phys. Chem. Solids 3, 121 (1957): with the frequencies :math:`\nu` of a minimum and
+:math:`\nu'` of the saddle, without the one that is imaginary there,
 
-    k(T) = nu* exp(-E / k_B T),    nu* = prod_{i=1}^{3n} nu_i / prod_{j=1}^{3n-1} nu'_j.
+.. math::
+
+    k(T) = \nu^* e^{-E / k_B T}, \qquad \nu^* = \prod_{i=1}^{3n} \nu_i \Big/ \prod_{j=1}^{3n-1} \nu'_j .
 """
 
 import math
