@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 RUNS   := runs/quickstart
 SOURCES := $(shell git ls-files drivers analysis lammps_inputs pair_styles cmake 2>/dev/null) CMakeLists.txt pyproject.toml
 
-.PHONY: run test test-all test-pythons lint bench clean help
+.PHONY: run test test-all test-pythons lint docs wheel bench clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -54,7 +54,7 @@ $(VENV)/.families: $(VENV)/.installed
 
 # the tests: files side by side, one per core; what is made once for a file stays with it
 SIDE_BY_SIDE := --numprocesses $(shell nproc) --dist loadfile
-test: lint $(VENV)/.families
+test: lint docs $(VENV)/.families
 	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 	$(MAKE) test-pythons
 
@@ -76,9 +76,30 @@ $(VENV)/3.%/.installed: $(VENV)/.installed
 	touch $@
 
 # make test-all slow tests too
-test-all: lint $(VENV)/.families
+test-all: lint docs $(VENV)/.families
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 	$(MAKE) test-pythons
+
+# make docs     the documentation in build/site, warnings as errors, without the network
+docs: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt "hopkin[docs]"
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/site
+	@echo "build/site/index.html"
+
+# make wheel    a wheel in dist/ that pip takes elsewhere, tried in an empty environment of each Python
+LEFT_OUT := $(addprefix --exclude=,libmpi.so.12 libtorch.so libtorch_cpu.so libc10.so)
+wheel: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt "hopkin[release]"
+	rm -rf dist
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair $(LEFT_OUT) --wheel-dir dist $(VENV)/hopkin-*.whl
+	$(BIN)/python -m build --sdist --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	set -e; for python in $(foreach version,3.11 3.12 3.13,$(call python_of,$(version))); do \
+	  rm -rf build/empty; $$python -m venv build/empty; \
+	  build/empty/bin/pip --quiet --disable-pip-version-check install --constraint constraints.txt "$$(echo dist/hopkin-*.whl)[sevennet]"; \
+	  build/empty/bin/hopkin doctor; \
+	  build/empty/bin/hopkin barrier LiFePO4-olivine --model sevennet-0 --images 3 --supercell 1 2 1 --out build/empty/runs; \
+	done
 
 # make bench    cost of a step in LAMMPS against the model's own calculator
 bench: $(VENV)/.installed
