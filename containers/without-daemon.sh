@@ -11,7 +11,7 @@ IMAGE=localhost/hopkin
 mounts=(--volume /etc/ssl/certs/ca-certificates.crt:/usr/local/share/ca-certificates/machine.crt:ro)
 
 # pip's configuration, and the folders that it names
-for file in /etc/pip.conf /etc/xdg/pip $(python3 -m pip config list | grep -oE "(file://)?/[^ ']+" | sed s,^file://,,); do
+for file in /etc/pip.conf /etc/xdg/pip $(python3 -m pip config list | grep -oE "(file://)?/[^ ']+" | sed s,^file://,, | grep -v ^/etc/ssl); do
   if [ -e "$file" ]; then mounts+=(--volume "$file:$file:ro"); fi
 done
 
