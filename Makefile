@@ -96,9 +96,11 @@ wheel: $(VENV)/.installed
 	$(BIN)/python -m twine check --strict dist/*
 	set -e; for python in $(foreach version,3.11 3.12 3.13,$(call python_of,$(version))); do \
 	  rm -rf build/empty; $$python -m venv build/empty; \
-	  build/empty/bin/pip --quiet --disable-pip-version-check install --constraint constraints.txt "$$(echo dist/hopkin-*.whl)[sevennet]"; \
+	  build/empty/bin/pip --quiet --disable-pip-version-check install --constraint constraints.txt dist/hopkin-*.whl; \
 	  build/empty/bin/hopkin doctor; \
-	  build/empty/bin/hopkin barrier LiFePO4-olivine --model sevennet-0 --images 3 --supercell 1 2 1 --out build/empty/runs; \
+	  build/empty/bin/python -c "from ase.build import bulk; bulk('Cu', cubic=True).write('build/empty/Cu.cif')"; \
+	  build/empty/bin/hopkin barrier build/empty/Cu.cif --ion Cu --model ase:ase.calculators.emt:EMT --images 3 \
+	    --max-length 3 --supercell 2 2 2 --out build/empty/runs; \
 	done
 
 # make bench    cost of a step in LAMMPS against the model's own calculator

@@ -10,9 +10,13 @@ IMAGE=localhost/hopkin
 # certificates of this machine beside those of the image
 mounts=(--volume /etc/ssl/certs/ca-certificates.crt:/usr/local/share/ca-certificates/machine.crt:ro)
 
-# pip's configuration, and the folders that it names
-for file in /etc/pip.conf /etc/xdg/pip $(python3 -m pip config list | grep -oE "(file://)?/[^ ']+" | sed s,^file://,, | grep -v ^/etc/ssl); do
-  if [ -e "$file" ]; then mounts+=(--volume "$file:$file:ro"); fi
+# pip's configuration, wherever this machine keeps it, and the folders that it names
+settings=$(mktemp)
+{ echo "[global]"; python3 -m pip config list | sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" | grep -v ^cert \
+  | sort -u -t= -k1,1; } > "$settings"
+mounts+=(--volume "$settings:/etc/pip.conf:ro")
+for folder in $(grep -oE "(file://)?/[^ ]+" "$settings" | sed s,^file://,,); do
+  if [ -e "$folder" ]; then mounts+=(--volume "$folder:$folder:ro"); fi
 done
 
 build() {

@@ -1,5 +1,6 @@
 """What works on this machine: each check tries the real thing."""
 
+import importlib.util
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class _Evaluator(NamedTuple):
     library: str
     says: str
     content: str | None = None  # of the model's file; without: it is not there
+    wants: str | None = None  # package that not everyone needs
 
 
 _EVALUATORS = {
@@ -31,9 +33,9 @@ _EVALUATORS = {
         "e3gnn", "libhopkin_nequip.so", "is no network that this hopkin reads", "hopkin network\n"
     ),
     "pair_style e3gnn, TorchScript": _Evaluator(
-        "e3gnn", "libhopkin_e3gnn.so", "is not a TorchScript model", ""
+        "e3gnn", "libhopkin_e3gnn.so", "is not a TorchScript model", "", wants="torch"
     ),
-    "pair_style mace": _Evaluator("mace", "libhopkin_mace.so", "no model file"),
+    "pair_style mace": _Evaluator("mace", "libhopkin_mace.so", "no model file", wants="torch"),
     "pair_style grace": _Evaluator("grace", "libhopkin_grace.so", "no model directory"),
     "pair_style hopkin": _Evaluator("hopkin", "hopkin_serviceplugin.so", "unknown model"),
 }
@@ -109,6 +111,8 @@ def _lammps() -> Check:
 
 def _pair_style(name: str, evaluator: _Evaluator) -> Check:
     """Let a pair style get as far as its evaluator."""
+    if evaluator.wants and importlib.util.find_spec(evaluator.wants) is None:
+        return Check(name=name, works=None, detail=f"{evaluator.wants} is not installed")
     directory = Path(lammps_plugins.directory())
     if not (directory / evaluator.library).is_file():
         detail = f"no {evaluator.library} in {directory}: install hopkin again"
