@@ -15,7 +15,8 @@ settings=$(mktemp)
 { echo "[global]"; python3 -m pip config list | sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" | grep -v ^cert \
   | sort -u -t= -k1,1; } > "$settings"
 mounts+=(--volume "$settings:/etc/pip.conf:ro")
-for folder in $(grep -oE "(file://)?/[^ ]+" "$settings" | sed s,^file://,,); do
+# (an index keeps its files beside its pages)
+for folder in $(grep -oE "(file://)?/[^ ]+" "$settings" | sed -E 's,^file://(.*)/[^/]+/?$,\1,'); do
   if [ -e "$folder" ]; then mounts+=(--volume "$folder:$folder:ro"); fi
 done
 
