@@ -75,6 +75,14 @@ def test_an_environment_is_made_mended_and_kept_up_to_date(
     assert interpreter("tiny") is None
 
 
+def test_an_environment_of_the_machine_is_taken(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container image has them, whoever runs it."""
+    python = install("tiny", say=lambda _: None)
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tiny.parents[2]))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tiny.parents[2] / "of another user"))
+    assert interpreter("tiny") == python
+
+
 def test_hopkins_that_share_an_environment_leave_each_other_alone(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
