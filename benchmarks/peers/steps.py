@@ -29,6 +29,7 @@ WAYS = {  # options by which hopkin evaluates a family; the second is libtorch
     "mace": {"hopkin": ":route=service", "hopkin, libtorch": ":route=native"},
     "sevennet": {"hopkin": ":evaluator=hopkin", "hopkin, libtorch": ":evaluator=libtorch"},
 }
+COLOURS = {"hopkin": "C0", "hopkin, libtorch": "C1", "its own calculator": "C2"}
 DECK = """
 units metal
 atom_modify map yes
@@ -110,7 +111,7 @@ def draw(table: pd.DataFrame, file: Path) -> None:
     figure, axes = plt.subplots(1, len(models), figsize=(3.2 * len(models), 3.4), sharey=True, squeeze=False)
     for axis, model in zip(axes[0], models, strict=True):
         for way, rows in alone[alone["model"] == model].groupby("by", sort=False):
-            axis.loglog(rows["atoms"], rows["ms"], marker="o", label=way)
+            axis.loglog(rows["atoms"], rows["ms"], marker="o", label=way, color=COLOURS[way])
         axis.set(title=model, xlabel="atoms", xticks=list(SIZES), xticklabels=list(SIZES))
         axis.minorticks_off()
         axis.grid(alpha=0.3)
