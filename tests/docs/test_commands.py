@@ -1,5 +1,6 @@
 """Every command of the documentation is parsed; those in `sh` blocks are run, a page in one folder."""
 
+import json
 import os
 import re
 import shutil
@@ -66,3 +67,7 @@ def test_commands_run(page: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
+    if shown := re.findall(r"\*\*([\d.]+) eV\*\*", page.read_text()):
+        results = [json.loads(file.read_text()) for file in tmp_path.glob("runs/*/result.json")]
+        given = [result["barrier_eV"] for result in results if "barrier_eV" in result]
+        assert given == pytest.approx([float(number) for number in shown], abs=0.002)
