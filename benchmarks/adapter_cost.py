@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from ase.calculators.calculator import Calculator
@@ -73,8 +74,11 @@ def measure_cell(
         pairs.append((between - start, time.perf_counter() - between))
     counted = pairs[WARM_UP:]
     ours, theirs = (1000 * statistics.median(values) for values in zip(*counted, strict=True))
+    moved = replace(
+        asked, positions=asked.positions + np.sin(asked.positions) / 100
+    )  # not what was just asked
     with FlopCounterMode(display=False) as counter:
-        adapter.evaluate(asked)
+        adapter.evaluate(moved)
     gflop = 1e-9 * counter.get_total_flops()
     return {
         "atoms": len(crystal),
