@@ -15,7 +15,8 @@ help:
 
 # What the build needs, pinned by constraints.txt. torch comes first, alone: the wheel that this machine's
 # index offers for that version decides between CPU and CUDA, and nothing later changes it.
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+QUIET_PIP := -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python $(QUIET_PIP)
 $(VENV)/.dependencies: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip==26.3
@@ -71,8 +72,8 @@ test-pythons: $(OTHERS:%=$(VENV)/%/.installed)
 $(VENV)/3.%/.installed: $(VENV)/.installed
 	rm -rf $(VENV)/3.$*
 	$(call python_of,3.$*) -m venv $(VENV)/3.$*
-	$(VENV)/3.$*/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt $(VENV)/hopkin-*.whl
-	$(VENV)/3.$*/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt "hopkin[test]"
+	$(VENV)/3.$*/bin/python $(QUIET_PIP) install --constraint constraints.txt $(VENV)/hopkin-*.whl
+	$(VENV)/3.$*/bin/python $(QUIET_PIP) install --constraint constraints.txt "hopkin[test]"
 	touch $@
 
 # make test-all slow tests too
@@ -96,7 +97,7 @@ wheel: $(VENV)/.installed
 	$(BIN)/python -m twine check --strict dist/*
 	set -e; for python in $(foreach version,3.11 3.12 3.13,$(call python_of,$(version))); do \
 	  rm -rf build/empty; $$python -m venv build/empty; \
-	  build/empty/bin/pip --quiet --disable-pip-version-check install --constraint constraints.txt dist/hopkin-*.whl; \
+	  build/empty/bin/python $(QUIET_PIP) install --constraint constraints.txt dist/hopkin-*.whl; \
 	  build/empty/bin/hopkin doctor; \
 	  build/empty/bin/python -c "from ase.build import bulk; bulk('Cu', cubic=True).write('build/empty/Cu.cif')"; \
 	  build/empty/bin/hopkin barrier build/empty/Cu.cif --ion Cu --model ase:ase.calculators.emt:EMT --images 3 \

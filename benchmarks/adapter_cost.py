@@ -74,9 +74,8 @@ def measure_cell(
         pairs.append((between - start, time.perf_counter() - between))
     counted = pairs[WARM_UP:]
     ours, theirs = (1000 * statistics.median(values) for values in zip(*counted, strict=True))
-    moved = replace(
-        asked, positions=asked.positions + np.sin(asked.positions) / 100
-    )  # not what was just asked
+    # calculators of ASE remember what was just asked
+    moved = replace(asked, positions=asked.positions + np.sin(asked.positions) / 100)
     with FlopCounterMode(display=False) as counter:
         adapter.evaluate(moved)
     gflop = 1e-9 * counter.get_total_flops()

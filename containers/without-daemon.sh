@@ -7,20 +7,22 @@ set -euo pipefail
 export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 BASE=localhost/debian:12
 IMAGE=localhost/hopkin
-# certificates of this machine beside those of the image
-mounts=(--volume /etc/ssl/certs/ca-certificates.crt:/usr/local/share/ca-certificates/machine.crt:ro)
-
-# pip's configuration, wherever this machine keeps it, and the folders that it names
-settings=$(mktemp)
-{ echo "[global]"; python3 -m pip config list | sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" | grep -v ^cert \
-  | sort -u -t= -k1,1; } > "$settings"
-mounts+=(--volume "$settings:/etc/pip.conf:ro")
-# (an index keeps its files beside its pages)
-for folder in $(grep -oE "(file://)?/[^ ]+" "$settings" | sed -E 's,^file://(.*)/[^/]+/?$,\1,'); do
-  if [ -e "$folder" ]; then mounts+=(--volume "$folder:$folder:ro"); fi
-done
 
 build() {
+  # certificates of this machine beside those of the image
+  mounts=(--volume /etc/ssl/certs/ca-certificates.crt:/usr/local/share/ca-certificates/machine.crt:ro)
+
+  # pip's configuration, wherever this machine keeps it, and the folders that it names
+  settings=$(mktemp)
+  trap 'rm "$settings"' EXIT
+  { echo "[global]"; python3 -m pip config list | sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" | grep -v ^cert \
+    | sort -u -t= -k1,1; } > "$settings"
+  mounts+=(--volume "$settings:/etc/pip.conf:ro")
+  # (an index keeps its files beside its pages)
+  for folder in $(grep -oE "(file://)?/[^ ]+" "$settings" | sed -E 's,^file://(.*)/[^/]+/?$,\1,'); do
+    if [ -e "$folder" ]; then mounts+=(--volume "$folder:$folder:ro"); fi
+  done
+
   if ! buildah inspect --type image "$BASE" >/dev/null 2>&1; then
     folder=$(mktemp -d)
     debootstrap --variant=minbase bookworm "$folder" http://deb.debian.org/debian

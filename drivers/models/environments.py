@@ -192,14 +192,13 @@ def _sharing(environment: str) -> list[str]:
 
 
 def _directory(environment: str) -> Path:
-    of_machine = platformdirs.site_data_path("hopkin") / "environments"  # a container image has some
     name = f"{environment}-{_requirements_hash(environment)[:12]}"
-    if _is_whole(of_machine / name, environment):
-        return of_machine / name
     kept = platformdirs.user_data_path("hopkin") / "environments"
-    if _is_whole(kept / environment, environment):  # made before hashes were part of the name
-        return kept / environment
-    return kept / name
+    others = (
+        platformdirs.site_data_path("hopkin") / "environments" / name,  # of the machine: a container image
+        kept / environment,  # made before hashes were part of the name
+    )
+    return next((place for place in others if _is_whole(place, environment)), kept / name)
 
 
 def _requirements(environment: str) -> str:

@@ -46,8 +46,7 @@ def test_barrier_inside_is_that_outside(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("image")
 def test_mpirun_and_lmp_inside(tmp_path: Path) -> None:
     """Four ranks of a served model: CHGNet."""
-    for file in EXAMPLES.iterdir():
-        shutil.copy(file, tmp_path)
+    shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
     shutil.copy(EXAMPLES / "LiFePO4.data", tmp_path / "relaxed.data")
     deck = ["-in", "nvt.in", "-var", "style", "hopkin", "-var", "model", "chgnet-0.3.0", "-var", "steps", "5"]
     inside(tmp_path, "mpirun", "-np", "4", "lmp", "-partition", "4x1", *deck)

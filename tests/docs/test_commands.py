@@ -50,12 +50,9 @@ def test_command_and_options_exist(command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page, "sh") and page.name != "README.md"], ids=str
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh")], ids=str)
 def test_commands_run(page: Path, tmp_path: Path) -> None:
-    for file in EXAMPLES.iterdir():
-        shutil.copy(file, tmp_path)
+    shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
     script = "set -eu\n" + "\n".join(blocks(page, "sh"))
     ended = subprocess.run(
         ["bash", "-c", script],

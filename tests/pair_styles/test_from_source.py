@@ -41,8 +41,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["sevennet-0", "chgnet-0.3.0"])
 def test_energies_are_those_of_the_wheel(name: str, prefix: Path, tmp_path: Path) -> None:
     """To the last digit that is printed, after three steps of dynamics."""
-    for file in EXAMPLES.iterdir():
-        shutil.copy(file, tmp_path)
+    shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
     shutil.copy(EXAMPLES / "LiFePO4.data", tmp_path / "relaxed.data")
     model = find_model(name)
     shutil.copy(fetch(model), tmp_path / "model")

@@ -19,8 +19,7 @@ EXAMPLES = Path(__file__).parents[2] / "lammps_inputs" / "examples"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The decks beside SevenNet-0, after the relaxation that the others start from."""
     folder = tmp_path_factory.mktemp("decks")
-    for file in EXAMPLES.iterdir():
-        shutil.copy(file, folder)
+    shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
     shutil.copy(fetch(find_model("sevennet-0")), folder / "sevennet-0.pt")
     (folder / "relax.log").write_text(lmp(folder, "relax.in"))
     return folder
