@@ -113,11 +113,13 @@ def barrier(
     """Migration barrier of a vacancy hop: relaxed ends, climbing-image NEB in LAMMPS."""
     from hopkin.drivers.crystals import load_structure, mobile_ion
     from hopkin.drivers.hops import Hop
+    from hopkin.drivers.models import prepare
     from hopkin.drivers.specification import BarrierSpecification, preset_fields
     from hopkin.drivers.terminal import show_barriers
     from hopkin.drivers.workflows import percolation, run_barrier, select_hops
 
     found, loaded = chosen_model(model, trust), load_structure(structure)
+    prepare(found, loaded.atoms.symbols)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
     selected_hops = select_hops(loaded, ion, max_length, hop)
 
@@ -165,12 +167,14 @@ def neb(
     """Climbing-image NEB between two given ends, which are relaxed first."""
     from hopkin.drivers.bands import load_pair
     from hopkin.drivers.crystals import mobile_ion
+    from hopkin.drivers.models import prepare
     from hopkin.drivers.specification import BandSpecification
     from hopkin.drivers.terminal import progress, show_barriers
     from hopkin.drivers.workflows import run_neb
 
     found = chosen_model(model, trust)
     ends = load_pair(initial, final)
+    prepare(found, ends[0].atoms.symbols)
     specification = specify(
         BandSpecification,
         model=found.name,

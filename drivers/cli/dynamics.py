@@ -59,6 +59,7 @@ def md(
 ) -> None:
     """Molecular dynamics in LAMMPS, with MSD, diffusivity and RDF; a killed run goes on where it was."""
     from hopkin.drivers.crystals import load_structure, mobile_ion
+    from hopkin.drivers.models import prepare
     from hopkin.drivers.specification import MDSpecification
     from hopkin.drivers.terminal import show_dynamics
     from hopkin.drivers.workflows import run_md
@@ -87,6 +88,7 @@ def md(
         for kelvin in temperature
         for number in seed or range(1, seeds + 1)
     ]
+    prepare(found, loaded.atoms.symbols)
     runs, errors = each(
         (
             f"{loaded.material} at {specification.temperature_K:g} K, {model}",

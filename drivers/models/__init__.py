@@ -12,6 +12,7 @@ from hopkin.drivers.models.registry import fetch, find_model, known_models
 from hopkin.drivers.models.running import lammps_environment
 from hopkin.drivers.models.service import (
     Service,
+    prepare,
     require_served,
     service_of,
     services,
@@ -34,6 +35,7 @@ __all__ = [
     "known_models",
     "lammps_environment",
     "package_version",
+    "prepare",
     "require_served",
     "service_of",
     "services",

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hopkin.drivers.errors import ModelError
 
 
@@ -17,6 +15,8 @@ def load(path: Path, *, weights_only: bool) -> Any:
     weights_only
         refuse a file that holds anything but tensors and plain values: it could run code
     """
+    import torch  # a second, which a service of MACE does without
+
     try:
         return torch.load(path, map_location="cpu", weights_only=weights_only)
     except Exception as error:

@@ -74,6 +74,9 @@ class Adapter(ABC):
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Evaluate a configuration."""
 
+    def prepare(self, numbers: Sequence[int]) -> None:  # noqa: B027  most have nothing to do
+        """Have ready what takes time, before the first crystal of these atomic numbers comes."""
+
     def evaluate_batch(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
         """Evaluate configurations that wait at the same time."""
         return [self.evaluate(configuration) for configuration in configurations]

@@ -63,6 +63,12 @@ class MACEAdapter(Adapter):
             self._of_elements[elements] = self._load(elements)
         return self._of_elements[elements].evaluate(configuration)
 
+    def prepare(self, numbers: Sequence[int]) -> None:
+        """Export and load a crystal's elements, and evaluate some atoms: that fills the tables of all pairs."""
+        known = np.unique(numbers)
+        positions = np.linspace(0.0, 3.0, len(known))[:, None] * [1.0, 0.0, 0.0]
+        self.evaluate(Configuration(positions=positions, cell=5.0 * np.eye(3), numbers=known))
+
     def _load(self, elements: Sequence[int]) -> ASEAdapter:
         from symmetrix import Symmetrix
 

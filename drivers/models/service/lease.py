@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ase.data import atomic_numbers
+
 from hopkin.drivers.engine import ENVIRONMENT, environment_of, hopkin_hash
-from hopkin.drivers.errors import MachineError, ModelError, one_sentence
+from hopkin.drivers.errors import HopkinError, MachineError, ModelError, one_sentence
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.models.service.find import (
@@ -67,8 +69,10 @@ def take_processors(processors: Iterable[int]) -> None:
     _processors = set(processors)
 
 
-def service_of(model: Model) -> Path:
+def service_of(model: Model, elements: Iterable[str] = ()) -> Path:
     """Socket of the service of a model, which is there until this process ends.
+
+    One that has to be started prepares for crystals of some elements.
 
     Raises
     ------
@@ -85,11 +89,25 @@ def service_of(model: Model) -> Path:
                     _held[path].close()
                 _held[path] = holder
                 return path
-            start(model)
+            start(model, elements)
     raise MachineError(f"the evaluation service of {model.name} ends as soon as it has been started")
 
 
-def start(model: Model) -> Path:
+def prepare(model: Model, elements: Iterable[str]) -> None:
+    """Have the service of a model start for crystals of some elements, while this process goes on.
+
+    What fails then, `service_of` tells.
+    """
+
+    def begin() -> None:
+        with contextlib.suppress(HopkinError, OSError):
+            service_of(model, elements)
+
+    if model.route == "service":
+        threading.Thread(target=begin, daemon=True).start()
+
+
+def start(model: Model, elements: Iterable[str] = ()) -> Path:
     """Have a service run, for whoever connects at once; return its socket."""
     require_served(model)
     path = _socket_of(model)
@@ -98,7 +116,7 @@ def start(model: Model) -> Path:
         if holder is not None:
             holder.close()
         else:
-            _launch(model, path, lock)
+            _launch(model, path, lock, elements)
     return path
 
 
@@ -152,13 +170,18 @@ def _cores() -> set[int]:
     return _processors or os.sched_getaffinity(os.getpid())
 
 
-def _launch(model: Model, path: Path, lock: int) -> None:
+def _launch(model: Model, path: Path, lock: int, elements: Iterable[str]) -> None:
     _sweep(path.parent)
     python = model.interpreter()
     environment = {**ENVIRONMENT, **environment_of(python)}
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     log = path.with_suffix(".log")
-    asked = {"cores": sorted(_cores()), "model": model.model_dump(mode="json"), "lock": lock}
+    asked = {
+        "cores": sorted(_cores()),
+        "model": model.model_dump(mode="json"),
+        "lock": lock,
+        "numbers": sorted({atomic_numbers[element] for element in elements}),
+    }
     with log.open("w") as errors:
         process = subprocess.Popen(
             [str(python), "-P", "-m", "hopkin.drivers.models.service.broker", str(path), model.name],

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hopkin.drivers.errors import MachineError, ModelError
+from hopkin.drivers.models import environments
 from hopkin.drivers.models.adapters import Adapter
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.service import evaluators
@@ -53,18 +54,18 @@ class Pool:
         # a calculator of the user's own may remember: each client has one, as each LAMMPS process had
         self._of_clients = model.family == "ase"
 
-    def load(self, to_close: Sequence[int] = ()) -> None:
-        """Load the model; ModelError where that fails.
+    def load(self, numbers: Sequence[int] = (), to_close: Sequence[int] = ()) -> None:
+        """Load the model, and prepare it for these atomic numbers; ModelError where it cannot be loaded.
 
         Here where it can be forked. On a GPU it cannot, nor may a calculator of the user's own: these are
         loaded by the first evaluator.
         """
         if not self.gpus and not self._of_clients:
-            import torch
-
-            torch.set_num_threads(1)  # threads do not survive a fork
             self._adapter = evaluators.load(self._model, "cpu")
             self.description += str(self._adapter)
+            if len(numbers):
+                with contextlib.suppress(Exception):  # of any package; whoever asks for a crystal is told
+                    self._adapter.prepare(numbers)
             gc.freeze()
             return
         first = self._fork(1, self.gpus[0] if self.gpus else "cpu", lambda: to_close)
@@ -194,7 +195,7 @@ def _gpus(model: Model) -> list[str]:
     """
     if model.family == "ase":  # its accelerator is its own choice
         return []
-    n_gpus = _count_gpus()
+    n_gpus = _count_gpus() if environments.has_gpu() else 0
     wanted = os.environ.get("HOPKIN_DEVICE") or ("cuda" if n_gpus else "cpu")
     found = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", wanted)
     if found is None:
