@@ -1,18 +1,19 @@
 """The path between two ends as numbers and files: images, barrier and rate from it, VASP in and out.
 
-`paths` interpolates and classes; `profile` is the spline along it; `rates` are harmonic; `endpoints` and
-`vaspbands` read ends and bands; `export` writes finished runs, by `vasp`. Nothing here runs LAMMPS.
+`interpolation` makes paths, `paths` shapes and classes them; `profile` is the spline along one; `rates` are
+harmonic; `endpoints` and `vaspbands` read ends and bands; `export` writes finished runs, by `vasp`. Nothing
+here runs LAMMPS.
 """
 
 from hopkin.drivers.bands.endpoints import Pair, check_pair, load_pair, read_pairs
 from hopkin.drivers.bands.export import export_vasp, finished_band
+from hopkin.drivers.bands.interpolation import interpolate
 from hopkin.drivers.bands.paths import (
     barrier,
     check_endpoints,
     classify,
     collision,
     displacements,
-    interpolate,
     off_symmetry,
     refined,
     reshaped,

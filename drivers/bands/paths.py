@@ -1,9 +1,8 @@
-"""Paths between two ends of a hop: checks, interpolation, and the barrier of a band."""
+"""Paths between two ends of a hop: checks, shapes, and the barrier of a band."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import ase
 import numpy as np
@@ -30,8 +29,6 @@ SEPARATE_A = 1.0
 
 MOVING_A = 0.05
 """An atom that moves less from one image to the next comes no closer to others by it [A]."""
-
-Interpolation = Literal["idpp", "linear"]
 
 
 def check_endpoints(initial: ase.Atoms, final: ase.Atoms) -> None:
@@ -68,88 +65,6 @@ def _check_same_cell(initial: ase.Atoms, final: ase.Atoms) -> None:
             f"{final.cell.array[row, column]:.4f} A in the final structure (accepted: equal within "
             f"{CELL_TOLERANCE_A:g} A)"
         )
-
-
-def interpolate(
-    initial: ase.Atoms, final: ase.Atoms, n_images: int, method: Interpolation = "idpp"
-) -> list[ase.Atoms]:
-    """Interpolate between two ends along the shortest way of every atom.
-
-    Linear, or from there by the image dependent pair potential, which keeps atoms apart: Smidstrup,
-    Pedersen, Stokbro, Jonsson, J. Chem. Phys. 140, 214106 (2014).
-
-    Parameters
-    ----------
-    initial, final
-        The ends; either may be wrapped into the cell in any way.
-    n_images
-        Images between the ends, at least 3.
-    method
-        ``"idpp"`` or ``"linear"``.
-
-    Returns
-    -------
-    list of ase.Atoms
-        ``n_images + 2`` structures from `initial` to `final`, of unwrapped, continuous positions:
-        no atom moves more than half the cell from one to the next.
-
-    Raises
-    ------
-    StructureError
-        The ends do not belong together, or are the same structure.
-    SpecificationError
-        Too few images, or an unknown method.
-    """
-    if n_images < 3:
-        raise SpecificationError(
-            f"{n_images} images asked for; accepted: at least 3, counted without the two ends"
-        )
-    if method not in ("idpp", "linear"):
-        raise SpecificationError(f"unknown interpolation {method!r}; accepted: 'idpp', 'linear'")
-    check_endpoints(initial, final)
-    start, cell = initial.positions, initial.cell.array
-    displacement = displacements(initial, final)
-    images = [
-        ase.Atoms(numbers=initial.numbers, positions=start + fraction * displacement, cell=cell, pbc=True)
-        for fraction in np.linspace(0.0, 1.0, n_images + 2)
-    ]
-    if method == "idpp":
-        from ase.mep.neb import NEB, idpp_interpolate
-
-        _bow(images)
-        band = NEB(images, method="improvedtangent")
-        idpp_interpolate(band, traj=None, log=None, mic=True)
-        for image in images:
-            image.calc = None
-    return images
-
-
-def _bow(images: Sequence[ase.Atoms]) -> None:
-    """Have a straight path pass by the atoms that it meets, which a collinear IDPP path cannot.
-
-    The middle of the way of an atom is moved aside by the distance that two atoms keep, along a sine.
-    """
-    cell = images[0].cell.array
-    way = images[-1].positions - images[0].positions
-    radii = OVERLAP_FRACTION * covalent_radii[images[0].numbers]
-    for n in np.flatnonzero(np.linalg.norm(way, axis=1) > SEPARATE_A).tolist():
-        others = np.delete(np.arange(len(way)), n)
-        apart = minimum_image(
-            images[0].positions[others] + way[others] / 2 - images[0].positions[n] - way[n] / 2, cell
-        )
-        along = way[n] / np.linalg.norm(way[n])
-        aside = apart - np.outer(apart @ along, along)
-        limit = radii[others] + radii[n]
-        met = (np.linalg.norm(aside, axis=1) < limit) & (np.abs(apart @ along) < np.linalg.norm(way[n]) / 2)
-        if not met.any():
-            continue
-        nearest = np.flatnonzero(met)[np.argmin(np.linalg.norm(aside[met], axis=1))]
-        away = -aside[nearest]
-        if np.linalg.norm(away) < COINCIDENCE_A:
-            away = np.cross(along, np.eye(3)[np.argmin(np.abs(along))])
-        away *= limit[nearest] / np.linalg.norm(away)
-        for fraction, image in zip(np.linspace(0.0, 1.0, len(images)), images, strict=True):
-            image.positions[n] += np.sin(np.pi * fraction) * away
 
 
 def minimum_image(displacements: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -118,7 +118,9 @@ def barrier(
     from hopkin.drivers.terminal import show_barriers
     from hopkin.drivers.workflows import percolation, run_barrier, select_hops
 
-    found, loaded = chosen_model(model, trust), load_structure(structure)
+    found = chosen_model(model, trust)
+    prepare(found)
+    loaded = load_structure(structure)
     prepare(found, loaded.atoms.symbols)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
     selected_hops = select_hops(loaded, ion, max_length, hop)
@@ -173,6 +175,7 @@ def neb(
     from hopkin.drivers.workflows import run_neb
 
     found = chosen_model(model, trust)
+    prepare(found)
     ends = load_pair(initial, final)
     prepare(found, ends[0].atoms.symbols)
     specification = specify(

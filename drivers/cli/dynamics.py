@@ -64,7 +64,9 @@ def md(
     from hopkin.drivers.terminal import show_dynamics
     from hopkin.drivers.workflows import run_md
 
-    found, loaded = chosen_model(model, trust), load_structure(structure)
+    found = chosen_model(model, trust)
+    prepare(found)
+    loaded = load_structure(structure)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
     specifications = [
         specify(

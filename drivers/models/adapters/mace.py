@@ -64,7 +64,7 @@ class MACEAdapter(Adapter):
         return self._of_elements[elements].evaluate(configuration)
 
     def prepare(self, numbers: Sequence[int]) -> None:
-        """Export and load a crystal's elements, and evaluate some atoms: that fills the tables of all pairs."""
+        """Load a crystal's elements, and evaluate an atom of each: that fills the tables of their pairs."""
         known = np.unique(numbers)
         positions = np.linspace(0.0, 3.0, len(known))[:, None] * [1.0, 0.0, 0.0]
         self.evaluate(Configuration(positions=positions, cell=5.0 * np.eye(3), numbers=known))

@@ -40,6 +40,7 @@ from hopkin.drivers.models.service.protocol import (
     read_evaluate,
     read_hello,
     read_pass,
+    read_prepare,
     require_memory,
 )
 
@@ -171,6 +172,8 @@ class Broker:
         kind = kind_of(message)
         if kind is Request.STATUS:
             self._say(client, Status.DONE, json.dumps(self._status()))
+        elif kind is Request.PREPARE:
+            self._pool.prepare(read_prepare(message))
         elif kind is Request.HELLO:
             if client.hello is not None or descriptors:
                 raise ProtocolError
@@ -326,7 +329,7 @@ def full_name(model: str, directory: str) -> str:
 def main() -> None:
     """Serve at the socket of the command line, where the model is named for those who list processes.
 
-    Standard input holds the model, the cores and the elements that come first; standard output gets one line when it is served, or fails.
+    Standard input holds the model and the cores; standard output gets one line when it is served, or fails.
     """
     path, asked = Path(sys.argv[1]), json.load(sys.stdin)
     cores, lock, model = asked["cores"], asked["lock"], Model.model_validate(asked["model"])
@@ -338,7 +341,7 @@ def main() -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         pool = Pool(model, len(cores))
-        pool.load(asked["numbers"], [lock])
+        pool.load([lock])
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
         listener.bind(str(path))

@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ase.data import atomic_numbers
-
 from hopkin.drivers.engine import ENVIRONMENT, environment_of, hopkin_hash
 from hopkin.drivers.errors import HopkinError, MachineError, ModelError, one_sentence
 from hopkin.drivers.models.model import Model
@@ -28,7 +26,13 @@ from hopkin.drivers.models.service.find import (
     say,
     surroundings,
 )
-from hopkin.drivers.models.service.protocol import LONGEST_MESSAGE, Request, read_answer, request
+from hopkin.drivers.models.service.protocol import (
+    LONGEST_MESSAGE,
+    Request,
+    prepare_request,
+    read_answer,
+    request,
+)
 
 _TAIL_LINES = 3
 _TRIES = 3
@@ -69,10 +73,8 @@ def take_processors(processors: Iterable[int]) -> None:
     _processors = set(processors)
 
 
-def service_of(model: Model, elements: Iterable[str] = ()) -> Path:
+def service_of(model: Model) -> Path:
     """Socket of the service of a model, which is there until this process ends.
-
-    One that has to be started prepares for crystals of some elements.
 
     Raises
     ------
@@ -89,25 +91,27 @@ def service_of(model: Model, elements: Iterable[str] = ()) -> Path:
                     _held[path].close()
                 _held[path] = holder
                 return path
-            start(model, elements)
+            start(model)
     raise MachineError(f"the evaluation service of {model.name} ends as soon as it has been started")
 
 
-def prepare(model: Model, elements: Iterable[str]) -> None:
-    """Have the service of a model start for crystals of some elements, while this process goes on.
+def prepare(model: Model, elements: Iterable[str] = ()) -> None:
+    """Have the service of a model start, and be ready for some elements, while this process goes on.
 
     What fails then, `service_of` tells.
     """
 
     def begin() -> None:
         with contextlib.suppress(HopkinError, OSError):
-            service_of(model, elements)
+            path = service_of(model)
+            if elements:
+                _held[path].send(prepare_request(set(elements)))
 
     if model.route == "service":
         threading.Thread(target=begin, daemon=True).start()
 
 
-def start(model: Model, elements: Iterable[str] = ()) -> Path:
+def start(model: Model) -> Path:
     """Have a service run, for whoever connects at once; return its socket."""
     require_served(model)
     path = _socket_of(model)
@@ -116,7 +120,7 @@ def start(model: Model, elements: Iterable[str] = ()) -> Path:
         if holder is not None:
             holder.close()
         else:
-            _launch(model, path, lock, elements)
+            _launch(model, path, lock)
     return path
 
 
@@ -170,18 +174,13 @@ def _cores() -> set[int]:
     return _processors or os.sched_getaffinity(os.getpid())
 
 
-def _launch(model: Model, path: Path, lock: int, elements: Iterable[str]) -> None:
+def _launch(model: Model, path: Path, lock: int) -> None:
     _sweep(path.parent)
     python = model.interpreter()
     environment = {**ENVIRONMENT, **environment_of(python)}
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     log = path.with_suffix(".log")
-    asked = {
-        "cores": sorted(_cores()),
-        "model": model.model_dump(mode="json"),
-        "lock": lock,
-        "numbers": sorted({atomic_numbers[element] for element in elements}),
-    }
+    asked = {"cores": sorted(_cores()), "model": model.model_dump(mode="json"), "lock": lock}
     with log.open("w") as errors:
         process = subprocess.Popen(
             [str(python), "-P", "-m", "hopkin.drivers.models.service.broker", str(path), model.name],

@@ -54,8 +54,8 @@ class Pool:
         # a calculator of the user's own may remember: each client has one, as each LAMMPS process had
         self._of_clients = model.family == "ase"
 
-    def load(self, numbers: Sequence[int] = (), to_close: Sequence[int] = ()) -> None:
-        """Load the model, and prepare it for these atomic numbers; ModelError where it cannot be loaded.
+    def load(self, to_close: Sequence[int] = ()) -> None:
+        """Load the model; ModelError where that fails.
 
         Here where it can be forked. On a GPU it cannot, nor may a calculator of the user's own: these are
         loaded by the first evaluator.
@@ -63,9 +63,6 @@ class Pool:
         if not self.gpus and not self._of_clients:
             self._adapter = evaluators.load(self._model, "cpu")
             self.description += str(self._adapter)
-            if len(numbers):
-                with contextlib.suppress(Exception):  # of any package; whoever asks for a crystal is told
-                    self._adapter.prepare(numbers)
             gc.freeze()
             return
         first = self._fork(1, self.gpus[0] if self.gpus else "cpu", lambda: to_close)
@@ -77,6 +74,14 @@ class Pool:
         if said.failed:
             raise ModelError(said.failed)
         self.description += said.description
+
+    def prepare(self, numbers: Sequence[int]) -> None:
+        """Have ready what crystals of these elements need, for the evaluators that are forked from here."""
+        if self._adapter is None or self._evaluators:
+            return
+        with contextlib.suppress(Exception):  # of any package; whoever asks for a crystal is told
+            self._adapter.prepare(numbers)
+        gc.freeze()
 
     def threads_of(self, wanted: int) -> int:
         """Threads of one evaluation; a calculator of the user's own chooses its threads itself."""

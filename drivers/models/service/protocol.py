@@ -9,6 +9,7 @@ import mmap
 import os
 import stat
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -40,6 +41,7 @@ class Request(IntEnum):
     EVALUATE = 2
     PASS = 3
     STATUS = 4
+    PREPARE = 5
 
 
 class Status(IntEnum):
@@ -123,6 +125,19 @@ def read_pass(message: bytes) -> int:
     if len(message) != 8:
         raise ProtocolError
     return int(struct.unpack("=2I", message)[1])
+
+
+def prepare_request(elements: Iterable[str]) -> bytes:
+    """Make a PREPARE: have ready what crystals of some elements need. It is not answered."""
+    return request(Request.PREPARE) + " ".join(elements).encode()
+
+
+def read_prepare(message: bytes) -> list[int]:
+    """Read a PREPARE: atomic numbers."""
+    elements = message[4:].decode(errors="replace").split()
+    if not set(elements) <= set(atomic_numbers):
+        raise ProtocolError
+    return [atomic_numbers[element] for element in elements]
 
 
 def kind_of(message: bytes) -> Request:
