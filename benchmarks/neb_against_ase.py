@@ -126,7 +126,7 @@ def band_of_hopkin(
 
 def compare(asked: str, model_name: str, tolerance: float, distance: float, out: Path) -> dict[str, Any]:
     """Run a hop by both, unless that has been done."""
-    from hopkin.drivers.bands import paths
+    from hopkin.drivers import bands
     from hopkin.drivers.engine import decks
 
     record = out / f"{asked.rpartition('/')[2].replace(':', '_')}-{model_name}.json"
@@ -137,7 +137,7 @@ def compare(asked: str, model_name: str, tolerance: float, distance: float, out:
     theirs: dict[str, Any] = {"converged": False, "barrier_eV": None, "force_evaluations": None}
     if ours["energies_eV"]:
         ends = (decks.read_state(run.path / "ends" / f"{end}.dump") for end in ("initial", "final"))
-        start = paths.off_symmetry(paths.interpolate(*ends, ours["images"]))
+        start = bands.off_symmetry(bands.interpolate(*ends, ours["images"]))
         exchange = out / "ase.json"
         exchange.write_text(
             json.dumps(

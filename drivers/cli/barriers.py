@@ -20,6 +20,7 @@ from hopkin.drivers.cli.options import (
     RatesOption,
     RateTemperaturesOption,
     RepeatsOption,
+    RouteOption,
     StructureArgument,
     SymmetricPathOption,
     TrustOption,
@@ -105,6 +106,7 @@ def barrier(
     no_symmetry: NoSymmetryOption = False,
     rates: RatesOption = False,
     temperature: RateTemperaturesOption = None,
+    route: RouteOption = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -118,7 +120,7 @@ def barrier(
     from hopkin.drivers.terminal import show_barriers
     from hopkin.drivers.workflows import percolation, run_barrier, select_hops
 
-    found = chosen_model(model, trust)
+    found = chosen_model(model, trust, route)
     prepare(found)
     loaded = load_structure(structure)
     prepare(found, loaded.atoms.symbols)
@@ -161,6 +163,7 @@ def neb(
     symmetric_path: SymmetricPathOption = False,
     rates: RatesOption = False,
     temperature: RateTemperaturesOption = None,
+    route: RouteOption = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -174,7 +177,7 @@ def neb(
     from hopkin.drivers.terminal import progress, show_barriers
     from hopkin.drivers.workflows import run_neb
 
-    found = chosen_model(model, trust)
+    found = chosen_model(model, trust, route)
     prepare(found)
     ends = load_pair(initial, final)
     prepare(found, ends[0].atoms.symbols)

@@ -11,6 +11,7 @@ from hopkin.drivers.cli.options import (
     JsonOption,
     ModelOption,
     OutOption,
+    RouteOption,
     StructureArgument,
     TrustOption,
     VerifyOption,
@@ -52,6 +53,7 @@ def md(
     min_edge: Annotated[
         float | None, typer.Option(help="Instead: least distance between its opposite faces [A].")
     ] = None,
+    route: RouteOption = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: OutOption = Path("runs"),
@@ -64,7 +66,7 @@ def md(
     from hopkin.drivers.terminal import show_dynamics
     from hopkin.drivers.workflows import run_md
 
-    found = chosen_model(model, trust)
+    found = chosen_model(model, trust, route)
     prepare(found)
     loaded = load_structure(structure)
     ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)

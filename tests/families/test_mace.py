@@ -28,6 +28,10 @@ from hopkin.drivers.models.service import evaluators
 evaluators._use_threads(int(sys.argv[2]))
 crystal = json.load(sys.stdin)
 adapter = evaluators.load(find_model(sys.argv[1]), "cpu")
+if sys.argv[3:]:
+    adapter.prepare([3, 8, 26, 15])
+    loaded = dict(adapter._of_elements)
+without_torch = "torch" not in sys.modules
 said = []
 for shift in (0.0, 0.3, 0.0):  # the last one is the first, after the crystal has moved beyond any skin
     asked = Configuration(
@@ -37,11 +41,13 @@ for shift in (0.0, 0.3, 0.0):  # the last one is the first, after the crystal ha
     )
     found = adapter.evaluate(asked)
     said.append([found.energy, found.forces.tolist(), found.virial.tolist(), found.atomic_energies.sum()])
-print(json.dumps({"is": str(adapter), "said": said}))
+if sys.argv[3:]:
+    assert adapter._of_elements == loaded, "the crystal's elements were loaded again"
+print(json.dumps({"is": str(adapter), "said": said, "without torch": without_torch}))
 """
 
 
-def evaluated(name: str, threads: int, **variables: str) -> dict[str, object]:
+def evaluated(name: str, threads: int, *words: str, **variables: str) -> dict[str, object]:
     model = find_model(name)
     environments.install(model.family, say=lambda _: None)
     fetch(model, say=lambda _: None)
@@ -54,7 +60,7 @@ def evaluated(name: str, threads: int, **variables: str) -> dict[str, object]:
     }
     python = model.interpreter()
     ended = subprocess.run(
-        [python, "-P", "-c", EVALUATE, name, str(threads)],
+        [python, "-P", "-c", EVALUATE, name, str(threads), *words],
         env=environment_of(python) | variables,
         input=json.dumps(crystal),
         capture_output=True,
@@ -97,6 +103,8 @@ def test_it_says_the_same_to_the_last_bit_whatever_it_has_seen(name: str, thread
     assert first == again
     before, _, after = first["said"]  # type: ignore[misc]
     assert before == after  # what it has seen meanwhile does not matter
+    assert first["without torch"]  # which would double the start of a service
+    assert evaluated(name, threads, "prepared") == first
 
 
 def test_a_damaged_export_is_made_anew(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ase
@@ -23,8 +23,10 @@ from hopkin.drivers import engine
 from hopkin.drivers.errors import LammpsError, ServiceError
 from hopkin.drivers.models import find_model, lammps_environment, services
 from hopkin.drivers.models.adapters import Configuration
-from hopkin.drivers.models.service import find, lease
-from hopkin.drivers.models.service.protocol import Request, Status
+from hopkin.drivers.models.adapters.ase import ASEAdapter
+from hopkin.drivers.models.service import evaluators, find, lease
+from hopkin.drivers.models.service.pool import Pool
+from hopkin.drivers.models.service.protocol import Request, Status, prepare_request
 from hopkin.drivers.workflows.parity import rattled
 
 MODEL = "ase:ase.calculators.emt:EMT"
@@ -203,6 +205,37 @@ def test_memory_that_is_too_small_or_not_sealed(socket_path: Path) -> None:
         client.hello(MODEL, "Cu")
         client.say(evaluate(1))  # none at all
         assert client.hear() is None
+
+
+def test_elements_that_are_announced(socket_path: Path, alloy: ase.Atoms) -> None:
+    """They are no question: the next answer is that of HELLO. Words that are no elements end the client."""
+    with RawClient(socket_path) as client:
+        client.say(prepare_request(["Cu", "Ag"]))
+        assert client.hello(MODEL, ELEMENTS)
+        client.ask(alloy, ELEMENTS)
+        assert client.hear() == (Status.DONE, "")
+    for words in ("", "Qq", "Cu\0"):
+        with RawClient(socket_path) as client:
+            client.say(prepare_request(words.split(" ")))
+            assert client.hear() is None
+
+
+def test_a_crystal_is_prepared_before_anything_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: evaluators that live have a copy of their own. Where it fails, the first evaluation says so."""
+    prepared: list[Sequence[int]] = []
+
+    class Failing(ASEAdapter):
+        def prepare(self, numbers: Sequence[int]) -> None:
+            prepared.append(numbers)
+            raise ValueError("whatever a package says")
+
+    monkeypatch.setattr(evaluators, "load", lambda *_: Failing(EMT(), "EMT"))
+    pool = Pool(find_model("chgnet-0.3.0"), 1)
+    pool.load()
+    pool.prepare([3, 8])
+    monkeypatch.setattr(pool, "_evaluators", ["one that lives"])
+    pool.prepare([11])
+    assert prepared == [[3, 8]]
 
 
 def test_atoms_that_no_model_can_be_asked(socket_path: Path, alloy: ase.Atoms) -> None:

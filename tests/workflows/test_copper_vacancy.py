@@ -12,7 +12,7 @@ from ase.optimize import FIRE
 from bands import Outcome, silent
 
 from hopkin.drivers import engine
-from hopkin.drivers.bands import load_pair, paths
+from hopkin.drivers.bands import interpolate, load_pair, paths
 from hopkin.drivers.crystals.structures import Structure
 from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import BandSpecification, BarrierSpecification
@@ -40,7 +40,7 @@ def test_barrier_is_that_of_ase(barrier: Barrier) -> None:
     run, result = barrier()
     assert result["failure"] is None
     ends = [read_relaxed(run.path / "ends", name).atoms for name in ("initial", "final")]
-    images = paths.interpolate(ends[0], ends[1], 3)
+    images = interpolate(ends[0], ends[1], 3)
     for image in images:
         image.calc = EMT()
     band = NEB(images, method="improvedtangent", climb=True, k=1.0)

@@ -54,7 +54,7 @@ def calculator(model: Model, *, device: str) -> Calculator:  # noqa: ARG001  its
     ModelError
         when the module or the factory cannot be imported, fails, or gives no calculator
     """
-    module, factory = model.name.removeprefix("ase:").rsplit(":", 1)
+    module, factory = model.entry.removeprefix("ase:").rsplit(":", 1)
     try:
         if model.path is not None:
             namespace = runpy.run_path(str(model.path))

@@ -107,7 +107,7 @@ def prepare(model: Model, elements: Iterable[str] = ()) -> None:
             if elements:
                 _held[path].send(prepare_request(set(elements)))
 
-    if model.route == "service":
+    if model.route != "native":
         threading.Thread(target=begin, daemon=True).start()
 
 

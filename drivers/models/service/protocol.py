@@ -110,6 +110,17 @@ def read_hello(message: bytes) -> Hello:
     return Hello(threads=threads, model=model, directory=directory, numbers=numbers)
 
 
+def hello_request(model: str, elements: Iterable[str], *, threads: int) -> bytes:
+    """Make a HELLO of a program that runs here."""
+    words = struct.pack("=3I", Request.HELLO, VERSION, threads)
+    return words + "\0".join([model, os.getcwd(), " ".join(elements)]).encode()
+
+
+def evaluate_request(n_atoms: int) -> bytes:
+    """Make an EVALUATE of one that takes steps alone."""
+    return struct.pack("=3I", Request.EVALUATE, n_atoms, 0)
+
+
 def read_evaluate(message: bytes) -> tuple[int, int]:
     """Read an EVALUATE: number of atoms, and the band whose replicas take this step together, or 0."""
     if len(message) != 12:
@@ -135,7 +146,7 @@ def prepare_request(elements: Iterable[str]) -> bytes:
 def read_prepare(message: bytes) -> list[int]:
     """Read a PREPARE: atomic numbers."""
     elements = message[4:].decode(errors="replace").split()
-    if not set(elements) <= set(atomic_numbers):
+    if not elements or not set(elements) <= set(atomic_numbers):
         raise ProtocolError
     return [atomic_numbers[element] for element in elements]
 
@@ -174,10 +185,15 @@ def require_memory(descriptor: int, n_atoms: int) -> None:
         writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
     except OSError as error:
         raise ProtocolError from error
-    enough = known.st_size >= 8 * (_ARRAYS + _PER_ATOM * n_atoms)
+    enough = known.st_size >= memory_size(n_atoms)
     sealed = seals & _SHRINK and seals & _GROW and not seals & _WRITE
     if not (stat.S_ISREG(known.st_mode) and sealed and writable and enough):
         raise ProtocolError
+
+
+def memory_size(n_atoms: int) -> int:
+    """Bytes that an evaluation shares."""
+    return 8 * (_ARRAYS + _PER_ATOM * n_atoms)
 
 
 class Memory:
@@ -190,7 +206,7 @@ class Memory:
     """
 
     def __init__(self, descriptor: int, n_atoms: int) -> None:
-        mapped = mmap.mmap(descriptor, 8 * (_ARRAYS + _PER_ATOM * n_atoms))  # its views keep it
+        mapped = mmap.mmap(descriptor, memory_size(n_atoms))  # its views keep it
         numbers = np.frombuffer(mapped, dtype=np.float64)
         arrays = numbers[_ARRAYS:]
         self.cell = numbers[:9].reshape(3, 3)
@@ -207,3 +223,15 @@ class Memory:
         self._energy_virial[1:] = evaluation.virial[_VOIGT]
         self._forces[:] = evaluation.forces
         self._atomic_energies[:] = np.nan if atomic is None else atomic
+
+    def read(self) -> Evaluation:
+        """Take what the model says."""
+        virial = np.empty((3, 3))
+        virial[_VOIGT] = virial[_VOIGT[::-1]] = self._energy_virial[1:]
+        has_none = np.isnan(self._atomic_energies).all()
+        return Evaluation(
+            energy=float(self._energy_virial[0]),
+            atomic_energies=None if has_none else self._atomic_energies.copy(),
+            forces=self._forces.copy(),
+            virial=virial,
+        )
