@@ -68,6 +68,10 @@ class ServiceError(MachineError):
     """An evaluation service that was ended or killed while LAMMPS used it: the same run may succeed."""
 
 
+class BusyError(MachineError):
+    """Another hopkin does that calculation now: its result is there when it has ended."""
+
+
 class LammpsError(HopkinError, RuntimeError):
     """LAMMPS ended with an error; the message holds the end of its log."""
 

@@ -6,6 +6,7 @@ forces.
 """
 
 from hopkin.analysis.comparison.comparison import collect, write_tables
+from hopkin.analysis.comparison.jobs import ENDED, read_ended, read_jobs
 from hopkin.analysis.comparison.labels import (
     Difference,
     element_energies,
@@ -27,6 +28,7 @@ from hopkin.analysis.comparison.results import Row, Run, count_failures, find_ru
 from hopkin.analysis.comparison.yamltext import parse_yaml
 
 __all__ = [
+    "ENDED",
     "KIND",
     "Difference",
     "DynamicsReference",
@@ -44,6 +46,8 @@ __all__ = [
     "image_errors",
     "parse_yaml",
     "read_dynamics_references",
+    "read_ended",
+    "read_jobs",
     "read_references",
     "tells_elements_apart",
     "write_tables",

@@ -5,7 +5,9 @@ counts.
 """
 
 import csv
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -165,8 +167,20 @@ def write_tables(results: Path) -> None:
             for kind in ("csv", "parquet"):
                 (results / f"{name}.{kind}").unlink(missing_ok=True)
     for name, rows in tables.items():
-        with (results / f"{name}.csv").open("w", newline="") as file:
+        with _replacing(results / f"{name}.csv") as new, new.open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        parquet.write_table(pa.Table.from_pylist(rows), results / f"{name}.parquet")
+        with _replacing(results / f"{name}.parquet") as new:
+            parquet.write_table(pa.Table.from_pylist(rows), new)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a file to be written that takes the place of another one once it is whole."""
+    new = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield new
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

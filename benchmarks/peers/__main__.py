@@ -30,7 +30,7 @@ from benchmarks.peers.calculators import python_of, served, timed, weights_of
 from benchmarks.peers.steps import SIZES, draw, measure
 from hopkin.drivers.crystals import load_structure
 from hopkin.drivers.hops import vacancy_endpoints
-from hopkin.drivers.models import Model, find_model
+from hopkin.drivers.models import Model, fetch, find_model
 from hopkin.drivers.specification import BarrierSpecification
 from hopkin.drivers.workflows.barrier import select_hops
 from hopkin.drivers.workflows.relaxation import relax_bulk
@@ -52,6 +52,7 @@ SERVICE_ENDS_S = 4  # after which that of the run before has ended
 
 def write_ends(model: Model, folder: Path) -> None:
     """Cut both ends from the crystal as the model relaxes it."""
+    fetch(model)
     structure = load_structure(MATERIAL)
     asked = BarrierSpecification(model=model.name, images=3, repeats=(1, 2, 1))
     bulk = relax_bulk(structure, model, folder, asked, say=lambda _: None).atoms

@@ -1,24 +1,35 @@
-"""Runs the jobs of a campaign through Parsl, and keeps what became of each."""
+"""Runs the jobs of a campaign through Parsl, and keeps what became of each.
 
-import json
+Parsl has the graph: what jobs stand on (`Ground`) goes before them, a band before those that start from it.
+What was lost comes again after a while, and what another hopkin is at work on until that has ended: two
+campaigns on one folder share the work.
+"""
+
+import heapq
 import os
 import queue
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from datetime import timedelta
+from concurrent.futures import Future
 from pathlib import Path
-from threading import Event
 from typing import Any
 
-from hopkin.analysis.comparison import count_failures, find_runs, write_tables
+from hopkin.analysis.comparison import write_tables
 from hopkin.drivers.campaigns.executors import HighThroughput, Threads, configuration, take_share
-from hopkin.drivers.campaigns.jobs import Job, Outcome, run_job
-from hopkin.drivers.engine import write_json, writing_to
+from hopkin.drivers.campaigns.jobs import Ground, Job, Key, Outcome, lay_ground, run_job
+from hopkin.drivers.campaigns.ledger import Ledger
+from hopkin.drivers.campaigns.progress import Progress, Standing
+from hopkin.drivers.engine import writing_to
 from hopkin.drivers.specification import BandSpecification
-from hopkin.drivers.workflows import Say
 
 _POLL_S = 1.0
+_TRIES = 3
+_LOST_S = 5.0  # until a job that was lost comes again, the second time twice as long
+_BUSY_S = 5.0  # until one is looked at again that another hopkin is at work on
+
+Work = Callable[..., Outcome]
 
 
 class _Stopped(BaseException):
@@ -38,12 +49,16 @@ def run_campaign(
     executor: Threads | HighThroughput,
     *,
     verify: bool,
-    say: Say,
+    show: Callable[[Standing], None],
 ) -> list[Outcome]:
     """Do the jobs, several at a time; what ended before is read.
 
-    `campaign.json` in the folder of the run directories tells at any time what has become of each job, and
-    what is known of it.
+    Parameters
+    ----------
+    root
+        folder of the run directories, and of the campaign's record (`ledger`)
+    show
+        is told how far it is, about once a second
 
     Returns
     -------
@@ -53,48 +68,99 @@ def run_campaign(
     import parsl
     from parsl.dataflow.dflow import DataFlowKernel
 
-    outcomes = _ended_before(root, jobs)
-    write_json(root / "campaign.json", _record(name, jobs, outcomes))
     workers = default_workers(jobs)
     if isinstance(executor, Threads):
         workers = executor.workers or workers
-    progress = _Progress(jobs, workers, say)
-    stopping = Event()
+    ledger, progress = Ledger(root, name, jobs), Progress(jobs)
+    stopping = threading.Event()
     with DataFlowKernel(configuration(executor, workers, root / ".parsl")) as kernel:
-        work: Callable[..., Outcome] = _work_in_process
+        do: Work = _work_in_process
         if isinstance(executor, Threads):
-            work = _in_threads(workers, stopping, progress)
-        app = parsl.python_app(work, data_flow_kernel=kernel)
-        futures = _submitted(app, jobs, root.resolve(), verify)
+            do = _in_threads(workers, stopping, progress)
+        tasks = _Tasks(parsl.python_app(do, data_flow_kernel=kernel), jobs, root.resolve(), verify=verify)
         try:
-            waiting = set(futures)
-            while waiting:
-                done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    number = futures[future]
-                    outcomes[number] = _outcome(future)
-                    progress.end(number, outcomes[number])
-                if done:
-                    write_json(root / "campaign.json", _record(name, jobs, outcomes))
-                progress.show()
+            return tasks.run(ledger, progress, show)
         finally:
             stopping.set()
             with writing_to(root):
                 write_tables(root)
-    return [outcomes[number] for number in range(len(jobs))]
 
 
-def _submitted(
-    app: Callable[..., "Future[Outcome]"], jobs: Sequence[Job], root: Path, verify: bool
-) -> dict["Future[Outcome]", int]:
-    """Hand the jobs to Parsl, which has those wait that start from a band of another job."""
-    futures: dict[object, Future[Outcome]] = {}
-    numbers: dict[Future[Outcome], int] = {}
-    for n, job in sorted(enumerate(jobs), key=lambda numbered: numbered[1].base is not None):
-        future = app(n, job, root, verify, futures.get(job.base))
-        futures[job.key] = _handed_on(future)
-        numbers[future] = n
-    return numbers
+class _Tasks:
+    """The jobs as tasks of Parsl.
+
+    Parameters
+    ----------
+    app
+        Parsl's form of a function that does a `Job`, or lays a `Ground`
+    """
+
+    def __init__(self, app: Work, jobs: Sequence[Job], root: Path, *, verify: bool) -> None:
+        self._app, self._jobs, self._root, self._verify = app, jobs, root, verify
+        self._numbers = {job.key: number for number, job in enumerate(jobs)}
+        self._ended: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
+        self._outcomes: dict[int, Outcome] = {}
+
+    def run(self, ledger: Ledger, progress: Progress, show: Callable[[Standing], None]) -> list[Outcome]:
+        """Do all of them; return their outcomes."""
+        self._submit_all(ledger.ended)
+        waiting: list[tuple[float, int]] = []  # when they come again, and which
+        tries: Counter[int] = Counter()
+        shown = time.monotonic()
+        while len(self._outcomes) < len(self._jobs):
+            now = time.monotonic()
+            if now - shown >= _POLL_S:
+                shown = now
+                show(progress.standing())
+            while waiting and waiting[0][0] <= now:
+                self._submit_again(heapq.heappop(waiting)[1])
+            try:
+                number, outcome = self._ended.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+            wall_s = progress.rest(self._jobs[number].title)
+            if outcome.busy or (outcome.lost and self._base_is_open(number)):
+                heapq.heappush(waiting, (now + _BUSY_S, number))
+            elif outcome.lost and tries[number] < _TRIES - 1:
+                tries[number] += 1
+                heapq.heappush(waiting, (now + _LOST_S * tries[number], number))
+            else:
+                self._outcomes[number] = outcome
+                ledger.note(number, outcome, wall_s)
+                progress.end(number, outcome, wall_s)
+        show(progress.standing())
+        return [self._outcomes[number] for number in range(len(self._jobs))]
+
+    def _submit_all(self, ended: Mapping[int, Outcome]) -> None:
+        """Hand all to Parsl: the longest first, and before a job what it stands on and starts from."""
+        grounds: dict[str, Future[Outcome]] = {}
+        begun: dict[Key, Future[Outcome]] = {}
+        order = sorted(
+            range(len(self._jobs)), key=lambda n: (self._jobs[n].base is not None, -self._jobs[n].cost)
+        )
+        for number in order:
+            job, ground = self._jobs[number], None
+            if job.ground is not None and number not in ended:  # else it is read
+                if job.ground.key not in grounds:
+                    future = self._app(job.ground, self._root, self._verify)
+                    grounds[job.ground.key] = _handed_on(future)
+                ground = grounds[job.ground.key]
+            base = None if job.base is None else begun.get(job.base)
+            begun[job.key] = self._submit(number, base, ground)
+
+    def _submit(self, number: int, *after: object) -> "Future[Outcome]":
+        future = self._app(self._jobs[number], self._root, self._verify, *after)
+        future.add_done_callback(lambda done: self._ended.put((number, _outcome(done))))
+        return _handed_on(future)
+
+    def _submit_again(self, number: int) -> None:
+        base = self._jobs[number].base
+        self._submit(number, None if base is None else self._outcomes.get(self._numbers.get(base, -1)))
+
+    def _base_is_open(self, number: int) -> bool:
+        """Whether the band that it starts from has not ended yet: it was lost, too, and comes again."""
+        base = self._jobs[number].base
+        return base in self._numbers and self._numbers[base] not in self._outcomes
 
 
 def _handed_on(future: "Future[Outcome]") -> "Future[Outcome]":
@@ -104,55 +170,43 @@ def _handed_on(future: "Future[Outcome]") -> "Future[Outcome]":
     return outcome
 
 
-def _ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
-    """Outcomes of jobs that have run directories here: they stand until the turn of each has come."""
-
-    def key(kind: str, material: str, specification: object) -> str:
-        return json.dumps([kind, material, specification], sort_keys=True)
-
-    numbers = {
-        key(job.kind, job.material, job.specification.model_dump(mode="json")): number
-        for number, job in enumerate(jobs)
-    }
-    outcomes = {}
-    for run in find_runs(root) if any(root.glob("*/run.json")) else ():
-        number = numbers.get(key(run.kind, str(run.get("material")), run.asked.get("specification")))
-        if number is not None and run.state in ("finished", "failed") and "failure" in run.result:
-            outcomes[number] = Outcome(directory=run.directory, result=dict(run.result))
-    return outcomes
-
-
-def _in_threads(
-    workers: int, stopping: Event, progress: "_Progress"
-) -> Callable[[int, Job, Path, bool, Outcome | None], Outcome]:
+def _in_threads(workers: int, stopping: threading.Event, progress: Progress) -> Work:
     """Make the function that threads call: it tells how far a job is, and ends when all are to stop."""
     seats: queue.SimpleQueue[int] = queue.SimpleQueue()
     for worker in range(workers):
         seats.put(worker)
 
-    def work_in_thread(number: int, job: Job, root: Path, verify: bool, base: Outcome | None) -> Outcome:
+    def work_in_thread(task: Job | Ground, root: Path, verify: bool, *after: Outcome | None) -> Outcome:
         def say(text: str) -> None:
             if stopping.is_set():
                 raise _Stopped
-            progress.say(number, text)
+            progress.say(task.title, text)
 
         seat = seats.get()
         try:
             take_share(seat, workers)
             say("starting")
-            return run_job(job, root, base, verify=verify, say=say)
+            return _do(task, root, *after, verify=verify, say=say)
         except _Stopped:
             return Outcome(error="Interrupted", lost=True)
         finally:
+            if isinstance(task, Ground):
+                progress.rest(task.title)
             seats.put(seat)
 
     return work_in_thread
 
 
-def _work_in_process(_: int, job: Job, root: Path, verify: bool, base: Outcome | None) -> Outcome:
+def _work_in_process(task: Job | Ground, root: Path, verify: bool, *after: Outcome | None) -> Outcome:
     """Do a job in a process of Parsl's pool."""
     take_share(int(os.environ["PARSL_WORKER_RANK"]), int(os.environ["PARSL_WORKER_COUNT"]))
-    return run_job(job, root, base, verify=verify, say=lambda _: None)
+    return _do(task, root, *after, verify=verify, say=lambda _: None)
+
+
+def _do(task: Job | Ground, root: Path, *after: Outcome | None, **options: Any) -> Outcome:
+    if isinstance(task, Ground):
+        return lay_ground(task, root, **options)
+    return run_job(task, root, *after, **options)
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:
@@ -161,66 +215,3 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
     if error is None:
         return future.result()
     return Outcome(error=type(error).__name__, message=" ".join(str(error).split()), lost=True)
-
-
-def _record(name: str, jobs: Sequence[Job], outcomes: Mapping[int, Outcome]) -> dict[str, Any]:
-    """Give the content of `campaign.json`."""
-    return {"name": name, "jobs": [_job(job, outcomes.get(number)) for number, job in enumerate(jobs)]}
-
-
-def _job(job: Job, outcome: Outcome | None) -> dict[str, Any]:
-    return {
-        "kind": job.kind,
-        "material": job.material,
-        "ion": job.specification.ion,
-        "family": job.family,
-        "mechanism": job.mechanism,
-        "hop_index": job.hop_index,
-        "model": job.specification.model,
-        "reference": None
-        if job.reference is None
-        else job.reference.model_dump(mode="json", exclude_none=True),
-        "directory": None if outcome is None or outcome.directory is None else outcome.directory.name,
-        "failure": None if outcome is None else outcome.failure,
-        "message": None if outcome is None else outcome.message,
-    }
-
-
-class _Progress:
-    """How far a campaign is: how many jobs have ended, what those at work are doing, and the time left."""
-
-    def __init__(self, jobs: Sequence[Job], workers: int, say: Say) -> None:
-        self._jobs, self._workers, self._say = jobs, workers, say
-        self._begun: dict[int, float] = {}
-        self._said: dict[int, str] = {}
-        self._walls: list[float] = []
-        self._ended = 0
-        self._failures: list[str] = []
-
-    def say(self, number: int, text: str) -> None:
-        """Take note of what a job is doing; called by its thread."""
-        self._begun.setdefault(number, time.monotonic())
-        self._said[number] = text
-
-    def end(self, number: int, outcome: Outcome) -> None:
-        """Take note of what has become of a job."""
-        begun = self._begun.pop(number, None)
-        if begun is not None and (wall := time.monotonic() - begun) > _POLL_S:  # else it was read
-            self._walls.append(wall)
-        self._said.pop(number, None)
-        self._ended += 1
-        if outcome.failure is not None:
-            self._failures.append(outcome.failure)
-
-    def show(self) -> None:
-        """Say it in one line."""
-        parts = [f"{self._ended} of {len(self._jobs)} done"]
-        if self._failures:
-            parts.append(f"failed: {count_failures(self._failures)}")
-        if self._walls and (left := len(self._jobs) - self._ended):
-            seconds = sum(self._walls) / len(self._walls) * left / self._workers
-            parts.append(f"about {timedelta(seconds=round(seconds))} left")
-        running = [
-            f"{self._jobs[number].title} ({text})" for number, text in sorted(self._said.copy().items())
-        ]
-        self._say("; ".join(parts) + (f": {'; '.join(running)}" if running else ""))

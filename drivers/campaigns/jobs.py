@@ -1,8 +1,8 @@
 """A calculation of a campaign, and what becomes of it.
 
-A failure is a result: whatever a job ends with goes into `campaign.json`, and tables are made from that
-file and the run directories, at any time. Only what was lost, a worker or a block of Parsl or an evaluation
-service, is tried again.
+A failure is a result: whatever a job ends with goes into the `ledger`, and tables are made from that and the
+run directories, at any time. Only what was lost is tried again, a worker, a block of Parsl, a rank that was
+killed: the machine's doing, not the model's.
 """
 
 import logging
@@ -15,13 +15,34 @@ from typing import Any, Literal
 from hopkin.analysis.comparison import DynamicsReference, Reference
 from hopkin.analysis.errors import AnalysisError
 from hopkin.drivers.bands import finished_band
-from hopkin.drivers.errors import HopkinError, MachineError, ServiceError
+from hopkin.drivers.errors import BusyError, HopkinError, MachineError, ModelError, ServiceError
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
 from hopkin.drivers.workflows import Run, Say
 
 _TRIES = 3
 
+Key = tuple[str, str, str, Specification]
+
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What jobs have in common, and is done once before them.
+
+    Attributes
+    ----------
+    key
+        what tells it from others
+    title
+        what it is called
+    work
+        does it, in a folder of run directories: `work(root, verify=..., say=...)`; at once where it was done
+    """
+
+    key: str
+    title: str
+    work: Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +59,10 @@ class Job:
         does it, in a folder of run directories: `work(root, verify=..., say=...)`
     reference
         known barrier or dynamics, where there are
+    ground
+        what it stands on, where several jobs may stand on the same: the gate, the relaxed crystal
+    n_atoms, n_evaluations
+        what it takes, about; 0 where no model is evaluated
     """
 
     kind: Literal["barrier", "neb", "images", "md", "reference"]
@@ -50,19 +75,27 @@ class Job:
     specification: Specification
     work: Callable[..., Run]
     reference: Reference | DynamicsReference | None = None
+    ground: "Ground | None" = None
+    n_atoms: int = 0
+    n_evaluations: int = 0
 
     @property
-    def key(self) -> tuple[str, str, str, Specification]:
+    def key(self) -> Key:
         """What tells it from the other jobs of its campaign."""
         return self.kind, self.material, self.source, self.specification
 
     @property
-    def base(self) -> tuple[str, str, str, Specification] | None:
+    def base(self) -> Key | None:
         """Key of the job whose band gives this one its first path."""
         band = self.specification
         if not isinstance(band, BandSpecification) or band.start_from is None:
             return None
         return (*self.key[:-1], band.model_copy(update={"model": band.start_from, "start_from": None}))
+
+    @property
+    def cost(self) -> float:
+        """Evaluations of atoms: long jobs go first."""
+        return float(self.n_atoms * self.n_evaluations)
 
     @property
     def title(self) -> str:
@@ -85,7 +118,8 @@ class Job:
 class Outcome:
     """What became of a job: a run directory with its result, or the error that kept it from one.
 
-    `lost`: it was the machine's or the user's doing, and another try may come to a result.
+    `lost`: it was the machine's or the user's doing, and another try may come to a result. `busy`: another
+    hopkin is at it.
     """
 
     directory: Path | None = None
@@ -93,6 +127,7 @@ class Outcome:
     error: str | None = None
     message: str | None = None
     lost: bool = False
+    busy: bool = False
 
     @property
     def failure(self) -> str | None:
@@ -100,12 +135,33 @@ class Outcome:
         return self.error if self.result is None else self.result["failure"]
 
 
-def run_job(job: Job, root: Path, base: Outcome | None = None, *, verify: bool, say: Say) -> Outcome:
+def lay_ground(ground: Ground, root: Path, *, verify: bool, say: Say) -> Outcome:
+    """Do what jobs stand on; an error that is the model's is theirs, too."""
+    try:
+        ground.work(root, verify=verify, say=say)
+    except ModelError as error:
+        return Outcome(error=type(error).__name__, message=str(error))
+    except Exception as error:  # the jobs meet it themselves, and say so, or not any more
+        _logger.info("%s: %s", ground.title, error)
+    return Outcome()
+
+
+def run_job(
+    job: Job,
+    root: Path,
+    base: Outcome | None = None,
+    ground: Outcome | None = None,
+    *,
+    verify: bool,
+    say: Say,
+) -> Outcome:
     """Do a job; whatever it ends with is an outcome, so that the others go on.
 
     A band starts from that of `base`, where it has converged; else as bands do that start from none. Where
-    that was lost, so is this one.
+    that was lost, so is this one. What `ground` failed with, this fails with.
     """
+    if ground is not None and ground.error is not None and not ground.lost:
+        return ground
     if base is not None and base.lost:
         message = f"it starts from a band that was lost: {base.message or base.error}"
         return Outcome(error=base.error, message=message, lost=True)
@@ -116,8 +172,12 @@ def run_job(job: Job, root: Path, base: Outcome | None = None, *, verify: bool, 
             work = partial(work, path=path)
         run, result = _tried_again(job.title, work, root, verify=verify, say=say)
     except (HopkinError, AnalysisError) as error:
-        lost = isinstance(error, MachineError)
-        return Outcome(error=type(error).__name__, message=str(error), lost=lost)
+        return Outcome(
+            error=type(error).__name__,
+            message=str(error),
+            lost=isinstance(error, MachineError),
+            busy=isinstance(error, BusyError),
+        )
     except Exception as error:  # a defect: recorded like the rest, and told in full to the log
         _logger.exception("%s", job.title)
         return Outcome(error=type(error).__name__, message=f"{type(error).__name__}: {error}")

@@ -22,7 +22,7 @@ from hopkin.analysis.comparison import (
 from hopkin.analysis.errors import AnalysisError
 from hopkin.drivers.bands import Pair, VaspBand, check_pair, load_pair, read_pairs, read_vasp_band
 from hopkin.drivers.campaigns.campaign import BandOptions, Barriers, Campaign, Dynamics, HopOptions, Pairs
-from hopkin.drivers.campaigns.jobs import Job
+from hopkin.drivers.campaigns.jobs import Ground, Job
 from hopkin.drivers.crystals import Structure, is_material, load_structure, mobile_ion, require_few_atoms
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
 from hopkin.drivers.models import Model
@@ -37,12 +37,17 @@ from hopkin.drivers.specification import (
 from hopkin.drivers.workflows import (
     Run,
     Say,
+    band_evaluations,
+    barrier_size,
+    dynamics_size,
+    prepare,
     run_barrier,
     run_images,
     run_md,
     run_neb,
     run_reference,
     select_hops,
+    shared_key,
     supercell_of,
 )
 
@@ -116,6 +121,7 @@ def _barrier_jobs(
             hops = hops[: asked.hops]
         for hop in hops:
             reference = find_reference(known, structure.material, hop.index, asked.mechanism)
+            n_atoms = n_evaluations = 0
             for model in models:
                 specification = specify(
                     BarrierSpecification,
@@ -128,6 +134,8 @@ def _barrier_jobs(
                     max_length_A=max_length,
                     start_from=None if model.name == base else base,
                 )
+                if not n_atoms:  # the same for all models
+                    n_atoms, n_evaluations = barrier_size(structure, hop, specification)
                 yield Job(
                     kind="barrier",
                     material=structure.material,
@@ -139,7 +147,18 @@ def _barrier_jobs(
                     specification=specification,
                     work=partial(run_barrier, structure, hop, model, specification),
                     reference=reference,
+                    ground=_ground(structure, model, specification),
+                    n_atoms=n_atoms,
+                    n_evaluations=n_evaluations,
                 )
+
+
+def _ground(structure: Structure, model: Model, specification: Specification) -> Ground:
+    return Ground(
+        key=shared_key(structure, model, specification),
+        title=f"{structure.material}, {model.name}",
+        work=partial(prepare, structure, model, specification),
+    )
 
 
 def _pair_jobs(
@@ -181,6 +200,9 @@ def _pair_jobs(
                 else partial(run_neb, *pair, model, specification)
             ),
             reference=find_reference(known, name, None, None),
+            ground=None if isinstance(pair, StructureError) else _ground(pair[0], model, specification),
+            n_atoms=0 if isinstance(pair, StructureError) else len(pair[0].atoms),
+            n_evaluations=band_evaluations(specification.images),
         )
         if band is not None and band.energies_eV is not None:
             bare = Specification(model=model.name, ion=ion)
@@ -278,6 +300,7 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
             MDSpecification, **given, model=model.name, ion=ion, temperature_K=kelvin, seed=seed
         )
         require_few_atoms(len(structure.atoms) * math.prod(supercell_of(structure.atoms, specification)))
+        n_atoms, n_steps = dynamics_size(structure, specification)
         yield Job(
             kind="md",
             material=structure.material,
@@ -285,6 +308,9 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
             specification=specification,
             work=partial(run_md, structure, model, specification),
             reference=find_dynamics_reference(known, structure.material, kelvin),
+            ground=_ground(structure, model, specification),
+            n_atoms=n_atoms,
+            n_evaluations=n_steps,
         )
 
 

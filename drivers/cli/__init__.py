@@ -33,6 +33,8 @@ for command in (
     dynamics.md,
     dynamics.analyze,
     campaign.bench,
+    campaign.status,
+    campaign.results,
     dynamics.evaluate,
     serve,
 ):

@@ -1,11 +1,16 @@
-"""`hopkin bench`, `export`."""
+"""`hopkin bench`, `status`, `results`, `export`."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hopkin.drivers.cli.options import JsonOption, TrustOption, VerifyOption, chosen_model
+
+_WATCH_S = 2.0
+
+ResultsArgument = Annotated[Path, typer.Argument(help="Folder of the run directories.")]
 
 export_app = typer.Typer(help="Finished runs as input of other programs.", no_args_is_help=True)
 
@@ -49,7 +54,7 @@ def bench(
     """Run a campaign of barriers, pairs and dynamics; one that was stopped goes on where it was."""
     from hopkin.analysis.comparison import collect
     from hopkin.drivers.campaigns import load_campaign, load_executor, plan, run_campaign
-    from hopkin.drivers.terminal import progress, show_jobs, show_tables
+    from hopkin.drivers.terminal import show_jobs, show_tables, standing_shown
 
     asked = load_campaign(campaign)
     where = load_executor(executor, workers, asked.workers)
@@ -59,6 +64,46 @@ def bench(
         show_jobs(jobs, as_json=json)
         return
     root = out or Path("runs") / asked.name
-    with progress(asked.name) as say:
-        run_campaign(asked.name, jobs, root, where, verify=verify, say=say)
+    with standing_shown(asked.name) as show:
+        outcomes = run_campaign(asked.name, jobs, root, where, verify=verify, show=show)
     show_tables(collect(root), root, as_json=json)
+    without = sum(outcome.result is None for outcome in outcomes)
+    if without:
+        typer.echo(
+            f"hopkin: {without} of {len(jobs)} jobs have no result, `hopkin status {root}` says why; the same"
+            " command tries them again",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+
+def status(
+    results: ResultsArgument,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every two seconds until all jobs have ended.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """How far a campaign is: what has ended, what is at work, what failed and why, the time left."""
+    from hopkin.drivers.campaigns import standing_of
+    from hopkin.drivers.terminal import show_standing, standing_shown
+
+    standing, errors = standing_of(results)
+    if watch:
+        with standing_shown(str(results)) as show:
+            while standing.ended < standing.total:
+                show(standing)
+                time.sleep(_WATCH_S)
+                standing, errors = standing_of(results)
+    show_standing(standing, errors, as_json=json)
+
+
+def results(results: ResultsArgument, json: JsonOption = False) -> None:
+    """Show the tables of a folder of run directories, and write them there as CSV and Parquet."""
+    from hopkin.analysis.comparison import collect, write_tables
+    from hopkin.drivers.engine import writing_to
+    from hopkin.drivers.terminal import show_tables
+
+    with writing_to(results):
+        write_tables(results)
+    show_tables(collect(results), results, as_json=json)

@@ -9,6 +9,7 @@ from hopkin.drivers.engine.decks import elements_of, is_triclinic, read_state, w
 from hopkin.drivers.engine.interpreters import environment_of, hopkin_hash, share_hopkin
 from hopkin.drivers.engine.launch import (
     ENVIRONMENT,
+    HANGS_AFTER_S,
     STARTS_WITHIN_S,
     command,
     end_with_parent,
@@ -20,6 +21,7 @@ from hopkin.drivers.engine.rundirectory import (
     RunDirectory,
     alone,
     find_run,
+    is_held,
     read_fields,
     read_json,
     say_absent,
@@ -30,6 +32,7 @@ from hopkin.drivers.engine.rundirectory import (
 
 __all__ = [
     "ENVIRONMENT",
+    "HANGS_AFTER_S",
     "STARTS_WITHIN_S",
     "RunDirectory",
     "alone",
@@ -40,6 +43,7 @@ __all__ = [
     "executable",
     "find_run",
     "hopkin_hash",
+    "is_held",
     "is_triclinic",
     "lammps_version",
     "read_fields",

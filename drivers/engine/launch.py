@@ -1,5 +1,6 @@
 """Starts LAMMPS: the one place where hopkin runs it."""
 
+import contextlib
 import ctypes
 import importlib.metadata
 import logging
@@ -46,6 +47,9 @@ _WORD = re.compile(r"[A-Za-z0-9+._-]+")  # its value stands in the deck wherever
 _POLL_S = 0.5
 STARTS_WITHIN_S = 300.0
 """A LAMMPS that computes nothing has ended by then [s]: its libraries may come from a slow network disk."""
+
+HANGS_AFTER_S = 3600.0
+"""A LAMMPS that has written nothing for so long [s] hangs: bands tell of every fifth step."""
 
 _TAIL_LINES = 12
 _FULL_DISK_BYTES = 1_000_000  # below this, files of LAMMPS are taken to be torn
@@ -189,6 +193,7 @@ def run_deck(
     threads: int = 1,
     variables: dict[str, str] | None = None,
     timeout_s: float | None = None,
+    hangs_after_s: float = HANGS_AFTER_S,
     on_poll: Callable[[], None] | None = None,
 ) -> float:
     """Run a deck in its directory and wait for it.
@@ -205,6 +210,10 @@ def run_deck(
         OpenMP threads of each rank
     variables
         LAMMPS variables (`-var name value`)
+    timeout_s
+        it is ended after that [s]: a LammpsError
+    hangs_after_s
+        it is ended where no file in the directory has changed for so long [s]: a MachineError
     on_poll
         called twice a second while LAMMPS runs, to show progress
 
@@ -248,7 +257,7 @@ def run_deck(
             preexec_fn=end_with_parent,
         )
         try:
-            _wait(process, start, timeout_s, on_poll, deck)
+            _wait(process, deck, directory, timeout_s, hangs_after_s, on_poll)
         finally:
             _end(process)
     if process.returncode != 0 or shutil.disk_usage(directory).free < _FULL_DISK_BYTES:
@@ -258,23 +267,44 @@ def run_deck(
 
 def _wait(
     process: subprocess.Popen[bytes],
-    start: float,
-    timeout_s: float | None,
-    on_poll: Callable[[], None] | None,
     deck: str,
+    directory: Path,
+    timeout_s: float | None,
+    hangs_after_s: float,
+    on_poll: Callable[[], None] | None,
 ) -> None:
+    start = changed = time.monotonic()
+    sizes = _sizes(directory)
     ended = os.pidfd_open(process.pid)  # at once: Popen.wait looks every 0.05 s
     try:
         while not select.select([ended], [], [], _POLL_S)[0]:
             if on_poll is not None:
                 on_poll()
-            if timeout_s is not None and time.monotonic() - start > timeout_s:
+            now, sizes_now = time.monotonic(), _sizes(directory)
+            if sizes_now != sizes:
+                sizes, changed = sizes_now, now
+            if timeout_s is not None and now - start > timeout_s:
                 raise LammpsError(
                     f"{deck} did not end within {timeout_s:.0f} s: LAMMPS hangs, or the machine is too slow"
+                )
+            if now - changed > hangs_after_s:
+                raise MachineError(
+                    f"{deck} in {directory} has written nothing for {hangs_after_s:.0f} s: its model hangs,"
+                    " or the machine is too slow"
                 )
     finally:
         os.close(ended)
     process.wait()
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    """Sizes of the files in a directory: they grow while LAMMPS is at work."""
+    sizes = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # LAMMPS has removed it meanwhile
+                sizes[entry.name] = entry.stat().st_size
+    return sizes
 
 
 def end_with_parent(number: int = signal.SIGTERM) -> None:

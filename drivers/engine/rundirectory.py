@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from hopkin.drivers.errors import MachineError, RunError
+from hopkin.drivers.errors import BusyError, MachineError, RunError
 
 _logger = logging.getLogger(__name__)
 
@@ -52,8 +52,10 @@ class RunDirectory:
 
         Raises
         ------
-        MachineError
+        BusyError
             when another process is at work in it, and that is not waited for
+        MachineError
+            when the file system has no locks, or cannot be written
         """
         with writing_to(self.path):
             self.path.mkdir(exist_ok=True)
@@ -64,7 +66,11 @@ class RunDirectory:
                     lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
                 )  # ends with the process, however it ends
             except BlockingIOError as error:
-                raise MachineError(f"another hopkin is at work in {self.path}: wait for it") from error
+                raise BusyError(f"another hopkin is at work in {self.path}: wait for it") from error
+            except OSError as error:
+                raise MachineError(
+                    f"the file system of {self.path} has no locks (flock): mount it with them"
+                ) from error
             if read_json(self.path / "run.json", *self.asked) is None:
                 write_json(self.path / "run.json", {**self.asked, "hopkin_version": version("hopkin")})
             yield
@@ -81,6 +87,16 @@ class RunDirectory:
         assert isinstance(finite, dict)
         write_json(self.path / "result.json", finite)
         return finite
+
+
+def is_held(directory: Path) -> bool:
+    """Whether a process is at work in a run directory."""
+    with (directory / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def find_run(root: Path, name: str, asked: Mapping[str, Any], *needs: str) -> RunDirectory:

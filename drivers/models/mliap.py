@@ -1,22 +1,20 @@
 """Any model in `pair_style mliap unified`: for a LAMMPS that has ML-IAP with Python, and no plugin of hopkin.
 
 The object that LAMMPS unpickles is a client of the evaluation service, so that no package of a model comes
-into LAMMPS's Python, and every adapter works. ML-IAP tells edges and no positions: a crystal is put together
-from its edges, up to where it stands. One MPI rank holds it whole.
+into LAMMPS's Python, and every adapter works. ML-IAP itself tells edges alone, without positions, without
+whose image an atom is: `attach` is given LAMMPS, by a command `python` in the deck, and asks its library.
+One MPI rank holds a crystal whole.
 """
 
+import ctypes
 import os
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
 
 from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models.adapters.interface import FloatArray
@@ -28,10 +26,67 @@ from hopkin.drivers.models.service.client import Client
 IntArray = NDArray[np.int64]
 
 _CUTOFF_A = 6.0
-"""Range of the edges from which a crystal is put together: the model finds its own."""
+"""Range of the edges that LAMMPS lists: they carry the virial; a model finds its own."""
 
-_SAME_A = 1e-6
-"""Vectors of a lattice that differ by less are one."""
+
+def attach(lammps: Any) -> None:
+    """Take LAMMPS, as its command `python ... input 1 SELF format p` hands it over."""
+    ServedPotential.lammps = Library(lammps)
+
+
+class Library:
+    """What LAMMPS's library interface tells of the atoms of this rank (`library.h`)."""
+
+    def __init__(self, capsule: Any) -> None:
+        pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+        pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        self._lammps = ctypes.c_void_p(pointer_of(capsule, None))
+        self._library = ctypes.CDLL(None)  # it is in this process
+        self._library.lammps_extract_atom.restype = ctypes.c_void_p
+
+    def crystal(self) -> tuple[FloatArray, FloatArray]:
+        """(n_atoms, 3) positions, not wrapped, and rows of (3, 3) the cell vectors [A]."""
+        rows = ctypes.cast(self._atoms("x"), ctypes.POINTER(ctypes.POINTER(ctypes.c_double)))
+        n_atoms = self._setting("nlocal")
+        positions = np.ctypeslib.as_array(rows[0], (n_atoms, 3)).copy()
+        low, high, tilts = (ctypes.c_double * 3)(), (ctypes.c_double * 3)(), (ctypes.c_double * 3)()
+        xy, yz, xz = (ctypes.byref(tilts, 8 * n) for n in range(3))
+        self._library.lammps_extract_box(self._lammps, low, high, xy, yz, xz, None, None)
+        lengths = np.subtract(high, low)
+        cell = np.array(
+            [[lengths[0], 0.0, 0.0], [tilts[0], lengths[1], 0.0], [tilts[2], tilts[1], lengths[2]]]
+        )
+        return positions, cell
+
+    def owners(self) -> IntArray:
+        """(n_atoms + n_images,) atom that each is, or is an image of.
+
+        Raises
+        ------
+        ModelError
+            when that is an atom of another rank
+        """
+        n_atoms, n_images = self._setting("nlocal"), self._setting("nghost")
+        if n_atoms != self._setting("nall") - n_images or n_atoms != self._number_of_atoms():
+            raise ModelError("ML-IAP: give each replica one MPI rank: a crystal is evaluated whole")
+        kind = {4: ctypes.c_int32, 8: ctypes.c_int64}[self._setting("tagint")]
+        tags = np.ctypeslib.as_array(
+            ctypes.cast(self._atoms("id"), ctypes.POINTER(kind)), (n_atoms + n_images,)
+        ).astype(np.int64)
+        order = np.argsort(tags[:n_atoms])
+        found: IntArray = order[np.searchsorted(tags[:n_atoms], tags, sorter=order)]
+        return found
+
+    def _number_of_atoms(self) -> int:
+        self._library.lammps_get_natoms.restype = ctypes.c_double
+        return int(self._library.lammps_get_natoms(self._lammps))
+
+    def _setting(self, name: str) -> int:
+        return int(self._library.lammps_extract_setting(self._lammps, name.encode()))
+
+    def _atoms(self, name: str) -> int | None:
+        found: int | None = self._library.lammps_extract_atom(self._lammps, name.encode())
+        return found
 
 
 class ServedPotential:
@@ -45,6 +100,7 @@ class ServedPotential:
         chemical symbols that `pair_coeff` may name
     """
 
+    lammps: ClassVar[Library | None] = None
     ndescriptors = 1  # LAMMPS wants some
     nparams = 1
     rcutfac = _CUTOFF_A / 2  # of elements of radius 1
@@ -67,30 +123,28 @@ class ServedPotential:
 
     def compute_forces(self, data: Any) -> None:
         """Hand over energy, atomic energies, forces and, where it is asked for, the virial."""
-        n_atoms = data.nlistatoms
-        edges = Edges(
-            centers=data.pair_i.astype(np.int64),
-            neighbours=owners(data.jatoms, data.jtags, n_atoms),
-            vectors=np.array(data.rij),
-        )
-        positions, cell = crystal_of(edges, n_atoms)
+        if self.lammps is None:
+            raise ModelError(
+                "ML-IAP: the deck lacks the command `python` that hands LAMMPS to hopkin.drivers.models.mliap"
+            )
+        n_atoms, owners = data.nlistatoms, self.lammps.owners()
+        positions, cell = self.lammps.crystal()
         if self._client is None:
             self._client = self._connected()
         said = self._client.evaluate(positions, cell, data.elems[:n_atoms].astype(np.int64))
+        atomic = said.atomic_energies
         data.energy = said.energy
-        data.eatoms = (
-            np.full(n_atoms, said.energy / n_atoms) if said.atomic_energies is None else said.atomic_energies
-        )
+        data.eatoms = np.full(n_atoms, said.energy / n_atoms) if atomic is None else atomic
         data.f[:n_atoms] += said.forces
         if data.vflag:
-            data.update_pair_forces(virial_carriers(edges, n_atoms, said.virial))
+            ends = data.pair_i.astype(np.int64), owners[data.jatoms]
+            data.update_pair_forces(virial_carriers(*ends, np.array(data.rij), n_atoms, said.virial))
 
     def _connected(self) -> Client:
         path = os.environ.get("HOPKIN_SERVICE") or str(service_of(find_model(self.model)))
         threads = os.environ.get("OMP_NUM_THREADS", "")
-        return Client(
-            path, self.model, self.element_types, threads=int(threads) if threads.isdecimal() else 1
-        )
+        threads_wanted = int(threads) if threads.isdecimal() else 1
+        return Client(path, self.model, self.element_types, threads=threads_wanted)
 
 
 def write(model: Model, path: Path) -> None:
@@ -98,117 +152,19 @@ def write(model: Model, path: Path) -> None:
     path.write_bytes(pickle.dumps(ServedPotential(model.name, model.elements)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edges:
-    """Directed edges of a crystal.
-
-    Attributes
-    ----------
-    centers, neighbours
-        (n_edges,) atoms i and j
-    vectors
-        (n_edges, 3) from i to an image of j [A]
-    """
-
-    centers: IntArray
-    neighbours: IntArray
-    vectors: FloatArray
-
-
-def owners(atoms: IntArray, tags: IntArray, n_atoms: int) -> IntArray:
-    """(n_edges,) atom of this rank that each neighbour is an image of, by the tag (ID) that both have.
-
-    Raises
-    ------
-    ModelError
-        when it is of another rank, or the cell is so small that two atoms have images alone for neighbours
-    """
-    if len(tags) == 0 or tags.max() > n_atoms:
-        raise ModelError(
-            "ML-IAP: give each replica one MPI rank, and IDs from 1 on: a crystal is evaluated whole"
-        )
-    of_tag = np.full(n_atoms + 1, -1)
-    own = atoms < n_atoms
-    of_tag[tags[own]] = atoms[own]
-    unknown = np.flatnonzero(of_tag[1:] < 0) + 1
-    if len(unknown) > 1:
-        raise ModelError(
-            f"ML-IAP: atoms {unknown[0]} and {unknown[1]} have no neighbours in the cell: repeat it"
-        )
-    of_tag[unknown] = np.setdiff1d(np.arange(n_atoms), of_tag[1:])
-    found: IntArray = of_tag[tags]
-    return found
-
-
-def crystal_of(edges: Edges, n_atoms: int) -> tuple[FloatArray, FloatArray]:
-    """Put a crystal together from its edges: (n_atoms, 3) positions and (3, 3) cell vectors [A].
-
-    Positions follow a tree of edges from the first atom. What an edge says beyond that is a vector of the
-    lattice.
-
-    Raises
-    ------
-    ModelError
-        when the edges do not hold the crystal together in three dimensions
-    """
-    tied = csr_array(
-        (np.ones(len(edges.centers)), (edges.centers, edges.neighbours)), shape=(n_atoms, n_atoms)
-    )
-    order, before = breadth_first_order(tied, 0)
-    if len(order) < n_atoms:
-        raise ModelError(
-            f"ML-IAP: the crystal falls apart: no atom within {_CUTOFF_A:g} A of another part of it"
-        )
-    edge_of = np.zeros(n_atoms, dtype=np.int64)  # any edge from the one before
-    of_tree = before[edges.neighbours] == edges.centers
-    edge_of[edges.neighbours[of_tree]] = np.flatnonzero(of_tree)
-    positions = np.zeros((n_atoms, 3))
-    for atom in order[1:]:
-        positions[atom] = positions[before[atom]] + edges.vectors[edge_of[atom]]
-    shifts = edges.vectors - (positions[edges.neighbours] - positions[edges.centers])
-    return positions, lattice_of(shifts)
-
-
-def lattice_of(vectors: FloatArray) -> FloatArray:
-    """(3, 3) right-handed, compact basis of the lattice that (n, 3) vectors generate [A].
-
-    Euclid's algorithm: what remains of a vector, when the nearest sum of basis vectors is taken off it, takes
-    the place of one of them and halves the volume, until nothing remains.
-
-    Raises
-    ------
-    ModelError
-        when they span no three dimensions
-    """
-    distinct = np.unique(np.round(vectors, 5), axis=0, return_index=True)[1]
-    lengths = np.linalg.norm(vectors[distinct], axis=1)
-    waiting = list(vectors[distinct[np.argsort(-lengths)]])
-    basis = np.empty((0, 3))
-    while waiting:
-        vector = waiting.pop()  # the shortest first
-        parts = np.linalg.lstsq(basis.T, vector)[0] if len(basis) else np.empty(0)
-        rest = vector - np.round(parts) @ basis
-        if np.linalg.norm(rest) < _SAME_A:
-            continue
-        if np.linalg.norm(vector - parts @ basis) > _SAME_A:
-            basis = np.vstack([basis, rest])
-        else:
-            replaced = int(np.argmax(np.abs(parts - np.round(parts))))
-            waiting.append(basis[replaced].copy())
-            basis[replaced] = rest
-    if len(basis) < 3:
-        raise ModelError("ML-IAP: the crystal falls apart: no edges hold it together in three dimensions")
-    cell: FloatArray = minkowski_reduce(basis)[0]
-    return cell if np.linalg.det(cell) > 0 else -cell
-
-
-def virial_carriers(edges: Edges, n_atoms: int, virial: FloatArray) -> FloatArray:
+def virial_carriers(i: IntArray, j: IntArray, r: FloatArray, n_atoms: int, virial: FloatArray) -> FloatArray:
     """(n_edges, 3) forces along edges that leave every atom alone, and have a virial together [eV/A].
 
     LAMMPS takes a virial of edges alone. These are f_ij = u_i - u_j - r_ij L, with u and L such that the
     forces on each atom add up to nothing, and -sum r_ij f_ij is the virial.
+
+    Parameters
+    ----------
+    i, j, r
+        (n_edges,) atoms, and (n_edges, 3) the vector from i to an image of j [A]
+    virial
+        (3, 3) [eV]
     """
-    i, j, r = edges.centers, edges.neighbours, edges.vectors
     size = n_atoms + 3
     matrix, right = np.zeros((size, size)), np.zeros((size, 3))
     for a, b, sign in ((i, i, 1), (j, j, 1), (i, j, -1), (j, i, -1)):

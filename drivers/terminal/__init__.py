@@ -3,7 +3,7 @@
 `console` is shared; `catalogue` shows what there is, `runs` and `campaigns` what came out.
 """
 
-from hopkin.drivers.terminal.campaigns import show_jobs, show_tables
+from hopkin.drivers.terminal.campaigns import show_jobs, show_standing, show_tables, standing_shown
 from hopkin.drivers.terminal.catalogue import show_checks, show_hops, show_materials, show_models, show_parity
 from hopkin.drivers.terminal.console import progress, show_fields
 from hopkin.drivers.terminal.runs import show_arrhenius, show_barriers, show_dynamics, show_evaluation
@@ -21,5 +21,7 @@ __all__ = [
     "show_materials",
     "show_models",
     "show_parity",
+    "show_standing",
     "show_tables",
+    "standing_shown",
 ]

@@ -1,13 +1,33 @@
 """Campaigns: what they would do, and the tables of what they did."""
 
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hopkin.drivers.terminal.console import console, plain, print_json, show_table, shown, table_of
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from hopkin.drivers.terminal.console import (
+    console,
+    plain,
+    print_json,
+    progress_console,
+    show_table,
+    shown,
+    table_of,
+)
 
 if TYPE_CHECKING:
-    from hopkin.drivers.campaigns import Job
+    from hopkin.drivers.campaigns import Job, Standing
+
+_LINE_EVERY_S = 10.0
+_MOST_ROWS = 20
 
 # Columns of the tables of a campaign that fit a terminal, by their headings
 _SHOWN: Mapping[str, Mapping[str, str]] = {
@@ -74,6 +94,62 @@ _SHOWN: Mapping[str, Mapping[str, str]] = {
         "failures": "failures",
     },
 }
+
+
+@contextmanager
+def standing_shown(title: str) -> "Iterator[Callable[[Standing], None]]":
+    """Show, on standard error, how far a campaign is: a table, renewed; lines where it is no terminal."""
+    if progress_console.is_terminal:
+        with Live(console=progress_console, auto_refresh=False, transient=True) as live:
+            yield lambda standing: live.update(_standing_table(title, standing), refresh=True)
+        return
+    said = ""
+    said_at = -math.inf
+
+    def show(standing: "Standing") -> None:
+        nonlocal said, said_at
+        line, now = f"{title}: {summary_of(standing)}", time.monotonic()
+        if line.partition(";")[0] != said or now - said_at > _LINE_EVERY_S:
+            said, said_at = line.partition(";")[0], now
+            doing = "; ".join(f"{name} ({text})" for name, text, _ in standing.running)
+            progress_console.print(plain(f"{line}{doing and ': '}{doing}"), highlight=False, soft_wrap=True)
+
+    yield show
+
+
+def _standing_table(title: str, standing: "Standing") -> Group:
+    table = table_of("at work", "", "for")
+    for name, text, seconds in standing.running[:_MOST_ROWS]:
+        table.add_row(plain(name), plain(text), str(timedelta(seconds=round(seconds))))
+    more = len(standing.running) - _MOST_ROWS
+    return Group(
+        Text(f"{title}: {summary_of(standing)}"), table, Text(f"and {more} more" if more > 0 else "")
+    )
+
+
+def summary_of(standing: "Standing") -> str:
+    """Say how far a campaign is in one line."""
+    parts = [f"{standing.ended} of {standing.total} done"]
+    if standing.failures:
+        parts.append("failed: " + ", ".join(f"{n} {name}" for name, n in sorted(standing.failures.items())))
+    if standing.left_s is not None and standing.ended < standing.total:
+        parts.append(f"about {timedelta(seconds=round(standing.left_s))} left")
+    return "; ".join(parts)
+
+
+def show_standing(standing: "Standing", errors: Sequence[tuple[str, str]], *, as_json: bool) -> None:
+    """Show how far a campaign is, what is at work, and why some have no result."""
+    if as_json:
+        print_json({**asdict(standing), "errors": [{"job": job, "message": why} for job, why in errors]})
+        return
+    console.print(summary_of(standing), markup=False, highlight=False)
+    if standing.running:
+        table = table_of("at work", "", "for")
+        for name, text, seconds in standing.running:
+            table.add_row(plain(name), plain(text), str(timedelta(seconds=round(seconds))))
+        show_table(table)
+    for job, why in errors:
+        console.print(f"{job}: {why}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_jobs(jobs: "Sequence[Job]", *, as_json: bool) -> None:

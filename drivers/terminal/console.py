@@ -15,15 +15,15 @@ from rich.table import Table
 _WHOLE_LINES = 100_000  # characters: what is no terminal gets whole words, each row in one line
 
 console = Console(width=None if sys.stdout.isatty() else _WHOLE_LINES)
-_progress_console = Console(stderr=True)
+progress_console = Console(stderr=True)
 _LINE_EVERY_S = 10.0
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[str], None]]:
     """Show, on standard error, what is being done; lines where it is no terminal."""
-    if _progress_console.is_terminal:
-        with _progress_console.status(plain(title)) as status:
+    if progress_console.is_terminal:
+        with progress_console.status(plain(title)) as status:
             yield lambda text: status.update(plain(f"{title}: {text}"))
         return
     stage, said_at = "", -math.inf
@@ -33,7 +33,7 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
         now = time.monotonic()
         if text.partition(":")[0] != stage or now - said_at > _LINE_EVERY_S:
             stage, said_at = text.partition(":")[0], now
-            _progress_console.print(plain(f"{title}: {text}"), highlight=False, soft_wrap=True)
+            progress_console.print(plain(f"{title}: {text}"), highlight=False, soft_wrap=True)
 
     yield say
 

@@ -1,9 +1,9 @@
 """One calculation each: the order of the steps, and the fields of the result.
 
-`calculation` is what all have in common, `parity` the gate before them. `barrier`: `relaxation`, then
-`band`, which goes down the `ladder` of `attempts`; `rates` beside it. `dynamics`: `relaxation`, then LAMMPS
-under `monitor`, on by `continuation`. `trajectories` and `known_dynamics` analyse what others ran; `images`
-and `evaluation` compare with labels.
+`calculation` is what all have in common, `parity` the gate before them, `groundwork` what several share.
+`barrier`: `relaxation`, then `band`, which goes down the `ladder` of `attempts`; `rates` beside it.
+`dynamics`: `relaxation`, then LAMMPS under `monitor`, on by `continuation`. `trajectories` and
+`known_dynamics` analyse what others ran; `images` and `evaluation` compare with labels.
 """
 
 from hopkin.drivers.workflows.barrier import (
@@ -17,6 +17,13 @@ from hopkin.drivers.workflows.barrier import (
 from hopkin.drivers.workflows.calculation import Run, Say
 from hopkin.drivers.workflows.dynamics import run_md, supercell_of
 from hopkin.drivers.workflows.evaluation import evaluate
+from hopkin.drivers.workflows.groundwork import (
+    band_evaluations,
+    barrier_size,
+    dynamics_size,
+    prepare,
+    shared_key,
+)
 from hopkin.drivers.workflows.images import run_images
 from hopkin.drivers.workflows.known_dynamics import run_reference
 from hopkin.drivers.workflows.parity import (
@@ -44,16 +51,21 @@ __all__ = [
     "Run",
     "Say",
     "analyze_run",
+    "band_evaluations",
+    "barrier_size",
+    "dynamics_size",
     "evaluate",
     "find_trajectories",
     "list_hops",
     "percolation",
+    "prepare",
     "run_barrier",
     "run_images",
     "run_md",
     "run_neb",
     "run_reference",
     "select_hops",
+    "shared_key",
     "supercell_of",
     "verify",
     "with_rates",

@@ -88,8 +88,7 @@ def write_endpoints(
     structure: Structure, hop: Hop, specification: BarrierSpecification, directory: Path, suffix: str
 ) -> tuple[Path, Path]:
     """Write the unrelaxed ends of a hop, as ASE writes files of this suffix; their atoms correspond."""
-    sites, matrix = _vacancies(structure, hop, specification)
-    ends = vacancy_endpoints(structure.atoms, hop, matrix, sites)
+    ends = barrier_ends(structure, hop, specification)
     material = slug(structure.material, hyphens=True)
     files = [
         directory / f"{material}-hop{hop.index}-{specification.mechanism}-{name}.{suffix}"
@@ -101,6 +100,18 @@ def write_endpoints(
             by_element = end[np.argsort(end.numbers, kind="stable")]
             by_element.write(file)
     return files[0], files[1]
+
+
+def barrier_ends(structure: Structure, hop: Hop, specification: BarrierSpecification) -> tuple[Atoms, Atoms]:
+    """Both ends of a hop, unrelaxed.
+
+    Raises
+    ------
+    StructureError
+        when the supercell is too small for it
+    """
+    sites, matrix = _vacancies(structure, hop, specification)
+    return vacancy_endpoints(structure.atoms, hop, matrix, sites)
 
 
 def _vacancies(

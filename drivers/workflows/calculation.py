@@ -124,6 +124,7 @@ def run_deck(
     replicas: int,
     threads: int,
     variables: dict[str, str] | None = None,
+    hangs_after_s: float = engine.HANGS_AFTER_S,
     on_poll: Callable[[], None] | None = None,
 ) -> float:
     """Run a deck as `engine.run_deck` does, with the weights that hopkin began with.
@@ -142,6 +143,7 @@ def run_deck(
             replicas=replicas,
             threads=threads,
             variables=variables,
+            hangs_after_s=hangs_after_s,
             on_poll=on_poll,
         )
     finally:

@@ -70,7 +70,7 @@ def run_md(
     from hopkin.analysis.transport import TRANSPORT_FIELDS
 
     require_ion(structure.atoms, specification.ion)
-    schedule = _schedule(specification)
+    schedule = schedule_of(specification)
     repeats = supercell_of(structure.atoms, specification)
     n_atoms = len(structure.atoms) * math.prod(repeats)
     require_few_atoms(n_atoms)
@@ -122,8 +122,14 @@ def run_md(
     )
 
 
-def _schedule(specification: MDSpecification) -> dict[str, int]:
-    """Count the steps of the run, and between frames, thermo lines and restart files."""
+def schedule_of(specification: MDSpecification) -> dict[str, int]:
+    """Count the steps of the run, and between frames, thermo lines and restart files.
+
+    Raises
+    ------
+    SpecificationError
+        when it is too short for its frames, or too long
+    """
     n_steps = round(specification.time_ps * 1000 / specification.timestep_fs)
     frame_every = max(1, round(specification.frame_interval_fs / specification.timestep_fs))
     if n_steps < _LEAST_INTERVALS * frame_every:

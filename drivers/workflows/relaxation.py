@@ -53,8 +53,8 @@ _LEAST_STIFFNESS_EV_PER_A2 = 1.0
 
 _CELL_ROUNDS = 40
 
-# What the relaxed crystal depends on, beside the structure and the model.
-_BULK_SETTINGS = {"force_tolerance_eV_per_A", "max_iterations", "pressure_tolerance_GPa", "keep_symmetry"}
+BULK_SETTINGS = {"force_tolerance_eV_per_A", "max_iterations", "pressure_tolerance_GPa", "keep_symmetry"}
+"""What the relaxed crystal depends on, beside the structure and the model."""
 
 # No crystal at rest comes near such a force [eV/A]: what has it has exploded.
 _LOST_FORCE_EV_PER_A = 1e6
@@ -242,7 +242,7 @@ def relax_bulk(
             "structure": fingerprint(atoms),
             "model": model.name,
             "model_sha256": model.sha256 or model.checkpoint_sha256(),
-            "settings": specification.model_dump(mode="json", include=_BULK_SETTINGS),
+            "settings": specification.model_dump(mode="json", include=BULK_SETTINGS),
         },
         "evidence",
     )

@@ -18,7 +18,7 @@ SHOWN = "a[/b][bold]c\\x1b[31md\\x07"
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_shows_names_as_they_are(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     written = Console(file=io.StringIO(), force_terminal=terminal, no_color=True, width=200)
-    monkeypatch.setattr(console, "_progress_console", written)
+    monkeypatch.setattr(console, "progress_console", written)
     with progress(NASTY) as say:
         say(f"relaxing {NASTY}")
         shown = Console(file=io.StringIO(), width=200)

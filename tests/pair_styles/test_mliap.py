@@ -1,9 +1,12 @@
-"""A crystal from its edges, and what a model says of it, as `pair_style mliap unified` asks.
+"""What LAMMPS tells of its atoms, and is told of a model, through `pair_style mliap unified`.
 
-LAMMPS's half is played by `Data` here; `test_from_source.py` has the real one.
+ML-IAP's half is played by `Data` here; `test_from_source.py` has the real one.
 """
 
+import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +15,23 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.geometry import find_mic
 from ase.stress import voigt_6_to_full_3x3_stress
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from hopkin.drivers.crystals import build_material
 from hopkin.drivers.errors import ModelError, ServiceError
 from hopkin.drivers.models import fetch, find_model, lammps_environment, service_of
 from hopkin.drivers.models.adapters.neighbours import find_edges
-from hopkin.drivers.models.mliap import Edges, crystal_of, lattice_of, owners, virial_carriers
+from hopkin.drivers.models.mliap import Library, ServedPotential, virial_carriers
 
 CUTOFF_A = 6.0
 EXACT = 1e-9
 
 
 class Data:
-    """What LAMMPS hands over: atoms and their images in some order, edges between them, no positions."""
+    """What ML-IAP hands over: atoms, their images, edges between them; and what it takes."""
 
-    def __init__(self, atoms: ase.Atoms, elements: list[str], *, seed: int = 0) -> None:
+    def __init__(self, atoms: ase.Atoms, elements: list[str]) -> None:
         found = find_edges(atoms.positions, atoms.cell.array, CUTOFF_A)
         vectors = (
             atoms.positions[found.neighbours]
@@ -40,7 +39,6 @@ class Data:
             - atoms.positions[found.centers]
         )
         n = self.nlistatoms = len(atoms)
-        tags = np.random.default_rng(seed).permutation(n) + 1
         ghosts: dict[tuple[int, ...], int] = {}
         self.pair_i = found.centers.astype(np.int32)
         self.jatoms = np.array(
@@ -50,15 +48,12 @@ class Data:
             ],
             dtype=np.int32,
         )
-        self.jtags, self.rij = tags[found.neighbours].astype(np.int32), vectors
-        of_ghosts = [j for j, *_ in ghosts]
-        self.elems = np.array(
-            [elements.index(atoms.symbols[j]) for j in [*range(n), *of_ghosts]], dtype=np.int32
-        )
+        self.rij = vectors
+        self.owners = np.array([*range(n), *(j for j, *_ in ghosts)])
+        self.elems = np.array([elements.index(atoms.symbols[j]) for j in self.owners], dtype=np.int32)
         self.f = np.zeros((n + len(ghosts), 3))
         self.eatoms, self.energy, self.vflag = np.zeros(n), 0.0, 1
         self.virial = np.zeros((3, 3))
-        self._owners = found.neighbours
 
     def update_pair_forces(self, forces: NDArray[np.float64]) -> None:
         """Do as LAMMPS does (ML-IAP/mliap_unified.cpp)."""
@@ -68,74 +63,78 @@ class Data:
 
     def forces(self) -> NDArray[np.float64]:
         """Those of the atoms, to which LAMMPS has sent what their images feel."""
-        forces = self.f[: self.nlistatoms].copy()
-        ghosts = np.unique(np.stack([self.jatoms, self._owners]), axis=1)
-        ghost, owner = ghosts[:, ghosts[0] >= self.nlistatoms]
-        np.add.at(forces, owner, self.f[ghost])
+        forces = np.zeros((self.nlistatoms, 3))
+        np.add.at(forces, self.owners, self.f)
         return forces
-
-
-def edges_of(atoms: ase.Atoms) -> Edges:
-    data = Data(atoms, sorted(set(atoms.symbols)))
-    return Edges(
-        centers=data.pair_i.astype(np.int64),
-        neighbours=owners(data.jatoms, data.jtags, data.nlistatoms),
-        vectors=data.rij,
-    )
-
-
-@pytest.mark.parametrize("name", ["LiFePO4-olivine", "Li7P3S11", "LiTiO2-layered"])
-def test_a_crystal_from_its_edges(name: str) -> None:
-    """The same lattice, and the same places in it; the first atom is where it is by choice."""
-    atoms = build_material(name)
-    atoms.rattle(0.05, seed=1)
-    positions, cell = crystal_of(edges_of(atoms), len(atoms))
-    change = cell @ np.linalg.inv(atoms.cell.array)
-    assert change == pytest.approx(np.round(change), abs=EXACT)
-    assert np.linalg.det(change) == pytest.approx(1.0)
-    moved = (positions - positions[0]) - (atoms.positions - atoms.positions[0])
-    assert np.abs(find_mic(moved, atoms.cell)[0]).max() < EXACT
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    cell=arrays(np.float64, (3, 3), elements=st.floats(-6.0, 6.0)),
-    mixed=arrays(np.int64, (12, 3), elements=st.integers(-4, 4)),
-)
-def test_the_lattice_that_vectors_generate(cell: NDArray[np.float64], mixed: NDArray[np.int64]) -> None:
-    """That of any whole-number sums of which the greatest common divisor of all determinants is 1."""
-    assume(abs(np.linalg.det(cell)) > 5.0)
-    sums = np.vstack([mixed, [[2, 1, 0], [3, 1, 0], [0, 2, 3], [0, 1, 2], [1, 0, 1]]])
-    found = lattice_of(sums @ cell)
-    change = found @ np.linalg.inv(cell)
-    assert change == pytest.approx(np.round(change), abs=1e-6)
-    assert abs(np.linalg.det(change)) == pytest.approx(1.0, abs=1e-6)
-    assert np.linalg.det(found) > 0
 
 
 def test_forces_along_edges_that_carry_a_virial_alone() -> None:
     atoms = build_material("Li7P3S11")
-    edges, virial = edges_of(atoms), np.array([[1.0, 0.2, 0.3], [0.2, -2.0, 0.4], [0.3, 0.4, 5.0]])
-    forces = virial_carriers(edges, len(atoms), virial)
-    net = np.zeros_like(atoms.positions)
-    np.add.at(net, edges.centers, forces)
-    np.add.at(net, edges.neighbours, -forces)
-    assert np.abs(net).max() < EXACT
-    assert -edges.vectors.T @ forces == pytest.approx(virial, abs=EXACT)
+    data, virial = (
+        Data(atoms, ["Li", "P", "S"]),
+        np.array([[1.0, 0.2, 0.3], [0.2, -2.0, 0.4], [0.3, 0.4, 5.0]]),
+    )
+    data.update_pair_forces(
+        virial_carriers(data.pair_i, data.owners[data.jatoms], data.rij, len(atoms), virial)
+    )
+    assert np.abs(data.forces()).max() < EXACT
+    assert data.virial == pytest.approx(virial, abs=EXACT)
 
 
-@pytest.mark.parametrize("cell", [[3.6, 3.6, 30.0], [30.0, 30.0, 30.0]])
-def test_what_is_no_crystal_is_refused(cell: list[float]) -> None:
-    atoms = ase.Atoms("Cu2", positions=[[0, 0, 0], [1.8, 1.8, 0]], cell=cell, pbc=True)
-    with pytest.raises(ModelError, match="ML-IAP: the crystal falls apart"):
-        crystal_of(edges_of(atoms), 2)
+IN_LAMMPS = """
+import ctypes, json, sys
+from mpi4py import MPI
+from lammps import lammps
+from hopkin.drivers.models.mliap import Library
+lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
+lmp.commands_string(sys.argv[1])
+ctypes.pythonapi.PyCapsule_New.restype = ctypes.py_object
+capsule = ctypes.pythonapi.PyCapsule_New(lmp.lmp, None, None)
+library = Library(capsule)
+positions, cell = library.crystal()
+images = lmp.numpy.extract_atom("x", nelem=lmp.extract_setting("nall"))
+print(json.dumps([positions.tolist(), cell.tolist(), library.owners().tolist(), images.tolist()]))
+"""
+
+DECK = """
+units metal
+boundary p p p
+region box prism 0 4 0 5 0 6 1 0.5 -0.7
+create_box 1 box
+create_atoms 1 single 3.0 4.0 5.0
+create_atoms 1 single 0.5 0.5 0.5
+create_atoms 1 single 2.0 2.5 3.0
+mass 1 1
+pair_style zero 3.5
+pair_coeff * *
+run 0 post no
+"""
 
 
-def test_atoms_of_other_ranks_and_unknown_owners_are_refused() -> None:
-    with pytest.raises(ModelError, match="one MPI rank"):
-        owners(np.array([1, 0]), np.array([3, 1]), 2)
-    with pytest.raises(ModelError, match="atoms 1 and 2 have no neighbours in the cell: repeat it"):
-        owners(np.array([2, 3]), np.array([1, 2]), 2)
+def test_what_lammps_tells_of_its_atoms() -> None:
+    """A tilted cell; each image is a vector of the lattice away from the atom that it is said to be of."""
+    command = [sys.executable, "-c", IN_LAMMPS, DECK]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    positions, cell, owners, images = map(np.array, json.loads(ended.stdout.splitlines()[-1]))
+    assert cell == pytest.approx(np.array([[4.0, 0, 0], [1.0, 5.0, 0], [0.5, -0.7, 6.0]]))
+    assert len(positions) == 3
+    assert len(owners) == len(images) > 30
+    assert owners[:3].tolist() == [0, 1, 2]
+    cells = (images - positions[owners]) @ np.linalg.inv(cell)
+    assert cells == pytest.approx(np.round(cells), abs=EXACT)
+
+
+class Told(Library):
+    """Atoms that are told without a LAMMPS."""
+
+    def __init__(self, atoms: ase.Atoms, owners: NDArray[np.int64]) -> None:
+        self._atoms_told, self._owners_told = atoms, owners
+
+    def crystal(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self._atoms_told.positions, self._atoms_told.cell.array
+
+    def owners(self) -> NDArray[np.int64]:
+        return self._owners_told
 
 
 def test_lammps_is_told_what_the_model_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +146,9 @@ def test_lammps_is_told_what_the_model_says(tmp_path: Path, monkeypatch: pytest.
     atoms.symbols[3] = "Au"
     atoms.rattle(0.1, seed=2)
     data = Data(atoms, potential.element_types)
+    with pytest.raises(ModelError, match="the deck lacks the command `python`"):
+        potential.compute_forces(data)
+    monkeypatch.setattr(ServedPotential, "lammps", Told(atoms, data.owners))
     potential.compute_forces(data)
     atoms.calc = EMT()
     assert data.energy == pytest.approx(atoms.get_potential_energy(), abs=EXACT)

@@ -12,7 +12,7 @@ BOX_A = 8.0
 Outcome = tuple[RunDirectory, dict[str, Any]]
 
 
-def silent(_: str) -> None:
+def silent(_: object) -> None:
     """Show no progress."""
 
 

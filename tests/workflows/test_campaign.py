@@ -55,7 +55,7 @@ def campaign(folder: Path, models: list[str], **parts: Any) -> Path:
 def run(path: Path, root: Path, *, executor: str = "local", workers: int | None = 2) -> list[Outcome]:
     asked = load_campaign(path)
     jobs = plan(asked, path.parent, [find_model(name) for name in asked.models])
-    return run_campaign(asked.name, jobs, root, load_executor(executor, workers), verify=False, say=silent)
+    return run_campaign(asked.name, jobs, root, load_executor(executor, workers), verify=False, show=silent)
 
 
 def table(root: Path) -> list[dict[str, str]]:
@@ -250,11 +250,11 @@ def test_what_ended_before_is_in_the_tables_before_its_turn(tmp_path: Path, priv
     asked = load_campaign(path)
     jobs = plan(asked, tmp_path, [find_model(name) for name in asked.models])
 
-    def stop(_: str) -> None:
+    def stop(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_campaign("wells", jobs, tmp_path / "results", load_executor("local", 1), verify=False, say=stop)
+        run_campaign("wells", jobs, tmp_path / "results", load_executor("local", 1), verify=False, show=stop)
     rows = table(tmp_path / "results")
     assert [row["images"] for row in rows][1] == "4"
     assert [bool(row["barrier_eV"]) for row in rows] == [False, True]

@@ -1,0 +1,116 @@
+"""What became of each job of a campaign, on disk while it runs.
+
+`campaign.json` lists the jobs, and is written when a campaign begins. Each job that ends adds one line to
+`ended.jsonl`: that costs the same among ten jobs and ten thousand, and two campaigns may do so at once.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hopkin.analysis.comparison import ENDED, find_runs, read_ended
+from hopkin.drivers.campaigns.jobs import Job, Outcome
+from hopkin.drivers.engine import read_json, write_json, writing_to
+
+_logger = logging.getLogger(__name__)
+
+
+class Ledger:
+    """The record of a campaign in the folder of its run directories.
+
+    Parameters
+    ----------
+    root
+        that folder
+    name, jobs
+        of the campaign
+    """
+
+    def __init__(self, root: Path, name: str, jobs: Sequence[Job]) -> None:
+        self._root = root
+        self._ids = [job_id(job) for job in jobs]
+        plan = {
+            "name": name,
+            "jobs": [_row(job, of_job) for job, of_job in zip(jobs, self._ids, strict=True)],
+        }
+        if read_json(root / "campaign.json") != plan:
+            write_json(root / "campaign.json", plan)
+        self._lines = read_ended(root)
+        self._mend()
+        self.ended = _runs_of(root, jobs)
+        """Results that are here before it begins, by the number of the job."""
+        for number, outcome in self.ended.items():
+            self.note(number, outcome)
+
+    def _mend(self) -> None:
+        """End a line that a killed campaign left torn, so that the next one is whole."""
+        with writing_to(self._root / ENDED), (self._root / ENDED).open("a+b") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":
+                    file.write(b"\n")
+
+    def note(self, number: int, outcome: Outcome, wall_s: float | None = None) -> None:
+        """Add what a job ended with, where that is new; what cannot be written is logged."""
+        line: dict[str, Any] = {
+            "job": self._ids[number],
+            "directory": outcome.directory and outcome.directory.name,
+            "failure": outcome.failure,
+            "message": outcome.message,
+        }
+        known = self._lines.get(line["job"], {})
+        if {name: known.get(name) for name in line} == line:
+            return
+        line |= {"wall_s": wall_s, "at": time.time()}
+        self._lines[line["job"]] = line
+        try:
+            with (self._root / ENDED).open("ab", buffering=0) as file:
+                file.write(json.dumps(line).encode() + b"\n")  # at once: lines of two campaigns do not mix
+        except OSError as error:  # a full disk, say: the others may have an end all the same
+            _logger.warning("%s: what became of %s is not on disk: %s", self._root, line["job"], error)
+
+
+def job_id(job: Job) -> str:
+    """Short name of a job, the same whenever its campaign is planned."""
+    what = [job.kind, job.material, job.source, job.specification.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _runs_of(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
+    """Outcomes of jobs that have run directories here: they stand until the turn of each has come."""
+
+    def key(kind: str, material: str, specification: object) -> str:
+        return json.dumps([kind, material, specification], sort_keys=True)
+
+    numbers = {
+        key(job.kind, job.material, job.specification.model_dump(mode="json")): number
+        for number, job in enumerate(jobs)
+    }
+    outcomes = {}
+    for run in find_runs(root) if any(root.glob("*/run.json")) else ():
+        number = numbers.get(key(run.kind, str(run.get("material")), run.asked.get("specification")))
+        if number is not None and run.state in ("finished", "failed") and "failure" in run.result:
+            outcomes[number] = Outcome(directory=run.directory, result=dict(run.result))
+    return outcomes
+
+
+def _row(job: Job, of_job: str) -> Mapping[str, Any]:
+    return {
+        "id": of_job,
+        "kind": job.kind,
+        "title": job.title,
+        "material": job.material,
+        "ion": job.specification.ion,
+        "family": job.family,
+        "mechanism": job.mechanism,
+        "hop_index": job.hop_index,
+        "model": job.specification.model,
+        "reference": None
+        if job.reference is None
+        else job.reference.model_dump(mode="json", exclude_none=True),
+    }
