@@ -45,7 +45,7 @@ class Library:
         self._library.lammps_extract_atom.restype = ctypes.c_void_p
 
     def crystal(self) -> tuple[FloatArray, FloatArray]:
-        """(n_atoms, 3) positions, not wrapped, and rows of (3, 3) the cell vectors [A]."""
+        """(n_atoms, 3) positions, in LAMMPS's order, and rows of (3, 3) the cell vectors [A]."""
         rows = ctypes.cast(self._atoms("x"), ctypes.POINTER(ctypes.POINTER(ctypes.c_double)))
         n_atoms = self._setting("nlocal")
         positions = np.ctypeslib.as_array(rows[0], (n_atoms, 3)).copy()
@@ -58,24 +58,28 @@ class Library:
         )
         return positions, cell
 
-    def owners(self) -> IntArray:
-        """(n_atoms + n_images,) atom that each is, or is an image of.
+    def order(self) -> tuple[IntArray, IntArray]:
+        """Atoms in the order of their IDs, whatever order LAMMPS keeps them in; and whose images there are.
+
+        Returns
+        -------
+        tuple
+            (n_atoms,) atoms, and (n_atoms + n_images,) atom that each is, or is an image of
 
         Raises
         ------
         ModelError
-            when that is an atom of another rank
+            when other ranks have a part of the crystal
         """
         n_atoms, n_images = self._setting("nlocal"), self._setting("nghost")
-        if n_atoms != self._setting("nall") - n_images or n_atoms != self._number_of_atoms():
+        if n_atoms != self._number_of_atoms():
             raise ModelError("ML-IAP: give each replica one MPI rank: a crystal is evaluated whole")
         kind = {4: ctypes.c_int32, 8: ctypes.c_int64}[self._setting("tagint")]
-        tags = np.ctypeslib.as_array(
-            ctypes.cast(self._atoms("id"), ctypes.POINTER(kind)), (n_atoms + n_images,)
-        ).astype(np.int64)
-        order = np.argsort(tags[:n_atoms])
-        found: IntArray = order[np.searchsorted(tags[:n_atoms], tags, sorter=order)]
-        return found
+        pointer = ctypes.cast(self._atoms("id"), ctypes.POINTER(kind))
+        tags = np.ctypeslib.as_array(pointer, (n_atoms + n_images,)).astype(np.int64)
+        order: IntArray = np.argsort(tags[:n_atoms])
+        owners: IntArray = order[np.searchsorted(tags[:n_atoms], tags, sorter=order)]
+        return order, owners
 
     def _number_of_atoms(self) -> int:
         self._library.lammps_get_natoms.restype = ctypes.c_double
@@ -127,18 +131,23 @@ class ServedPotential:
             raise ModelError(
                 "ML-IAP: the deck lacks the command `python` that hands LAMMPS to hopkin.drivers.models.mliap"
             )
-        n_atoms, owners = data.nlistatoms, self.lammps.owners()
+        order, owners = self.lammps.order()
         positions, cell = self.lammps.crystal()
         if self._client is None:
             self._client = self._connected()
-        said = self._client.evaluate(positions, cell, data.elems[:n_atoms].astype(np.int64))
-        atomic = said.atomic_energies
-        data.energy = said.energy
-        data.eatoms = np.full(n_atoms, said.energy / n_atoms) if atomic is None else atomic
-        data.f[:n_atoms] += said.forces
-        if data.vflag:
-            ends = data.pair_i.astype(np.int64), owners[data.jatoms]
-            data.update_pair_forces(virial_carriers(*ends, np.array(data.rij), n_atoms, said.virial))
+        said = self._client.evaluate(positions[order], cell, data.elems[order].astype(np.int64))
+        n_atoms = len(order)
+        forces, atomic = np.empty((n_atoms, 3)), np.full(n_atoms, said.energy / n_atoms)
+        forces[order] = said.forces
+        if said.atomic_energies is not None:
+            atomic[order] = said.atomic_energies
+        data.energy, data.eatoms = said.energy, atomic
+        if data.vflag:  # LAMMPS takes a virial of edges alone
+            i, j, r = data.pair_i.astype(np.int64), owners[data.jatoms], np.array(data.rij)
+            of_edges = edge_forces(i, j, r, forces, said.virial)
+            data.update_pair_forces(of_edges)
+            forces -= net_forces(i, j, of_edges, n_atoms)
+        data.f[:n_atoms] += forces
 
     def _connected(self) -> Client:
         path = os.environ.get("HOPKIN_SERVICE") or str(service_of(find_model(self.model)))
@@ -152,30 +161,37 @@ def write(model: Model, path: Path) -> None:
     path.write_bytes(pickle.dumps(ServedPotential(model.name, model.elements)))
 
 
-def virial_carriers(i: IntArray, j: IntArray, r: FloatArray, n_atoms: int, virial: FloatArray) -> FloatArray:
-    """(n_edges, 3) forces along edges that leave every atom alone, and have a virial together [eV/A].
+def edge_forces(
+    i: IntArray, j: IntArray, r: FloatArray, forces: FloatArray, virial: FloatArray
+) -> FloatArray:
+    """(n_edges, 3) forces along edges that add up to given forces on atoms and to a virial [eV/A].
 
-    LAMMPS takes a virial of edges alone. These are f_ij = u_i - u_j - r_ij L, with u and L such that the
-    forces on each atom add up to nothing, and -sum r_ij f_ij is the virial.
+    Those of least squares: f_ij = u_i - u_j - r_ij L, with u and L such that the forces on each atom add up
+    to its own, and -sum r_ij f_ij to the virial. What the forces on all atoms add up to no edge can carry.
 
     Parameters
     ----------
     i, j, r
         (n_edges,) atoms, and (n_edges, 3) the vector from i to an image of j [A]
-    virial
-        (3, 3) [eV]
+    forces, virial
+        (n_atoms, 3) [eV/A], (3, 3) [eV]
     """
-    size = n_atoms + 3
-    matrix, right = np.zeros((size, size)), np.zeros((size, 3))
+    n_atoms = len(forces)
+    matrix = np.zeros((n_atoms + 3, n_atoms + 3))
     for a, b, sign in ((i, i, 1), (j, j, 1), (i, j, -1), (j, i, -1)):
         np.add.at(matrix, (a, b), sign)
-    ends = [np.bincount(i, x, n_atoms) - np.bincount(j, x, n_atoms) for x in r.T]
-    matrix[:n_atoms, n_atoms:] = -np.transpose(ends)
-    matrix[n_atoms:, :n_atoms] = -np.array(ends)
+    ends = net_forces(i, j, r, n_atoms)
+    matrix[:n_atoms, n_atoms:] = -ends
+    matrix[n_atoms:, :n_atoms] = -ends.T
     matrix[n_atoms:, n_atoms:] = r.T @ r
-    right[n_atoms:] = virial
     matrix[0, 0] += 1.0  # all u may be shifted together
-    solved = np.linalg.solve(matrix, right)
+    solved = np.linalg.solve(matrix, np.vstack([forces, virial]))
     u, stretch = solved[:n_atoms], solved[n_atoms:]
-    carriers: FloatArray = u[i] - u[j] - r @ stretch
-    return carriers
+    found: FloatArray = u[i] - u[j] - r @ stretch
+    return found
+
+
+def net_forces(i: IntArray, j: IntArray, of_edges: FloatArray, n_atoms: int) -> FloatArray:
+    """(n_atoms, 3) what forces along edges add up to: each on i, its opposite on j."""
+    columns = [np.bincount(i, f, n_atoms) - np.bincount(j, f, n_atoms) for f in of_edges.T]
+    return np.stack(columns, axis=1)

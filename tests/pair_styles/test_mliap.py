@@ -22,7 +22,7 @@ from hopkin.drivers.crystals import build_material
 from hopkin.drivers.errors import ModelError, ServiceError
 from hopkin.drivers.models import fetch, find_model, lammps_environment, service_of
 from hopkin.drivers.models.adapters.neighbours import find_edges
-from hopkin.drivers.models.mliap import Library, ServedPotential, virial_carriers
+from hopkin.drivers.models.mliap import Library, ServedPotential, edge_forces
 
 CUTOFF_A = 6.0
 EXACT = 1e-9
@@ -68,16 +68,15 @@ class Data:
         return forces
 
 
-def test_forces_along_edges_that_carry_a_virial_alone() -> None:
+def test_forces_along_edges_carry_those_on_atoms_and_a_virial() -> None:
     atoms = build_material("Li7P3S11")
-    data, virial = (
-        Data(atoms, ["Li", "P", "S"]),
-        np.array([[1.0, 0.2, 0.3], [0.2, -2.0, 0.4], [0.3, 0.4, 5.0]]),
-    )
-    data.update_pair_forces(
-        virial_carriers(data.pair_i, data.owners[data.jatoms], data.rij, len(atoms), virial)
-    )
-    assert np.abs(data.forces()).max() < EXACT
+    rng = np.random.default_rng(1)
+    forces, virial = rng.normal(size=(len(atoms), 3)), rng.normal(size=(3, 3))
+    forces -= forces.mean(axis=0)
+    virial += virial.T
+    data = Data(atoms, ["Li", "P", "S"])
+    data.update_pair_forces(edge_forces(data.pair_i, data.owners[data.jatoms], data.rij, forces, virial))
+    assert data.forces() == pytest.approx(forces, abs=EXACT)
     assert data.virial == pytest.approx(virial, abs=EXACT)
 
 
@@ -93,7 +92,8 @@ capsule = ctypes.pythonapi.PyCapsule_New(lmp.lmp, None, None)
 library = Library(capsule)
 positions, cell = library.crystal()
 images = lmp.numpy.extract_atom("x", nelem=lmp.extract_setting("nall"))
-print(json.dumps([positions.tolist(), cell.tolist(), library.owners().tolist(), images.tolist()]))
+order, owners = library.order()
+print(json.dumps([part.tolist() for part in (positions, cell, order, owners, images)]))
 """
 
 DECK = """
@@ -115,11 +115,11 @@ def test_what_lammps_tells_of_its_atoms() -> None:
     """A tilted cell; each image is a vector of the lattice away from the atom that it is said to be of."""
     command = [sys.executable, "-c", IN_LAMMPS, DECK]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    positions, cell, owners, images = map(np.array, json.loads(ended.stdout.splitlines()[-1]))
+    positions, cell, order, owners, images = map(np.array, json.loads(ended.stdout.splitlines()[-1]))
     assert cell == pytest.approx(np.array([[4.0, 0, 0], [1.0, 5.0, 0], [0.5, -0.7, 6.0]]))
     assert len(positions) == 3
     assert len(owners) == len(images) > 30
-    assert owners[:3].tolist() == [0, 1, 2]
+    assert owners[:3].tolist() == sorted(order) == [0, 1, 2]
     cells = (images - positions[owners]) @ np.linalg.inv(cell)
     assert cells == pytest.approx(np.round(cells), abs=EXACT)
 
@@ -133,8 +133,8 @@ class Told(Library):
     def crystal(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self._atoms_told.positions, self._atoms_told.cell.array
 
-    def owners(self) -> NDArray[np.int64]:
-        return self._owners_told
+    def order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return np.random.default_rng(1).permutation(len(self._atoms_told)), self._owners_told
 
 
 def test_lammps_is_told_what_the_model_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
