@@ -95,7 +95,9 @@ class _Tasks:
         Parsl's form of a function that does a `Job`, or lays a `Ground`
     """
 
-    def __init__(self, app: Work, jobs: Sequence[Job], root: Path, *, verify: bool) -> None:
+    def __init__(
+        self, app: Callable[..., "Future[Outcome]"], jobs: Sequence[Job], root: Path, *, verify: bool
+    ) -> None:
         self._app, self._jobs, self._root, self._verify = app, jobs, root, verify
         self._numbers = {job.key: number for number, job in enumerate(jobs)}
         self._ended: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()

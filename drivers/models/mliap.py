@@ -88,9 +88,8 @@ class Library:
     def _setting(self, name: str) -> int:
         return int(self._library.lammps_extract_setting(self._lammps, name.encode()))
 
-    def _atoms(self, name: str) -> int | None:
-        found: int | None = self._library.lammps_extract_atom(self._lammps, name.encode())
-        return found
+    def _atoms(self, name: str) -> int:
+        return int(self._library.lammps_extract_atom(self._lammps, name.encode()))
 
 
 class ServedPotential:

@@ -56,6 +56,11 @@ def show_parity(model: "Model", parity: "Parity", *, as_json: bool) -> None:
     table = table_of(f"{model.name} on {parity.formula}", "difference", "tolerance")
     rows = (
         (plain("energy [eV/atom]"), parity.energy_difference_eV_per_atom, ENERGY_TOLERANCE_EV_PER_ATOM),
+        (
+            plain("atomic energies [eV/atom]"),
+            parity.atomic_energies_difference_eV_per_atom,
+            ENERGY_TOLERANCE_EV_PER_ATOM,
+        ),
         (plain("forces [eV/A]"), parity.force_difference_eV_per_A, parity.force_tolerance),
         (plain("stress [GPa]"), parity.stress_difference_GPa, STRESS_TOLERANCE_GPA),
         (

@@ -53,8 +53,8 @@ class Parity(BaseModel):
         description="by how much the calculator's own forces change when the crystal is shifted as a whole"
     )
     stress_difference_GPa: float = Field(description="largest over components")
-    atomic_energy_sum_difference_eV: float | None = Field(
-        description="sum of LAMMPS's atomic energies against its total; None where the model has none"
+    atomic_energies_difference_eV_per_atom: float | None = Field(
+        description="mean of LAMMPS's atomic energies against its energy; None where the model has none"
     )
     golden_difference_eV_per_atom: float | None = Field(description="against the golden energy")
     pressure_difference_GPa: float = Field(
@@ -75,7 +75,7 @@ class Parity(BaseModel):
     def passed(self) -> bool:
         """Whether every difference is within its tolerance; NaN is not."""
         golden = self.golden_difference_eV_per_atom
-        atomic = self.atomic_energy_sum_difference_eV
+        atomic = self.atomic_energies_difference_eV_per_atom
         return bool(
             self.energy_difference_eV_per_atom <= ENERGY_TOLERANCE_EV_PER_ATOM
             and self.force_difference_eV_per_A <= self.force_tolerance
@@ -188,8 +188,8 @@ def verify(model: Model, atoms: Atoms, evidence: Path | None = None) -> Parity:
         force_difference_eV_per_A=float(np.abs(lammps.forces - there["forces"]).max()),
         force_noise_eV_per_A=float(np.abs(np.subtract(shifted["forces"], there["forces"])).max()),
         stress_difference_GPa=float(np.abs(lammps.stress - there["stress"]).max() / units.GPa),
-        atomic_energy_sum_difference_eV=(
-            abs(float(lammps.atomic_energies.sum()) - lammps.energy)
+        atomic_energies_difference_eV_per_atom=(
+            abs(float(lammps.atomic_energies.sum()) - lammps.energy) / len(shaken)
             if lammps.atomic_energies is not None
             else None
         ),

@@ -22,7 +22,7 @@ EXACT = {
     "force_difference_eV_per_A": 0.0,
     "force_noise_eV_per_A": 0.0,
     "stress_difference_GPa": 0.0,
-    "atomic_energy_sum_difference_eV": None,
+    "atomic_energies_difference_eV_per_atom": None,
     "golden_difference_eV_per_atom": None,
     "gradient_difference": 0.0,
     "pressure_difference_GPa": 0.0,
@@ -191,7 +191,7 @@ def test_lammps_and_a_calculator_agree(model: Model, tmp_path: Path) -> None:
     assert said.energy_difference_eV_per_atom < 1e-12
     assert said.force_difference_eV_per_A < 1e-10
     assert said.force_noise_eV_per_A < 1e-10
-    assert said.atomic_energy_sum_difference_eV == pytest.approx(0.0, abs=1e-10)
+    assert said.atomic_energies_difference_eV_per_atom == pytest.approx(0.0, abs=1e-10)
 
 
 def test_single_point_reads_all_that_lammps_says(model: Model, tmp_path: Path) -> None:
