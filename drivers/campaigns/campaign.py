@@ -1,8 +1,12 @@
 """Campaigns: one YAML file that says which hops, pairs of ends and runs are wanted, of which models."""
 
+import contextlib
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from hopkin.analysis.comparison import parse_yaml
@@ -48,7 +52,7 @@ class HopOptions(BandOptions):
 class Barriers(HopOptions):
     """The shortest distinct hops of crystals."""
 
-    structures: Names = Field(description="built-in materials, or structure files")
+    structures: Names = Field(description="built-in materials, structure files, or patterns such as *.cif")
     hops: PositiveInt | Literal["all"] = Field(default=1, description="how many, shortest first")
     mechanism: Mechanism = Field(default="vacancy", description="how the ion finds room to hop")
     supercell: Repeats | None = Field(default=None, description="repeats of the cell")
@@ -96,7 +100,7 @@ class Pairs(BandOptions):
 class Dynamics(_Part):
     """Molecular dynamics of crystals: every temperature, every seed."""
 
-    structures: Names = Field(description="built-in materials, or structure files")
+    structures: Names = Field(description="built-in materials, structure files, or patterns such as *.cif")
     temperatures_K: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="[K]")
     ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the structure")
     seeds: PositiveInt = Field(default=1, le=1000, description="runs with different initial velocities")
@@ -118,7 +122,9 @@ class Campaign(_Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         description="name of the folder of results"
     )
-    models: Names = Field(description="as --model of the other commands takes them")
+    models: Names = Field(
+        description="as --model of the other commands takes them; a family, `paper` or `all` for several"
+    )
     start_from: str | None = Field(
         default=None, description="one of the models: bands of the others start from the shape of its bands"
     )
@@ -133,8 +139,6 @@ class Campaign(_Part):
     def _something(self) -> "Campaign":
         if not (self.barriers or self.pairs or self.dynamics):
             raise ValueError("it asks for nothing: give barriers, pairs or dynamics")
-        if self.start_from is not None and self.start_from not in self.models:
-            raise ValueError(f"start_from: {self.start_from} is none of its models: {', '.join(self.models)}")
         return self
 
 
@@ -146,10 +150,42 @@ def load_campaign(path: Path) -> Campaign:
     CampaignError
         when it is missing, no YAML, or holds what a campaign does not; one sentence for each wrong field
     """
+    content = read_yaml(path)
     try:
-        return Campaign.model_validate(read_yaml(path))
+        return Campaign.model_validate(content)
     except ValidationError as error:
-        raise CampaignError(f"{path}: {sentences(error)}") from error
+        lines = lines_of(path.read_text(encoding="utf-8"))
+        raise CampaignError(f"{path}: {sentences(error, named=partial(_placed, lines))}") from error
+
+
+def _placed(lines: Mapping[str, int], where: str) -> str:
+    """Say where a field is: by the line of the deepest part of it that the file has."""
+    part = where
+    while part and part not in lines:
+        part = part.rpartition(".")[0]
+    return f"line {lines[part]}, {where}" if part else where
+
+
+def lines_of(text: str) -> dict[str, int]:
+    """Line of each field and entry of a YAML document, by where it is, such as `barriers.0.hops`."""
+    found: dict[str, int] = {}
+
+    def walk(node: yaml.Node, where: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            parts = [(str(key.value), key, value) for key, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = [(str(n), value, value) for n, value in enumerate(node.value)]
+        else:
+            return
+        for name, marked, value in parts:
+            place = f"{where}.{name}" if where else name
+            if place not in found:  # an anchor may come again, and hold itself
+                found[place] = marked.start_mark.line + 1
+                walk(value, place)
+
+    with contextlib.suppress(RecursionError):
+        walk(yaml.compose(text, Loader=yaml.SafeLoader), "")
+    return found
 
 
 def read_yaml(path: Path) -> object:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from parsl.launchers.base import Launcher
     from parsl.providers.base import ExecutionProvider
 
-_RETRIES = 2  # of a job whose worker or block was lost; what a job itself ends with is never tried again
+_RETRIES = 2  # of a job whose worker was lost; what a job itself ends with is never tried again by Parsl
+_OF_BLOCKS = 0.05  # of a retry: blocks end by their walltime, and a long run goes on in many of them
+_HEARTBEAT_S = 15
+_SILENT_S = 60  # without a heartbeat, after which a block is lost; and workers whose campaign was killed end
 
 Walltime = Annotated[str, Field(pattern=r"^\d+:\d\d:\d\d$", description="hours:minutes:seconds")]
 
@@ -142,6 +145,7 @@ class HighThroughput(_Part):
         """Parsl's executor, started from the environment of this process where the nodes see that."""
         from parsl.executors import HighThroughputExecutor
         from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
+        from parsl.jobs.error_handlers import windowed_error_handler
 
         beside = f"{Path(sys.executable).parent}/"
         there = "" if isinstance(self.provider, Kubernetes) else beside
@@ -155,6 +159,9 @@ class HighThroughput(_Part):
             available_accelerators=self.gpus_per_node or (),
             address=self.address,
             encrypted=self.encrypted,
+            heartbeat_period=_HEARTBEAT_S,
+            heartbeat_threshold=_SILENT_S,
+            block_error_handler=windowed_error_handler,  # three in a row that fail; one that does is replaced
         )
 
 
@@ -200,9 +207,16 @@ def configuration(executor: Threads | HighThroughput, workers: int, folder: Path
         ],
         strategy="none" if isinstance(executor, Threads) else "simple",
         retries=0 if isinstance(executor, Threads) else _RETRIES,
+        retry_handler=_cost_of_retry,
         run_dir=str(folder),
         initialize_logging=False,
     )
+
+
+def _cost_of_retry(error: Exception, _: object) -> float:
+    from parsl.executors.high_throughput.errors import ManagerLost
+
+    return _OF_BLOCKS if isinstance(error, ManagerLost) else 1.0
 
 
 def take_share(worker: int, workers: int) -> None:

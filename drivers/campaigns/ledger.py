@@ -42,7 +42,7 @@ class Ledger:
             write_json(root / "campaign.json", plan)
         self._lines = read_ended(root)
         self._mend()
-        self.ended = _runs_of(root, jobs)
+        self.ended = ended_before(root, jobs)
         """Results that are here before it begins, by the number of the job."""
         for number, outcome in self.ended.items():
             self.note(number, outcome)
@@ -81,7 +81,7 @@ def job_id(job: Job) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _runs_of(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
+def ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
     """Outcomes of jobs that have run directories here: they stand until the turn of each has come."""
 
     def key(kind: str, material: str, specification: object) -> str:

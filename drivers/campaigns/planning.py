@@ -23,7 +23,8 @@ from hopkin.analysis.errors import AnalysisError
 from hopkin.drivers.bands import Pair, VaspBand, check_pair, load_pair, read_pairs, read_vasp_band
 from hopkin.drivers.campaigns.campaign import BandOptions, Barriers, Campaign, Dynamics, HopOptions, Pairs
 from hopkin.drivers.campaigns.jobs import Ground, Job
-from hopkin.drivers.crystals import Structure, is_material, load_structure, mobile_ion, require_few_atoms
+from hopkin.drivers.campaigns.selection import model_names, structure_names
+from hopkin.drivers.crystals import Structure, load_structure, mobile_ion, require_few_atoms
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import (
@@ -70,7 +71,7 @@ def plan(campaign: Campaign, folder: Path, models: Sequence[Model]) -> list[Job]
         for whatever is wrong with a structure, a pair, a reference or an option
     """
     known = () if campaign.references is None else read_references(folder / campaign.references)
-    base = campaign.start_from and models[campaign.models.index(campaign.start_from)].name
+    base = _base(campaign, models)
     jobs: list[Job] = []
     for n, barriers in enumerate(campaign.barriers):
         with _within(f"barriers.{n}"):
@@ -84,6 +85,17 @@ def plan(campaign: Campaign, folder: Path, models: Sequence[Model]) -> list[Job]
             _require_one_reference(jobs)
     _require_hops_of_references(jobs, known)
     return list({job.key: job for job in jobs}.values())
+
+
+def _base(campaign: Campaign, models: Sequence[Model]) -> str | None:
+    """Name of the model from whose bands those of the others start."""
+    if campaign.start_from is None:
+        return None
+    names = [model.name for model in models]
+    for word, name in zip(model_names(campaign.models), names, strict=False):
+        if campaign.start_from in (word, name):
+            return name
+    raise CampaignError(f"start_from: {campaign.start_from} is none of its models: {', '.join(names)}")
 
 
 @contextmanager
@@ -368,7 +380,7 @@ def _analyse(reference: DynamicsReference, root: Path, *, say: Say, **_: Any) ->
 
 
 def _structures(names: Sequence[str], folder: Path) -> list[Structure]:
-    return [load_structure(name if is_material(name) else str(folder / name)) for name in names]
+    return [load_structure(name) for name in structure_names(names, folder)]
 
 
 def _options(asked: BandOptions, defaults: HopOptions, kind: type[BandOptions]) -> dict[str, Any]:

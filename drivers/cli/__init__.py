@@ -33,6 +33,7 @@ for command in (
     dynamics.md,
     dynamics.analyze,
     campaign.bench,
+    campaign.schema,
     campaign.status,
     campaign.results,
     dynamics.evaluate,

@@ -35,7 +35,9 @@ def export_vasp(
 
 
 def bench(
-    campaign: Annotated[Path, typer.Argument(help="YAML file of the campaign.")],
+    campaign: Annotated[
+        Path, typer.Argument(help="YAML file of the campaign; or quickstart, paper-neb, paper-md, paper.")
+    ],
     executor: Annotated[
         str, typer.Option(help="local, or a YAML file that describes an executor of Parsl.")
     ] = "local",
@@ -43,7 +45,15 @@ def bench(
         int | None,
         typer.Option(min=1, max=1024, help="Jobs at a time on this machine; by its processors if not given."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, and list the jobs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, list the jobs, and say what they take.")
+    ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure what the models cost on this machine first.")
+    ] = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Skip, and name, the models that cannot run here at once.")
+    ] = False,
     trust: TrustOption = False,
     verify: VerifyOption = True,
     out: Annotated[
@@ -53,19 +63,31 @@ def bench(
 ) -> None:
     """Run a campaign of barriers, pairs and dynamics; one that was stopped goes on where it was."""
     from hopkin.analysis.comparison import collect
-    from hopkin.drivers.campaigns import load_campaign, load_executor, plan, run_campaign
-    from hopkin.drivers.terminal import show_jobs, show_tables, standing_shown
+    from hopkin.drivers import campaigns
+    from hopkin.drivers.terminal import progress, show_jobs, show_tables, standing_shown
 
-    asked = load_campaign(campaign)
-    where = load_executor(executor, workers, asked.workers)
-    models = [chosen_model(model, trust) for model in asked.models]
-    jobs = plan(asked, campaign.parent, models)
-    if dry_run:
-        show_jobs(jobs, as_json=json)
-        return
+    file = campaigns.campaign_file(campaign)
+    asked = campaigns.load_campaign(file)
+    where = campaigns.load_executor(executor, workers, asked.workers)
+    models = [chosen_model(model, trust) for model in campaigns.model_names(asked.models)]
+    if ready:
+        models, others = campaigns.ready_models(models)
+        for model in others:
+            typer.echo(f"{model.name} is skipped: it {model.state()}", err=True)
+    jobs = campaigns.plan(asked, file.parent, models)
     root = out or Path("runs") / asked.name
+    if calibrate:
+        for model in models:
+            with progress(f"measuring {model.name}"):
+                campaigns.measure(model)
+    if dry_run:
+        known = {model.name: campaigns.known_cost(model) for model in models}
+        costs = {name: cost for name, cost in known.items() if cost is not None}
+        ended = campaigns.ended_before(root, jobs)
+        show_jobs(jobs, ended, costs, as_json=json)
+        return
     with standing_shown(asked.name) as show:
-        outcomes = run_campaign(asked.name, jobs, root, where, verify=verify, show=show)
+        outcomes = campaigns.run_campaign(asked.name, jobs, root, where, verify=verify, show=show)
     show_tables(collect(root), root, as_json=json)
     without = sum(outcome.result is None for outcome in outcomes)
     if without:
@@ -107,3 +129,11 @@ def results(results: ResultsArgument, json: JsonOption = False) -> None:
     with writing_to(results):
         write_tables(results)
     show_tables(collect(results), results, as_json=json)
+
+
+def schema() -> None:
+    """Print the JSON schema of a campaign file: editors complete and check by it."""
+    from hopkin.drivers.campaigns import Campaign
+    from hopkin.drivers.terminal import print_json
+
+    print_json(Campaign.model_json_schema())

@@ -12,6 +12,7 @@ from hopkin.drivers.models.registry import fetch, find_model, known_models
 from hopkin.drivers.models.running import lammps_environment
 from hopkin.drivers.models.service import (
     Service,
+    peak_memory,
     prepare,
     require_served,
     service_of,
@@ -35,6 +36,7 @@ __all__ = [
     "known_models",
     "lammps_environment",
     "package_version",
+    "peak_memory",
     "prepare",
     "require_served",
     "service_of",

@@ -5,10 +5,11 @@
 
 from hopkin.drivers.terminal.campaigns import show_jobs, show_standing, show_tables, standing_shown
 from hopkin.drivers.terminal.catalogue import show_checks, show_hops, show_materials, show_models, show_parity
-from hopkin.drivers.terminal.console import progress, show_fields
+from hopkin.drivers.terminal.console import print_json, progress, show_fields
 from hopkin.drivers.terminal.runs import show_arrhenius, show_barriers, show_dynamics, show_evaluation
 
 __all__ = [
+    "print_json",
     "progress",
     "show_arrhenius",
     "show_barriers",

@@ -1,6 +1,7 @@
 """Campaigns: what they would do, and the tables of what they did."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from hopkin.drivers.terminal.console import (
 )
 
 if TYPE_CHECKING:
-    from hopkin.drivers.campaigns import Job, Standing
+    from hopkin.drivers.campaigns import Cost, Job, Outcome, Standing
 
 _LINE_EVERY_S = 10.0
 _MOST_ROWS = 20
@@ -152,25 +153,60 @@ def show_standing(standing: "Standing", errors: Sequence[tuple[str, str]], *, as
         console.print(f"{job}: {why}", markup=False, highlight=False, soft_wrap=True)
 
 
-def show_jobs(jobs: "Sequence[Job]", *, as_json: bool) -> None:
-    """Show what a campaign would do."""
-    from hopkin.analysis.comparison import Reference
+def show_jobs(
+    jobs: "Sequence[Job]", ended: "Mapping[int, Outcome]", costs: "Mapping[str, Cost]", *, as_json: bool
+) -> None:
+    """Show what a campaign would do, what of it is done, and what the rest takes.
 
+    Parameters
+    ----------
+    ended
+        what is there already, by the number of the job
+    costs
+        of the models, as far as they were measured on this machine
+    """
+    from hopkin.analysis.comparison import Reference
+    from hopkin.drivers.campaigns import hours_of
+
+    left = [job for number, job in enumerate(jobs) if number not in ended]
+    hours = hours_of(left, dict(costs), len(os.sched_getaffinity(0)))
     if as_json:
         print_json(
             [
-                {"title": job.title, "kind": job.kind, **job.specification.model_dump(mode="json")}
-                for job in jobs
+                {
+                    "title": job.title,
+                    "kind": job.kind,
+                    "done": number in ended,
+                    "n_atoms": job.n_atoms,
+                    "evaluations": job.n_evaluations,
+                    **job.specification.model_dump(mode="json"),
+                }
+                for number, job in enumerate(jobs)
             ]
         )
         return
-    table = table_of("job", "kind", "length [A]", "known [eV]")
-    for job in jobs:
+    table = table_of("job", "kind", "length [A]", "known [eV]", "atoms", "evaluations", "state")
+    for number, job in enumerate(jobs):
         known = job.reference.known[1] if isinstance(job.reference, Reference) else None
-        length = shown(job.path_length_A, 2)
-        table.add_row(plain(job.title), job.kind, length, shown(known))
+        state = "" if number not in ended else ended[number].failure or "done"
+        table.add_row(
+            *(plain(job.title), job.kind, shown(job.path_length_A, 2), shown(known)),
+            *(shown(job.n_atoms or None), shown(job.n_evaluations or None), plain(state)),
+        )
     show_table(table)
-    console.print(f"{len(jobs)} jobs")
+    evaluations = sum(job.n_evaluations for job in left)
+    console.print(f"{len(jobs)} jobs, {len(ended)} of them done; about {evaluations} evaluations left")
+    unknown = {job.specification.model for job in left if job.n_evaluations} - set(costs)
+    if hours is not None:
+        most = max(
+            (costs[job.specification.model].memory_GB for job in left if job.n_evaluations), default=0.0
+        )
+        console.print(
+            f"about {shown(hours, 2)} hours on the cores of this machine, {most:.1f} GB for each evaluator"
+        )
+    elif unknown:
+        names = ", ".join(sorted(unknown))
+        console.print(f"what they take is not known: --calibrate measures {plain(names)}", soft_wrap=True)
 
 
 def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *, as_json: bool) -> None:

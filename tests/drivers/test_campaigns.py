@@ -21,9 +21,11 @@ from hopkin.analysis.errors import ReferencesError
 from hopkin.drivers.bands.endpoints import check_pair, load_pair, match_order, read_pairs, rigid_shift
 from hopkin.drivers.bands.paths import displacements
 from hopkin.drivers.campaigns.campaign import load_campaign
+from hopkin.drivers.campaigns.costs import Cost, hours_of, seconds_of
 from hopkin.drivers.campaigns.executors import configuration, load_executor
 from hopkin.drivers.campaigns.jobs import Job
 from hopkin.drivers.campaigns.planning import plan
+from hopkin.drivers.campaigns.selection import campaign_file, model_names, ready_models
 from hopkin.drivers.crystals.structures import lammps_orientation, load_structure
 from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
 from hopkin.drivers.models.registry import find_model
@@ -128,6 +130,89 @@ def test_a_campaign_that_cannot_run(tmp_path: Path, text: str, sentence: str) ->
     with pytest.raises((HopkinError, ReferencesError), match=rf"(?s){sentence}") as error:
         planned(tmp_path, text)
     assert "\n" not in str(error.value)
+
+
+def test_errors_name_the_line(tmp_path: Path) -> None:
+    """Of the field, or of what lacks it; a field inside of what an anchor stands for by where that is."""
+    text = WHOLE + "\nbarriers:\n- structures: [LiFePO4-olivine]\n  images: 1\n- hops: 2\n"
+    with pytest.raises(CampaignError) as error:
+        planned(tmp_path, text)
+    assert str(error.value).partition("campaign.yaml: ")[2] == (
+        "line 6, barriers.0.images: wanted a number greater than or equal to 3, received 1;"
+        " line 7, barriers.1.structures: is missing"
+    )
+    with pytest.raises(CampaignError, match=r"line 2, models.0: wanted text, received 1$"):
+        planned(tmp_path, HOPS.replace("[chgnet-0.3.0]", "&m [1]"))
+
+
+def test_groups_of_models() -> None:
+    paper = model_names(["paper"])
+    assert len(paper) == 23
+    assert set(model_names(["orb", "sevennet-0", "sevennet"])) >= {"orb-v2", "sevennet-0", "sevennet-mf-0"}
+    assert model_names(["sevennet-0", "sevennet-0"]) == ["sevennet-0"]
+    assert set(paper) < set(model_names(["all"]))
+    assert model_names(["ase:ase.calculators.emt:EMT"]) == ["ase:ase.calculators.emt:EMT"]
+
+
+def test_models_that_are_not_here_can_be_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    models = [find_model(name) for name in ("ase:ase.calculators.emt:EMT", "orb-v2", "grace-2l-oam-l")]
+    ready, others = ready_models(models)
+    assert [model.name for model in ready] == ["ase:ase.calculators.emt:EMT"]
+    assert [model.name for model in others] == ["orb-v2", "grace-2l-oam-l"]
+
+
+def test_structures_by_a_pattern(tmp_path: Path) -> None:
+    cell = load_structure("LiFePO4-olivine").atoms
+    for name in ("b", "a"):
+        cell.write(tmp_path / f"{name}.cif")
+    jobs = planned(tmp_path, HOPS.replace("LiFePO4-olivine", "*.cif"))
+    assert [job.material for job in jobs] == ["a", "b"]
+    with pytest.raises(CampaignError, match=r"barriers.0: no file matches \*.xyz"):
+        planned(tmp_path, HOPS.replace("LiFePO4-olivine", "'*.xyz'"))
+
+
+def test_a_run_that_is_too_short_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    text = WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [300], time_ps: 0.1}]"
+    with pytest.raises(
+        CampaignError, match=r"dynamics.0: a run of 0.1 ps holds fewer than .* intervals of frames"
+    ):
+        planned(tmp_path, text)
+
+
+def test_jobs_say_what_they_take(tmp_path: Path) -> None:
+    """Atoms of the supercell less the vacancy; steps of a run with its equilibration; the costly first."""
+    text = HOPS.replace("olivine]}", "olivine], supercell: [1, 2, 1]}") + (
+        "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [300], time_ps: 10, timestep_fs: 2}]"
+    )
+    band, run = planned(tmp_path, text)
+    assert band.n_atoms == 55
+    assert band.n_evaluations > 5 * 20
+    assert (run.n_atoms, run.n_evaluations) == (52, 5500)
+    cost = Cost(machine="x", seconds=0.01, seconds_per_atom=0.001, memory_GB=1.0)
+    assert seconds_of(run, cost) == pytest.approx(5500 * 0.062)
+    assert hours_of([run], {run.specification.model: cost}, 2) == pytest.approx(5500 * 0.062 / 7200)
+    assert hours_of([run], {}, 2) is None
+
+
+@pytest.mark.parametrize("name", ["quickstart", "paper-neb", "paper-md", "paper"])
+def test_campaigns_that_come_with_hopkin(name: str) -> None:
+    file = campaign_file(Path(name))
+    asked = load_campaign(file)
+    jobs = plan(asked, file.parent, [find_model("chgnet-0.3.0")])
+    kinds = Counter(job.kind for job in jobs)
+    wanted = {"paper-neb": {"barrier": 44}, "paper-md": {"md": 26}, "paper": {"barrier": 44, "md": 26}}
+    assert kinds == wanted.get(name, {"barrier": 1, "md": 1})
+
+
+def test_a_file_of_ones_own_goes_before_one_that_comes_with_hopkin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert campaign_file(Path("paper")).name == "paper.yaml"
+    (tmp_path / "paper").write_text(HOPS)
+    assert campaign_file(Path("paper")) == Path("paper")
+    assert campaign_file(Path("of/paper")) == Path("of/paper")
 
 
 def test_an_entry_goes_before_the_defaults(tmp_path: Path) -> None:

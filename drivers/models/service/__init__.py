@@ -7,6 +7,7 @@ alone. `broker` is the service: it loads the model, takes requests (`protocol`) 
 
 from hopkin.drivers.models.service.lease import (
     Service,
+    peak_memory,
     prepare,
     require_served,
     service_of,
@@ -15,4 +16,13 @@ from hopkin.drivers.models.service.lease import (
     wait_for,
 )
 
-__all__ = ["Service", "prepare", "require_served", "service_of", "services", "take_processors", "wait_for"]
+__all__ = [
+    "Service",
+    "peak_memory",
+    "prepare",
+    "require_served",
+    "service_of",
+    "services",
+    "take_processors",
+    "wait_for",
+]

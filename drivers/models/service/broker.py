@@ -1,7 +1,8 @@
 """The service: a process that holds one model and has it evaluated for all LAMMPS processes of its node.
 
 On a CPU the model is loaded once, without threads, and forked: an evaluator for each request that can run
-on the cores of the service at the same time, in order of arrival, with the threads that its client asked for.
+on the cores of the service at the same time, in order of arrival, with the threads that its client asked for;
+the last ones that wait share the cores with those at work.
 On GPUs one evaluator for each loads the model there and takes what waits as one batch. It starts when all
 replicas of a band have asked, or have said that they do not; those that do not come make it wait a moment.
 
@@ -257,8 +258,9 @@ class Broker:
             clients = self._next_batch() if self._pool.gpus else [self._queue[0]]
             if not clients:
                 return
+            waiting = sum(self._pool.threads_of(client.threads) for client in self._queue)
             try:
-                evaluator = self._pool.free(clients[0].number, clients[0].threads, self._descriptors)
+                evaluator = self._pool.free(clients[0].number, clients[0].threads, waiting, self._descriptors)
             except MachineError as error:
                 self._queue.remove(clients[0])
                 clients[0].asked_at = None

@@ -155,6 +155,23 @@ def services() -> list[Service]:
     return found
 
 
+def peak_memory(model: Model) -> int:
+    """Most memory that a process has had which evaluates a model in its service now [bytes]; 0: none does."""
+    path = _socket_of(model)
+    if model.route == "native" or (client := connected(path)) is None:
+        return 0
+    with client:
+        client.settimeout(_PATIENCE_S)
+        client.send(request(Request.STATUS))
+        known = json.loads(read_answer(client.recv(LONGEST_MESSAGE))[1])
+    peaks = [0]
+    for process in known["evaluators"]:
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{process}/status").read_text()
+            peaks += [1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
+    return max(peaks)
+
+
 def _folder() -> Path:
     try:
         return directory()

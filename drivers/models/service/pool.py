@@ -87,13 +87,20 @@ class Pool:
         """Threads of one evaluation; a calculator of the user's own chooses its threads itself."""
         return 1 if self._of_clients else wanted
 
-    def free(self, client: int, threads: int, to_close: Callable[[], Sequence[int]]) -> Evaluator | None:
+    def free(
+        self, client: int, threads: int, waiting: int, to_close: Callable[[], Sequence[int]]
+    ) -> Evaluator | None:
         """Return an evaluator that can begin now, or None where all cores, or GPUs, are at work.
+
+        The last ones that wait share the cores with those at work: three images of a band on two cores take
+        one and a half times what one takes, in turn they would take two.
 
         Parameters
         ----------
         client, threads
             who asks, the first of a batch, and the threads of its evaluation
+        waiting
+            threads of all that wait, this one's too
         to_close
             descriptors that a forked process must not keep, or nobody would see the broker's end
         """
@@ -106,7 +113,9 @@ class Pool:
         else:
             device, threads = "cpu", self.threads_of(threads)
             in_use = sum(evaluator.threads for evaluator in busy)
-            if busy and in_use + threads > self._cores:  # one may have more threads than there are cores
+            last = in_use + waiting < 2 * self._cores
+            # one may have more threads than there are cores
+            if busy and in_use + threads > self._cores and not last:
                 return None
         for evaluator in self._evaluators:
             fits = evaluator.device == device and (bool(self.gpus) or evaluator.threads == threads)
