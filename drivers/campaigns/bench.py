@@ -8,6 +8,7 @@ campaigns on one folder share the work.
 import heapq
 import os
 import queue
+import signal
 import threading
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from hopkin.drivers.campaigns.executors import HighThroughput, Threads, configur
 from hopkin.drivers.campaigns.jobs import Ground, Job, Key, Outcome, lay_ground, run_job
 from hopkin.drivers.campaigns.ledger import Ledger
 from hopkin.drivers.campaigns.progress import Progress, Standing
-from hopkin.drivers.engine import writing_to
+from hopkin.drivers.engine import end_with_parent, writing_to
 from hopkin.drivers.specification import BandSpecification
 
 _POLL_S = 1.0
@@ -121,6 +122,8 @@ class _Tasks:
             except queue.Empty:
                 continue
             wall_s = progress.rest(self._jobs[number].title)
+            if wall_s is None:  # it was at work in a process of Parsl's
+                wall_s = 0.0 if outcome.result is None else float(outcome.result.get("wall_s") or 0.0)
             if outcome.busy or (outcome.lost and self._base_is_open(number)):
                 heapq.heappush(waiting, (now + _BUSY_S, number))
             elif outcome.lost and tries[number] < _TRIES - 1:
@@ -200,7 +203,8 @@ def _in_threads(workers: int, stopping: threading.Event, progress: Progress) -> 
 
 
 def _work_in_process(task: Job | Ground, root: Path, verify: bool, *after: Outcome | None) -> Outcome:
-    """Do a job in a process of Parsl's pool."""
+    """Do a job in a process of Parsl's pool, which ends with the pool: else it would keep others from the job."""
+    end_with_parent(signal.SIGKILL)
     take_share(int(os.environ["PARSL_WORKER_RANK"]), int(os.environ["PARSL_WORKER_COUNT"]))
     return _do(task, root, *after, verify=verify, say=lambda _: None)
 

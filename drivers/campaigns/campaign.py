@@ -169,8 +169,12 @@ def _placed(lines: Mapping[str, int], where: str) -> str:
 def lines_of(text: str) -> dict[str, int]:
     """Line of each field and entry of a YAML document, by where it is, such as `barriers.0.hops`."""
     found: dict[str, int] = {}
+    walked: set[int] = set()
 
     def walk(node: yaml.Node, where: str) -> None:
+        if id(node) in walked:  # an anchor may come a billion times, and hold itself
+            return
+        walked.add(id(node))
         if isinstance(node, yaml.MappingNode):
             parts = [(str(key.value), key, value) for key, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
@@ -179,9 +183,8 @@ def lines_of(text: str) -> dict[str, int]:
             return
         for name, marked, value in parts:
             place = f"{where}.{name}" if where else name
-            if place not in found:  # an anchor may come again, and hold itself
-                found[place] = marked.start_mark.line + 1
-                walk(value, place)
+            found.setdefault(place, marked.start_mark.line + 1)
+            walk(value, place)
 
     with contextlib.suppress(RecursionError):
         walk(yaml.compose(text, Loader=yaml.SafeLoader), "")

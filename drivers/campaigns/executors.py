@@ -153,7 +153,7 @@ class HighThroughput(_Part):
             label="hopkin",
             provider=self.provider.provider(),
             launch_cmd=there + DEFAULT_LAUNCH_CMD,
-            interchange_launch_cmd=[f"{beside}interchange.py"],
+            interchange_launch_cmd=[sys.executable, "-m", "hopkin.drivers.campaigns.interchange"],
             max_workers_per_node=self.workers_per_node,
             cores_per_worker=self.cores_per_worker,
             available_accelerators=self.gpus_per_node or (),

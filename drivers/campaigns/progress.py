@@ -52,10 +52,11 @@ class Progress:
         self._begun.setdefault(title, time.monotonic())
         self._said[title] = text
 
-    def rest(self, title: str) -> float:
-        """Take note that a job is not at work any more; return for how long it was [s]."""
+    def rest(self, title: str) -> float | None:
+        """Take note that a job is not at work any more; return for how long it was [s], if that is known."""
         self._said.pop(title, None)
-        return time.monotonic() - self._begun.pop(title, time.monotonic())
+        begun = self._begun.pop(title, None)
+        return None if begun is None else time.monotonic() - begun
 
     def end(self, number: int, outcome: Outcome, wall_s: float) -> None:
         """Take note of what has become of a job."""

@@ -70,7 +70,7 @@ def planned(folder: Path, text: str) -> list[Job]:
         ("name: !!bool x\n", r"campaign.yaml is no YAML: a value does not fit its tag, as in `!!bool x`$"),
         ("name: !!int ''\n", r"campaign.yaml is no YAML: a value does not fit its tag, as in `!!bool x`$"),
         ("[" * 5000, r"campaign.yaml is no YAML: it is nested too deeply$"),
-        (LAUGHS, r"a0: there is no such field; a1: .{,1500}$"),
+        (LAUGHS, r"line 1, a0: there is no such field; line 2, a1: .{,1500}$"),
         ("models: [chgnet-0.3.0]\n", r"campaign.yaml: name: is missing"),
         (WHOLE, r"it asks for nothing: give barriers, pairs or dynamics"),
         (HOPS + "executor: local\n", r"executor: there is no such field$"),
@@ -166,7 +166,7 @@ def test_structures_by_a_pattern(tmp_path: Path) -> None:
     cell = load_structure("LiFePO4-olivine").atoms
     for name in ("b", "a"):
         cell.write(tmp_path / f"{name}.cif")
-    jobs = planned(tmp_path, HOPS.replace("LiFePO4-olivine", "*.cif"))
+    jobs = planned(tmp_path, HOPS.replace("LiFePO4-olivine", "'*.cif'"))
     assert [job.material for job in jobs] == ["a", "b"]
     with pytest.raises(CampaignError, match=r"barriers.0: no file matches \*.xyz"):
         planned(tmp_path, HOPS.replace("LiFePO4-olivine", "'*.xyz'"))

@@ -79,8 +79,8 @@ def running(folder: Path, cores: int) -> Iterator[dict[str, str]]:
     daemons: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:
-            log = (folder / f"{command[0]}.out").open("wb")
-            daemons.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+            with (folder / f"{command[0]}.out").open("wb") as log:
+                daemons.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
             time.sleep(1.0)
         for _ in range(60):
             asked = ["sinfo", "--noheader", "--format=%T"]
