@@ -1,7 +1,8 @@
 """Jobs of a campaign, and what became of them.
 
 `campaign.json` lists them. Each that ends adds a line to `ended.jsonl` beside it: that costs the same among
-ten jobs and ten thousand, and nothing that was written is written again. The last line of a job counts.
+ten jobs and ten thousand, and nothing that was written is written again. The last line of a job counts: one
+that ended with an error gets another one (`open`) where a campaign tries it again.
 """
 
 import json

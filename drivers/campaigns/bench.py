@@ -203,7 +203,7 @@ def _in_threads(workers: int, stopping: threading.Event, progress: Progress) -> 
 
 
 def _work_in_process(task: Job | Ground, root: Path, verify: bool, *after: Outcome | None) -> Outcome:
-    """Do a job in a process of Parsl's pool, which ends with the pool: else it would keep others from the job."""
+    """Do a job in a process of Parsl's pool; it ends with the pool, or it would keep others from the job."""
     end_with_parent(signal.SIGKILL)
     take_share(int(os.environ["PARSL_WORKER_RANK"]), int(os.environ["PARSL_WORKER_COUNT"]))
     return _do(task, root, *after, verify=verify, say=lambda _: None)

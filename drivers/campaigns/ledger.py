@@ -46,6 +46,10 @@ class Ledger:
         """Results that are here before it begins, by the number of the job."""
         for number, outcome in self.ended.items():
             self.note(number, outcome)
+        ours = set(self._ids)
+        for line in list(self._lines.values()):
+            if line["job"] in ours and line.get("failure") and not line.get("directory"):
+                self._add({"job": line["job"], "failure": None, "message": None, "open": True})  # tried again
 
     def _mend(self) -> None:
         """End a line that a killed campaign left torn, so that the next one is whole."""
@@ -66,7 +70,9 @@ class Ledger:
         known = self._lines.get(line["job"], {})
         if {name: known.get(name) for name in line} == line:
             return
-        line |= {"wall_s": wall_s, "at": time.time()}
+        self._add({**line, "wall_s": wall_s, "at": time.time()})
+
+    def _add(self, line: dict[str, Any]) -> None:
         self._lines[line["job"]] = line
         try:
             with (self._root / ENDED).open("ab", buffering=0) as file:

@@ -23,7 +23,7 @@ def standing_of(root: Path) -> tuple[Standing, list[tuple[str, str]]]:
     jobs = read_jobs(root / "campaign.json")
     if jobs is None:
         raise RunError(f"{root} is no folder of a campaign: it holds no campaign.json")
-    lines = read_ended(root)
+    lines = {job: line for job, line in read_ended(root).items() if not line.get("open")}
     ended = [lines[job["id"]] for job in jobs if job["id"] in lines]
     running = [
         (file.parent.name, f"wrote {_age(file.parent):.0f} s ago", time.time() - file.stat().st_mtime)
