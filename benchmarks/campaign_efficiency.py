@@ -80,8 +80,8 @@ def main() -> None:
     write_page(
         "campaign_efficiency",
         "How much of a campaign is the model",
-        f"`python -m benchmarks.campaign_efficiency {asked.campaign.name} --jobs {asked.jobs}` on {processor()},"
-        f" {cores} cores, {model.name}",
+        f"`python -m benchmarks.campaign_efficiency --jobs {asked.jobs}` on {processor()}, {cores} cores;"
+        f" {asked.campaign.name}, {model.name}",
         pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True),
     )
 

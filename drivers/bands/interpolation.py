@@ -22,6 +22,7 @@ Interpolation = Literal["idpp", "linear"]
 
 _FORCE_TOLERANCE = 0.1  # of the pair potential, as in ASE's idpp_interpolate [1/A]
 _MOST_STEPS = 100
+_AT_ONCE = 20_000  # vectors whose nearest images are found together: ASE makes 27 of each
 
 
 def interpolate(
@@ -165,4 +166,10 @@ def _between(atoms: ase.Atoms) -> NDArray[np.float64]:
 def _nearest(atoms: ase.Atoms) -> NDArray[np.float64]:
     """(n_atoms, n_atoms, 3) vectors from the first atom to the nearest image of the second [A]."""
     between = _between(atoms)
-    return minimum_image(between.reshape(-1, 3), atoms.cell.array).reshape(between.shape)
+    rows = max(1, _AT_ONCE // len(atoms))
+    for first in range(0, len(atoms), rows):
+        some = between[first : first + rows]
+        between[first : first + rows] = minimum_image(some.reshape(-1, 3), atoms.cell.array).reshape(
+            some.shape
+        )
+    return between

@@ -116,14 +116,16 @@ class _Tasks:
                 shown = now
                 show(progress.standing())
             while waiting and waiting[0][0] <= now:
-                self._submit_again(heapq.heappop(waiting)[1])
+                _, number = heapq.heappop(waiting)
+                if self._base_is_open(number):
+                    heapq.heappush(waiting, (now + _BUSY_S, number))
+                else:
+                    self._submit_again(number)
             try:
                 number, outcome = self._ended.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
-            wall_s = progress.rest(self._jobs[number].title)
-            if wall_s is None:  # it was at work in a process of Parsl's
-                wall_s = 0.0 if outcome.result is None else float(outcome.result.get("wall_s") or 0.0)
+            progress.rest(self._jobs[number].key)
             if outcome.busy or (outcome.lost and self._base_is_open(number)):
                 heapq.heappush(waiting, (now + _BUSY_S, number))
             elif outcome.lost and tries[number] < _TRIES - 1:
@@ -131,8 +133,8 @@ class _Tasks:
                 heapq.heappush(waiting, (now + _LOST_S * tries[number], number))
             else:
                 self._outcomes[number] = outcome
-                ledger.note(number, outcome, wall_s)
-                progress.end(number, outcome, wall_s)
+                ledger.note(number, outcome)
+                progress.end(number, outcome, read=number in ledger.ended)
         show(progress.standing())
         return [self._outcomes[number] for number in range(len(self._jobs))]
 
@@ -185,7 +187,7 @@ def _in_threads(workers: int, stopping: threading.Event, progress: Progress) -> 
         def say(text: str) -> None:
             if stopping.is_set():
                 raise _Stopped
-            progress.say(task.title, text)
+            progress.say(task.key, task.title, text)
 
         seat = seats.get()
         try:
@@ -196,7 +198,7 @@ def _in_threads(workers: int, stopping: threading.Event, progress: Progress) -> 
             return Outcome(error="Interrupted", lost=True)
         finally:
             if isinstance(task, Ground):
-                progress.rest(task.title)
+                progress.rest(task.key)
             seats.put(seat)
 
     return work_in_thread

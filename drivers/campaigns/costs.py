@@ -1,5 +1,6 @@
 """What an evaluation of a model costs on this machine, measured once and kept; what jobs take by it."""
 
+import hashlib
 import os
 import platform
 import tempfile
@@ -12,6 +13,7 @@ from hopkin.drivers import engine
 from hopkin.drivers.campaigns.jobs import Job
 from hopkin.drivers.crystals import load_structure, supercell
 from hopkin.drivers.engine import read_json, slug, write_json
+from hopkin.drivers.errors import ModelError
 from hopkin.drivers.models import Model, cache_directory, fetch, lammps_environment, peak_memory
 
 _CRYSTAL = "LiFePO4-olivine"
@@ -27,7 +29,9 @@ class Cost(BaseModel):
     machine: str = Field(description="processor, and its cores")
     seconds: float = Field(description="of no atoms [s]")
     seconds_per_atom: float
-    memory_GB: float = Field(description="of one process that evaluates 112 atoms")
+    memory_GB: float | None = Field(
+        description="most that an evaluator of its service has had; None for a pair style of its family"
+    )
 
     def of(self, n_atoms: int) -> float:
         """Seconds of an evaluation."""
@@ -36,7 +40,10 @@ class Cost(BaseModel):
 
 def known_cost(model: Model) -> Cost | None:
     """Cost that was measured on this machine; None where it was not."""
-    found = read_json(_file(model), *Cost.model_fields)
+    try:
+        found = read_json(_file(model), *Cost.model_fields)
+    except ModelError:  # its weights are not here
+        return None
     return Cost.model_validate(found) if found and found["machine"] == _machine() else None
 
 
@@ -50,7 +57,7 @@ def measure(model: Model) -> Cost:
         machine=_machine(),
         seconds=max(0.0, fast - per_atom * small),
         seconds_per_atom=per_atom,
-        memory_GB=peak_memory(model) / 1e9,
+        memory_GB=None if model.route == "native" else peak_memory(model) / 1e9,
     )
     write_json(_file(model), cost.model_dump())
     return cost
@@ -92,7 +99,9 @@ def hours_of(jobs: Sequence[Job], costs: dict[str, Cost], cores: int) -> float |
 
 
 def _file(model: Model) -> Path:
-    return cache_directory() / "costs" / f"{slug(Path(model.name).name, hyphens=True)}.json"
+    weights = model.sha256 or model.checkpoint_sha256()
+    digest = hashlib.sha256(f"{model.name} {weights}".encode()).hexdigest()[:12]
+    return cache_directory() / "costs" / f"{slug(Path(model.name).name, hyphens=True)}-{digest}.json"
 
 
 def _machine() -> str:

@@ -5,16 +5,18 @@ LAMMPS's ranks and threads inherit). Parsl's own affinity would give every rank 
 worker.
 """
 
+import math
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from hopkin.drivers.campaigns.campaign import Workers, read_yaml
-from hopkin.drivers.errors import CampaignError
+from hopkin.drivers.errors import CampaignError, MachineError
 from hopkin.drivers.models import take_processors
 from hopkin.drivers.specification import sentences
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from parsl.launchers.base import Launcher
     from parsl.providers.base import ExecutionProvider
 
-_RETRIES = 2  # of a job whose worker was lost; what a job itself ends with is never tried again by Parsl
-_OF_BLOCKS = 0.05  # of a retry: blocks end by their walltime, and a long run goes on in many of them
+_BLOCKS = 40  # in which Parsl has a job go on, each of which has ended under it, as by its walltime
+_FAILED_BLOCKS = 20  # in a row, after which there is no hope: a wrong account, a broken environment
 _HEARTBEAT_S = 15
 _SILENT_S = 60  # without a heartbeat, after which a block is lost; and workers whose campaign was killed end
 
@@ -145,7 +147,6 @@ class HighThroughput(_Part):
         """Parsl's executor, started from the environment of this process where the nodes see that."""
         from parsl.executors import HighThroughputExecutor
         from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
-        from parsl.jobs.error_handlers import windowed_error_handler
 
         beside = f"{Path(sys.executable).parent}/"
         there = "" if isinstance(self.provider, Kubernetes) else beside
@@ -161,7 +162,7 @@ class HighThroughput(_Part):
             encrypted=self.encrypted,
             heartbeat_period=_HEARTBEAT_S,
             heartbeat_threshold=_SILENT_S,
-            block_error_handler=windowed_error_handler,  # three in a row that fail; one that does is replaced
+            block_error_handler=_give_up,
         )
 
 
@@ -206,7 +207,7 @@ def configuration(executor: Threads | HighThroughput, workers: int, folder: Path
             else executor.executor()
         ],
         strategy="none" if isinstance(executor, Threads) else "simple",
-        retries=0 if isinstance(executor, Threads) else _RETRIES,
+        retries=0 if isinstance(executor, Threads) else _BLOCKS,
         retry_handler=_cost_of_retry,
         run_dir=str(folder),
         initialize_logging=False,
@@ -214,9 +215,19 @@ def configuration(executor: Threads | HighThroughput, workers: int, folder: Path
 
 
 def _cost_of_retry(error: Exception, _: object) -> float:
+    """Leave all to the campaign but a block that ended."""
     from parsl.executors.high_throughput.errors import ManagerLost
 
-    return _OF_BLOCKS if isinstance(error, ManagerLost) else 1.0
+    return 1.0 if isinstance(error, ManagerLost) else math.inf
+
+
+def _give_up(executor: Any, status: Mapping[str, Any]) -> None:
+    """Fail all jobs where many blocks in a row have failed and none lives: Parsl itself does so after one."""
+    from parsl.jobs.states import JobState
+
+    last = [status[block].state for block in sorted(status, key=int)[-_FAILED_BLOCKS:]]
+    if len(last) == _FAILED_BLOCKS and set(last) <= {JobState.FAILED, JobState.MISSING}:
+        executor.set_bad_state_and_fail_all(MachineError(f"the last {_FAILED_BLOCKS} blocks have failed"))
 
 
 def take_share(worker: int, workers: int) -> None:

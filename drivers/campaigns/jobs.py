@@ -15,11 +15,9 @@ from typing import Any, Literal
 from hopkin.analysis.comparison import DynamicsReference, Reference
 from hopkin.analysis.errors import AnalysisError
 from hopkin.drivers.bands import finished_band
-from hopkin.drivers.errors import BusyError, HopkinError, MachineError, ModelError, ServiceError
+from hopkin.drivers.errors import BusyError, HopkinError, MachineError, ModelError
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
 from hopkin.drivers.workflows import Run, Say
-
-_TRIES = 3
 
 Key = tuple[str, str, str, Specification]
 
@@ -107,6 +105,8 @@ class Job:
             words.append(str(self.mechanism))
         if isinstance(self.specification, MDSpecification):
             words.append(f"at {self.specification.temperature_K:g} K")
+            if self.specification.seed > 1:
+                words.append(f"seed {self.specification.seed}")
         if self.kind == "reference" and isinstance(self.reference, DynamicsReference):
             words.append(f"at {self.reference.temperature_K:g} K as known")
         if self.kind == "images":
@@ -170,7 +170,7 @@ def run_job(
         if base is not None and base.directory is not None and base.failure is None:
             *_, path = finished_band(base.directory)
             work = partial(work, path=path)
-        run, result = _tried_again(job.title, work, root, verify=verify, say=say)
+        run, result = work(root, verify=verify, say=say)
     except (HopkinError, AnalysisError) as error:
         return Outcome(
             error=type(error).__name__,
@@ -182,13 +182,3 @@ def run_job(
         _logger.exception("%s", job.title)
         return Outcome(error=type(error).__name__, message=f"{type(error).__name__}: {error}")
     return Outcome(directory=run.path, result=result)
-
-
-def _tried_again(title: str, work: Callable[..., Run], root: Path, *, verify: bool, say: Say) -> Run:
-    """Do the work of a job, again from where it was where an evaluation service was lost: not its doing."""
-    for _ in range(_TRIES - 1):
-        try:
-            return work(root, verify=verify, say=say)
-        except ServiceError as error:
-            _logger.warning("%s: %s", title, error)
-    return work(root, verify=verify, say=say)

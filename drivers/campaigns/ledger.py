@@ -4,10 +4,10 @@
 `ended.jsonl`: that costs the same among ten jobs and ten thousand, and two campaigns may do so at once.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from hopkin.analysis.comparison import ENDED, find_runs, read_ended
 from hopkin.drivers.campaigns.jobs import Job, Outcome
-from hopkin.drivers.engine import read_json, write_json, writing_to
+from hopkin.drivers.engine import read_json, write_json
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +41,6 @@ class Ledger:
         if read_json(root / "campaign.json") != plan:
             write_json(root / "campaign.json", plan)
         self._lines = read_ended(root)
-        self._mend()
         self.ended = ended_before(root, jobs)
         """Results that are here before it begins, by the number of the job."""
         for number, outcome in self.ended.items():
@@ -51,15 +50,7 @@ class Ledger:
             if line["job"] in ours and line.get("failure") and not line.get("directory"):
                 self._add({"job": line["job"], "failure": None, "message": None, "open": True})  # tried again
 
-    def _mend(self) -> None:
-        """End a line that a killed campaign left torn, so that the next one is whole."""
-        with writing_to(self._root / ENDED), (self._root / ENDED).open("a+b") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read() != b"\n":
-                    file.write(b"\n")
-
-    def note(self, number: int, outcome: Outcome, wall_s: float | None = None) -> None:
+    def note(self, number: int, outcome: Outcome) -> None:
         """Add what a job ended with, where that is new; what cannot be written is logged."""
         line: dict[str, Any] = {
             "job": self._ids[number],
@@ -70,13 +61,15 @@ class Ledger:
         known = self._lines.get(line["job"], {})
         if {name: known.get(name) for name in line} == line:
             return
+        wall_s = None if outcome.result is None else outcome.result.get("wall_s")
         self._add({**line, "wall_s": wall_s, "at": time.time()})
 
     def _add(self, line: dict[str, Any]) -> None:
         self._lines[line["job"]] = line
         try:
             with (self._root / ENDED).open("ab", buffering=0) as file:
-                file.write(json.dumps(line).encode() + b"\n")  # at once: lines of two campaigns do not mix
+                fcntl.flock(file, fcntl.LOCK_EX)  # of other nodes, too
+                file.write(b"\n" + json.dumps(line).encode() + b"\n")  # whole after a torn one, too
         except OSError as error:  # a full disk, say: the others may have an end all the same
             _logger.warning("%s: what became of %s is not on disk: %s", self._root, line["job"], error)
 
@@ -90,18 +83,25 @@ def job_id(job: Job) -> str:
 def ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
     """Outcomes of jobs that have run directories here: they stand until the turn of each has come."""
 
-    def key(kind: str, material: str, specification: object) -> str:
-        return json.dumps([kind, material, specification], sort_keys=True)
+    def key(kind: str, material: str, source: object, specification: object) -> str:
+        # ends of pairs have sources of their own
+        return json.dumps(
+            [kind, material, source if kind in ("barrier", "md") else "", specification], sort_keys=True
+        )
 
-    numbers = {
-        key(job.kind, job.material, job.specification.model_dump(mode="json")): number
-        for number, job in enumerate(jobs)
-    }
+    numbers: dict[str, int] = {}
+    twice = set()
+    for number, job in enumerate(jobs):
+        named = key(job.kind, job.material, job.source, job.specification.model_dump(mode="json"))
+        twice |= {named} & set(numbers)
+        numbers[named] = number
     outcomes = {}
     for run in find_runs(root) if any(root.glob("*/run.json")) else ():
-        number = numbers.get(key(run.kind, str(run.get("material")), run.asked.get("specification")))
-        if number is not None and run.state in ("finished", "failed") and "failure" in run.result:
-            outcomes[number] = Outcome(directory=run.directory, result=dict(run.result))
+        asked = run.asked
+        named = key(run.kind, str(run.get("material")), asked.get("source"), asked.get("specification"))
+        found = None if named in twice else numbers.get(named)  # those wait for their turn
+        if found is not None and run.state in ("finished", "failed") and "failure" in run.result:
+            outcomes[found] = Outcome(directory=run.directory, result=dict(run.result))
     return outcomes
 
 

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -23,10 +23,10 @@ from hopkin.analysis.errors import AnalysisError
 from hopkin.drivers.bands import Pair, VaspBand, check_pair, load_pair, read_pairs, read_vasp_band
 from hopkin.drivers.campaigns.campaign import BandOptions, Barriers, Campaign, Dynamics, HopOptions, Pairs
 from hopkin.drivers.campaigns.jobs import Ground, Job
-from hopkin.drivers.campaigns.selection import model_names, structure_names
+from hopkin.drivers.campaigns.selection import structure_names
 from hopkin.drivers.crystals import Structure, load_structure, mobile_ion, require_few_atoms
-from hopkin.drivers.errors import CampaignError, HopkinError, StructureError
-from hopkin.drivers.models import Model
+from hopkin.drivers.errors import CampaignError, HopkinError, ModelError, StructureError
+from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import (
     BandSpecification,
     BarrierSpecification,
@@ -92,8 +92,10 @@ def _base(campaign: Campaign, models: Sequence[Model]) -> str | None:
     if campaign.start_from is None:
         return None
     names = [model.name for model in models]
-    for word, name in zip(model_names(campaign.models), names, strict=False):
-        if campaign.start_from in (word, name):
+    if campaign.start_from in names:
+        return campaign.start_from
+    with suppress(ModelError):
+        if (name := find_model(campaign.start_from).name) in names:  # its options in another order
             return name
     raise CampaignError(f"start_from: {campaign.start_from} is none of its models: {', '.join(names)}")
 

@@ -1,5 +1,6 @@
 """How far a campaign is, told from its folder alone: whoever runs it, wherever."""
 
+import contextlib
 import time
 from collections import Counter
 from pathlib import Path
@@ -49,5 +50,9 @@ def standing_of(root: Path) -> tuple[Standing, list[tuple[str, str]]]:
 
 
 def _age(directory: Path) -> float:
-    """For how long nothing has been written in a directory [s]."""
-    return time.time() - max(file.stat().st_mtime for file in directory.iterdir())
+    """For how long nothing has been written in a directory, and in those of its ends [s]."""
+    written = [directory.stat().st_mtime]
+    for file in (*directory.glob("*"), *directory.glob("*/*")):
+        with contextlib.suppress(FileNotFoundError):  # LAMMPS has removed it meanwhile
+            written.append(file.stat().st_mtime)
+    return time.time() - max(written)

@@ -64,6 +64,7 @@ def bench(
     """Run a campaign of barriers, pairs and dynamics; one that was stopped goes on where it was."""
     from hopkin.analysis.comparison import collect
     from hopkin.drivers import campaigns
+    from hopkin.drivers.errors import CampaignError
     from hopkin.drivers.terminal import progress, show_jobs, show_tables, standing_shown
 
     file = campaigns.campaign_file(campaign)
@@ -74,6 +75,8 @@ def bench(
         models, others = campaigns.ready_models(models)
         for model in others:
             typer.echo(f"{model.name} is skipped: it {model.state()}", err=True)
+        if not models:
+            raise CampaignError(f"{campaign}: none of its models is ready here")
     jobs = campaigns.plan(asked, file.parent, models)
     root = out or Path("runs") / asked.name
     if calibrate:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,7 +90,7 @@ def executable(name: str) -> str:
     if own := os.environ.get("HOPKIN_LAMMPS"):
         chosen = shutil.which(own if name == "lmp" else name)
         if chosen is not None:
-            return chosen
+            return str(Path(chosen).absolute())
         if name == "lmp":
             raise MachineError(f"HOPKIN_LAMMPS={own} names no program: wanted the path of an `lmp`")
     beside = Path(sys.executable).parent / name
@@ -128,7 +128,9 @@ def _wheel() -> tuple[str, list[str], list[str]] | None:
     if not os.access(program, os.X_OK) or program.is_dir():
         return None
     plugins: list[str] = [entry.load()() for entry in importlib.metadata.entry_points(group="lammps.plugins")]
-    files = importlib.metadata.files("mpich") or ()
+    files: Sequence[importlib.metadata.PackagePath] = ()
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # with another MPI
+        files = importlib.metadata.files("mpich") or ()
     libraries = {str(Path(str(file.locate())).parent) for file in files if file.name.startswith("libmpi.so")}
     return str(program), plugins, sorted(libraries)
 
@@ -275,9 +277,8 @@ def _wait(
 ) -> None:
     start = changed = time.monotonic()
     sizes = _sizes(directory)
-    ended = os.pidfd_open(process.pid)  # at once: Popen.wait looks every 0.05 s
-    try:
-        while not select.select([ended], [], [], _POLL_S)[0]:
+    with _watched(process) as ended_within:
+        while not ended_within(_POLL_S):
             if on_poll is not None:
                 on_poll()
             now, sizes_now = time.monotonic(), _sizes(directory)
@@ -292,9 +293,29 @@ def _wait(
                     f"{deck} in {directory} has written nothing for {hangs_after_s:.0f} s: its model hangs,"
                     " or the machine is too slow"
                 )
-    finally:
-        os.close(ended)
     process.wait()
+
+
+@contextlib.contextmanager
+def _watched(process: subprocess.Popen[bytes]) -> Iterator[Callable[[float], bool]]:
+    """Give what waits for a process, and tells whether it has ended: at once, where the kernel can (5.3)."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:
+
+        def within(seconds: float) -> bool:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=seconds)
+            return process.returncode is not None
+
+        yield within
+        return
+    watched = select.poll()
+    watched.register(descriptor, select.POLLIN)
+    try:
+        yield lambda seconds: bool(watched.poll(1000 * seconds))
+    finally:
+        os.close(descriptor)
 
 
 def _sizes(directory: Path) -> dict[str, int]:
@@ -357,9 +378,10 @@ def _signal(said: str, code: int) -> int:
         return -code
     if ranks := _RANK_CODES.search(said):
         codes = [int(word) for word in re.findall(r"\d+(?=,|$|\s)", ranks[1])]
-        first = [256 - (ended >> 8) for ended in codes if ended >> 8 in _OF_SIGNALS]
+        first = [256 - (ended >> 8) for ended in codes if ended >> 8 in _OF_SIGNALS]  # by a script around it
+        ended_by = [*first, *(ended & 127 for ended in codes if ended & 127)]
         # Hydra ends the other ranks by signal 9 itself
-        return (first or [ended & 127 for ended in codes if ended & 127] or [0])[0]
+        return next((number for number in ended_by if number != signal.SIGKILL), max(ended_by, default=0))
     if words := _SIGNAL_SAID.search(said):
         return int(words[1] or words[2])
     return 0

@@ -8,14 +8,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -25,6 +26,7 @@ _logger = logging.getLogger(__name__)
 
 _LONGEST_SLUG = 60
 _LEAST_FREE_BYTES = 20_000_000
+_POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,13 @@ class RunDirectory:
         return read_json(self.path / "result.json", *self.needs)
 
     @contextmanager
-    def begun(self, *, wait: bool = False) -> Iterator[None]:
+    def begun(self, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
         """Make the directory, with `run.json`, and hold it alone; what a killed run left is kept as it is.
 
         Parameters
         ----------
-        wait
-            until another process has done its work there
+        waiting
+            called twice a second until another process has done its work there; None: it is not waited for
 
         Raises
         ------
@@ -61,16 +63,11 @@ class RunDirectory:
             self.path.mkdir(exist_ok=True)
             lock = (self.path / ".lock").open("w")
         with lock:
-            try:
-                fcntl.flock(
-                    lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
-                )  # ends with the process, however it ends
-            except BlockingIOError as error:
-                raise BusyError(f"another hopkin is at work in {self.path}: wait for it") from error
-            except OSError as error:
-                raise MachineError(
-                    f"the file system of {self.path} has no locks (flock): mount it with them"
-                ) from error
+            while not _locked(lock, self.path):
+                if waiting is None:
+                    raise BusyError(f"another hopkin is at work in {self.path}: wait for it")
+                waiting()
+                time.sleep(_POLL_S)
             if read_json(self.path / "run.json", *self.asked) is None:
                 write_json(self.path / "run.json", {**self.asked, "hopkin_version": version("hopkin")})
             yield
@@ -89,13 +86,26 @@ class RunDirectory:
         return finite
 
 
+def _locked(file: IO[str], path: Path) -> bool:
+    """Lock a file until it is closed, however its process ends; False where another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise MachineError(f"the file system of {path} has no locks (flock): mount it with them") from error
+    return True
+
+
 def is_held(directory: Path) -> bool:
     """Whether a process is at work in a run directory."""
-    with (directory / ".lock").open("a") as lock:
-        try:
+    try:
+        with (directory / ".lock").open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none, or it is not ours to read
+        return False
     return False
 
 

@@ -50,6 +50,9 @@ class Family(BaseModel):
         default="native",
         description="what is taken where a name does not choose: its pair style, or the service",
     )
+    served: bool = Field(
+        default=True, description="whether a service can evaluate it: what it loads survives a fork"
+    )
     program: bool = Field(description="a checkpoint can run code when it is loaded")
     options: dict[str, tuple[str, ...]] = Field(
         default={}, description="what a model's name may choose, and the values; none: the checkpoint's own"
@@ -75,7 +78,8 @@ def options_of(name: str) -> dict[str, tuple[str, ...]]:
     known = families().get(name)
     options = known.options if known else {}
     own = "native" if known and known.pair_style != "hopkin" else "service"
-    return {**options, "route": (*options.get("route", (own,)), "mliap")}
+    by_ml_iap = ("mliap",) if known is None or known.served else ()
+    return {**options, "route": (*options.get("route", (own,)), *by_ml_iap)}
 
 
 def interpreter(name: str) -> Path | None:
@@ -251,7 +255,8 @@ def _by_itself(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def has_gpu() -> bool:
     """Whether the driver of an NVIDIA GPU is at work on this machine."""
-    return Path("/proc/driver/nvidia/version").is_file() or Path("/dev/nvidiactl").exists()
+    devices = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # of Linux, and of Windows below it
+    return Path("/proc/driver/nvidia/version").is_file() or any(device.exists() for device in devices)
 
 
 def uses_gpu() -> bool:

@@ -4,11 +4,15 @@ The object that LAMMPS unpickles is a client of the evaluation service, so that 
 into LAMMPS's Python, and every adapter works. ML-IAP itself tells edges alone, without positions, without
 whose image an atom is: `attach` is given LAMMPS, by a command `python` in the deck, and asks its library.
 One MPI rank holds a crystal whole.
+
+Forces go along edges (`edge_forces`): LAMMPS adds up a virial from edges, or from forces on atoms and their
+images, and a pair style does not learn which where it is part of a hybrid one.
 """
 
 import ctypes
 import os
 import pickle
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,22 +20,32 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hopkin.drivers.errors import ModelError
-from hopkin.drivers.models.adapters.interface import FloatArray
+from hopkin.drivers.errors import HopkinError, ModelError, one_sentence
+from hopkin.drivers.models.adapters.interface import Evaluation, FloatArray
 from hopkin.drivers.models.model import Model
-from hopkin.drivers.models.registry import find_model
-from hopkin.drivers.models.service import service_of
 from hopkin.drivers.models.service.client import Client
 
 IntArray = NDArray[np.int64]
 
 _CUTOFF_A = 6.0
-"""Range of the edges that LAMMPS lists: they carry the virial; a model finds its own."""
+"""Range of the edges that LAMMPS lists: they carry forces and virial; a model finds its own."""
+
+_OF_ATOMS = {"energy": 2, "virial": 4 | 8}
+"""Bits of what LAMMPS wants of each atom (`pair.h`)."""
 
 
 def attach(lammps: Any) -> None:
-    """Take LAMMPS, as its command `python ... input 1 SELF format p` hands it over."""
-    ServedPotential.lammps = Library(lammps)
+    """Take LAMMPS, as its command `python ... input 1 SELF format p` hands it over.
+
+    Raises
+    ------
+    ModelError
+        when another LAMMPS of this process has been handed over before
+    """
+    library = Library(lammps)
+    if ServedPotential.lammps is not None and ServedPotential.lammps.pointer != library.pointer:
+        raise ModelError("ML-IAP: one LAMMPS in a process: this one has another already")
+    ServedPotential.lammps = library
 
 
 class Library:
@@ -40,22 +54,32 @@ class Library:
     def __init__(self, capsule: Any) -> None:
         pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
         pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-        self._lammps = ctypes.c_void_p(pointer_of(capsule, None))
+        self.pointer = int(pointer_of(capsule, None))
+        self._lammps = ctypes.c_void_p(self.pointer)
         self._library = ctypes.CDLL(None)  # it is in this process
-        self._library.lammps_extract_atom.restype = ctypes.c_void_p
+        for name in ("lammps_extract_atom", "lammps_extract_global"):
+            if not hasattr(self._library, name):
+                raise ModelError(
+                    "ML-IAP: this lmp does not show its library: build it with BUILD_SHARED_LIBS=on"
+                )
+            getattr(self._library, name).restype = ctypes.c_void_p
+
+    def require_crystal(self) -> None:
+        """Raise ModelError where the deck has other units than metal, or a box that is not periodic."""
+        units = ctypes.string_at(self._global("units")).decode()
+        if units != "metal":
+            raise ModelError(f"ML-IAP: wanted units metal, the deck has {units}")
+        periodic = ctypes.cast(self._global("periodicity"), ctypes.POINTER(ctypes.c_int))
+        if self._setting("dimension") != 3 or not all(periodic[axis] for axis in range(3)):
+            raise ModelError("ML-IAP: wanted a crystal that is periodic in three dimensions")
 
     def crystal(self) -> tuple[FloatArray, FloatArray]:
         """(n_atoms, 3) positions, in LAMMPS's order, and rows of (3, 3) the cell vectors [A]."""
         rows = ctypes.cast(self._atoms("x"), ctypes.POINTER(ctypes.POINTER(ctypes.c_double)))
-        n_atoms = self._setting("nlocal")
-        positions = np.ctypeslib.as_array(rows[0], (n_atoms, 3)).copy()
-        low, high, tilts = (ctypes.c_double * 3)(), (ctypes.c_double * 3)(), (ctypes.c_double * 3)()
-        xy, yz, xz = (ctypes.byref(tilts, 8 * n) for n in range(3))
-        self._library.lammps_extract_box(self._lammps, low, high, xy, yz, xz, None, None)
-        lengths = np.subtract(high, low)
-        cell = np.array(
-            [[lengths[0], 0.0, 0.0], [tilts[0], lengths[1], 0.0], [tilts[2], tilts[1], lengths[2]]]
-        )
+        positions = np.ctypeslib.as_array(rows[0], (self._setting("nlocal"), 3)).copy()
+        lengths = np.subtract(self._numbers("boxhi", 3), self._numbers("boxlo", 3))
+        xy, xz, yz = (self._numbers(tilt, 1)[0] for tilt in ("xy", "xz", "yz"))
+        cell = np.array([[lengths[0], 0.0, 0.0], [xy, lengths[1], 0.0], [xz, yz, lengths[2]]])
         return positions, cell
 
     def order(self) -> tuple[IntArray, IntArray]:
@@ -71,9 +95,9 @@ class Library:
         ModelError
             when other ranks have a part of the crystal
         """
-        n_atoms, n_images = self._setting("nlocal"), self._setting("nghost")
-        if n_atoms != self._number_of_atoms():
+        if self._setting("world_size") > 1:
             raise ModelError("ML-IAP: give each replica one MPI rank: a crystal is evaluated whole")
+        n_atoms, n_images = self._setting("nlocal"), self._setting("nghost")
         kind = {4: ctypes.c_int32, 8: ctypes.c_int64}[self._setting("tagint")]
         pointer = ctypes.cast(self._atoms("id"), ctypes.POINTER(kind))
         tags = np.ctypeslib.as_array(pointer, (n_atoms + n_images,)).astype(np.int64)
@@ -81,12 +105,14 @@ class Library:
         owners: IntArray = order[np.searchsorted(tags[:n_atoms], tags, sorter=order)]
         return order, owners
 
-    def _number_of_atoms(self) -> int:
-        self._library.lammps_get_natoms.restype = ctypes.c_double
-        return int(self._library.lammps_get_natoms(self._lammps))
-
     def _setting(self, name: str) -> int:
         return int(self._library.lammps_extract_setting(self._lammps, name.encode()))
+
+    def _global(self, name: str) -> int:
+        return int(self._library.lammps_extract_global(self._lammps, name.encode()))
+
+    def _numbers(self, name: str, n: int) -> FloatArray:
+        return np.ctypeslib.as_array(ctypes.cast(self._global(name), ctypes.POINTER(ctypes.c_double)), (n,))
 
     def _atoms(self, name: str) -> int:
         return int(self._library.lammps_extract_atom(self._lammps, name.encode()))
@@ -113,10 +139,11 @@ class ServedPotential:
         self.element_types = list(elements)
         self.interface: Any = None  # LAMMPS sets it
         self._client: Client | None = None
+        self._known: tuple[tuple[FloatArray, FloatArray, IntArray], Evaluation] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a process."""
-        return {**vars(self), "interface": None, "_client": None}
+        return {**vars(self), "interface": None, "_client": None, "_known": None}
 
     def compute_descriptors(self, data: Any) -> None:
         """Do nothing: LAMMPS asks for them first."""
@@ -125,34 +152,62 @@ class ServedPotential:
         """Do nothing: forces come with the energy."""
 
     def compute_forces(self, data: Any) -> None:
-        """Hand over energy, atomic energies, forces and, where it is asked for, the virial."""
+        """Hand over energy, atomic energies, forces and virial.
+
+        What goes wrong is also said on standard error as LAMMPS says errors: it does not look into Python's.
+        """
+        try:
+            self._compute_forces(data)
+        except HopkinError as error:
+            sys.stderr.write(f"ERROR: {one_sentence(error)}\n")
+            raise
+
+    def _compute_forces(self, data: Any) -> None:
         if self.lammps is None:
-            raise ModelError(
-                "ML-IAP: the deck lacks the command `python` that hands LAMMPS to hopkin.drivers.models.mliap"
-            )
+            raise ModelError("ML-IAP: the deck lacks the commands `python` that hand LAMMPS over")
+        if self._client is None:
+            self.lammps.require_crystal()
+            self._client = self._connected()
         order, owners = self.lammps.order()
         positions, cell = self.lammps.crystal()
-        if self._client is None:
-            self._client = self._connected()
-        said = self._client.evaluate(positions[order], cell, data.elems[order].astype(np.int64))
+        said = self._evaluated(positions[order], cell, data.elems[order].astype(np.int64))
+        if data.eflag & _OF_ATOMS["energy"] and said.atomic_energies is None:
+            raise ModelError(f"model {self.model} does not split its energy over the atoms")
+        if data.vflag & _OF_ATOMS["virial"]:
+            raise ModelError(f"model {self.model} does not split its virial over the atoms")
         n_atoms = len(order)
         forces, atomic = np.empty((n_atoms, 3)), np.full(n_atoms, said.energy / n_atoms)
         forces[order] = said.forces
         if said.atomic_energies is not None:
             atomic[order] = said.atomic_energies
         data.energy, data.eatoms = said.energy, atomic
-        if data.vflag:  # LAMMPS takes a virial of edges alone
-            i, j, r = data.pair_i.astype(np.int64), owners[data.jatoms], np.array(data.rij)
-            of_edges = edge_forces(i, j, r, forces, said.virial)
-            data.update_pair_forces(of_edges)
-            forces -= net_forces(i, j, of_edges, n_atoms)
-        data.f[:n_atoms] += forces
+        i, j, r = data.pair_i.astype(np.int64), owners[data.jatoms], np.array(data.rij)
+        of_edges = edge_forces(i, j, r, forces, said.virial)
+        data.update_pair_forces(of_edges)
+        data.f[:n_atoms] += forces - net_forces(i, j, of_edges, n_atoms)
+
+    def _evaluated(self, positions: FloatArray, cell: FloatArray, species: IntArray) -> Evaluation:
+        """Ask the service; not again where nothing has moved, as at the ends of a band."""
+        asked = (positions, cell, species)
+        if self._known is None or not all(map(np.array_equal, self._known[0], asked)):
+            assert self._client is not None
+            self._known = asked, self._client.evaluate(*asked)
+        return self._known[1]
 
     def _connected(self) -> Client:
-        path = os.environ.get("HOPKIN_SERVICE") or str(service_of(find_model(self.model)))
         threads = os.environ.get("OMP_NUM_THREADS", "")
-        threads_wanted = int(threads) if threads.isdecimal() else 1
-        return Client(path, self.model, self.element_types, threads=threads_wanted)
+        try:
+            return Client(
+                os.environ["HOPKIN_SERVICE"],
+                self.model,
+                self.element_types,
+                threads=int(threads) if threads.isdecimal() else 1,
+            )
+        except KeyError as error:
+            raise ModelError(
+                f"ML-IAP: HOPKIN_SERVICE names no service: keep one by `hopkin serve {self.model}`, and"
+                " export the path that it prints"
+            ) from error
 
 
 def write(model: Model, path: Path) -> None:
@@ -184,7 +239,12 @@ def edge_forces(
     matrix[n_atoms:, :n_atoms] = -ends.T
     matrix[n_atoms:, n_atoms:] = r.T @ r
     matrix[0, 0] += 1.0  # all u may be shifted together
-    solved = np.linalg.solve(matrix, np.vstack([forces, virial]))
+    try:
+        solved = np.linalg.solve(matrix, np.vstack([forces, virial]))
+    except np.linalg.LinAlgError as error:
+        raise ModelError(
+            f"ML-IAP: the crystal falls apart: parts of it are {_CUTOFF_A:g} A from others"
+        ) from error
     u, stretch = solved[:n_atoms], solved[n_atoms:]
     found: FloatArray = u[i] - u[j] - r @ stretch
     return found

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hopkin.drivers.engine import slug
+from hopkin.drivers.engine import hopkin_hash, slug
 from hopkin.drivers.errors import ModelError, TrustError
 from hopkin.drivers.models import environments, weights
 from hopkin.drivers.models.adapters.network import NETWORK_VERSION
@@ -197,8 +197,9 @@ class Model(BaseModel):
 
     def exported(self) -> Path:
         """Where the file that LAMMPS reads is kept; named by the hash of all it comes from."""
-        if self.route == "mliap":  # it holds the name
-            digest = hashlib.sha256(self.name.encode()).hexdigest()
+        if self.route == "mliap":
+            made_of = f"{self.name} {self.elements} {hopkin_hash()}"
+            digest = hashlib.sha256(made_of.encode()).hexdigest()
             return cache_directory() / f"{slug(self.entry, hyphens=True)[:60]}-{digest[:12]}.mliap"
         stem = self.entry if self.path is None else slug(self.path.stem, hyphens=True)
         made_by = f"{self.options} {environments.package_version(self.family)}"

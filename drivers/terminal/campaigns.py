@@ -198,12 +198,10 @@ def show_jobs(
     console.print(f"{len(jobs)} jobs, {len(ended)} of them done; about {evaluations} evaluations left")
     unknown = {job.specification.model for job in left if job.n_evaluations} - set(costs)
     if hours is not None:
-        most = max(
-            (costs[job.specification.model].memory_GB for job in left if job.n_evaluations), default=0.0
-        )
-        console.print(
-            f"about {shown(hours, 2)} hours on the cores of this machine, {most:.1f} GB for each evaluator"
-        )
+        console.print(f"about {shown(hours, 2)} hours on the cores of this machine")
+        memory = [costs[job.specification.model].memory_GB for job in left if job.n_evaluations]
+        if most := max((size for size in memory if size is not None), default=None):
+            console.print(f"up to {most:.1f} GB for each evaluation at a time")
     elif unknown:
         names = ", ".join(sorted(unknown))
         console.print(f"what they take is not known: --calibrate measures {plain(names)}", soft_wrap=True)

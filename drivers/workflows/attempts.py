@@ -171,6 +171,7 @@ def run_attempt(
             model,
             replicas=n_replicas,
             threads=threads_per_replica(n_replicas - 2),
+            quiet_evaluations=_REPORT_EVERY * n_replicas * len(images[0]),
             on_poll=watch,
         )
     except DivergenceError as error:

@@ -28,6 +28,9 @@ Run = tuple[RunDirectory, dict[str, Any]]
 _NEEDS = ("model", "material", "conservative", "verified", "parity", "evidence")
 _BAND_NEEDS = ("energies_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "attempts")
 
+# An evaluation, for each atom, of the slowest models on one core
+_SLOWEST_S_PER_ATOM = 1.0
+
 _logger = logging.getLogger(__name__)
 
 
@@ -124,10 +127,15 @@ def run_deck(
     replicas: int,
     threads: int,
     variables: dict[str, str] | None = None,
-    hangs_after_s: float = engine.HANGS_AFTER_S,
+    quiet_evaluations: int = 0,
     on_poll: Callable[[], None] | None = None,
 ) -> float:
     """Run a deck as `engine.run_deck` does, with the weights that hopkin began with.
+
+    Parameters
+    ----------
+    quiet_evaluations
+        of atoms, of all replicas, between two lines that LAMMPS writes
 
     Raises
     ------
@@ -143,7 +151,7 @@ def run_deck(
             replicas=replicas,
             threads=threads,
             variables=variables,
-            hangs_after_s=hangs_after_s,
+            hangs_after_s=engine.HANGS_AFTER_S + _SLOWEST_S_PER_ATOM * quiet_evaluations,
             on_poll=on_poll,
         )
     finally:

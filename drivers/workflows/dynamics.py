@@ -231,6 +231,7 @@ def _simulate(
             replicas=1,
             threads=_threads(directory),
             variables=variables,
+            quiet_evaluations=schedule["thermo_every"] * len(start),
             on_poll=monitor,
         )
     except ModelError:

@@ -5,6 +5,7 @@ Python would pass a comparison of the two. Energies are compared with the golden
 """
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -307,6 +308,7 @@ def _key(model: Model, atoms: Atoms) -> str:
     weights = model.sha256 if model.family == "ase" else model.checkpoint_sha256()
     parts = [model.name, weights, model.route, str(model.options), engine.lammps_version()]
     parts += [models.package_version(model.family), engine.hopkin_hash()]
+    parts += [os.environ.get(name, "") for name in ("HOPKIN_LAMMPS", "LAMMPS_PLUGIN_PATH")]
     parts += sorted(set(atoms.get_chemical_symbols()))
     if model.route == "native":
         parts.append(sha256_of(model.exported()))

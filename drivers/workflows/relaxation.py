@@ -53,6 +53,8 @@ _LEAST_STIFFNESS_EV_PER_A2 = 1.0
 
 _CELL_ROUNDS = 40
 
+_REPORT_EVERY = 10  # steps; as relax.in has it
+
 BULK_SETTINGS = {"force_tolerance_eV_per_A", "max_iterations", "pressure_tolerance_GPa", "keep_symmetry"}
 """What the relaxed crystal depends on, beside the structure and the model."""
 
@@ -184,6 +186,7 @@ def relax(
                 model,
                 replicas=len(structures),
                 threads=threads_per_replica(len(structures)),
+                quiet_evaluations=_REPORT_EVERY * sum(map(len, structures.values())),
                 on_poll=lambda: say(f"relaxing {' and '.join(structures)}"),
             )
             return [read_relaxed(directory, name) for name in structures]
@@ -246,7 +249,7 @@ def relax_bulk(
         },
         "evidence",
     )
-    with run.begun(wait=True):
+    with run.begun(waiting=lambda: say("waiting for another hopkin, which relaxes the crystal")):
         known = run.result
         if known is not None and known["failure"]:
             raise DivergenceError(known["evidence"])

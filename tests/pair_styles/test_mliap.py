@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hopkin.drivers.crystals import build_material
 from hopkin.drivers.errors import ModelError, ServiceError
-from hopkin.drivers.models import fetch, find_model, lammps_environment, service_of
+from hopkin.drivers.models import fetch, find_model, lammps_environment
 from hopkin.drivers.models.adapters.neighbours import find_edges
 from hopkin.drivers.models.mliap import Library, ServedPotential, edge_forces
 
@@ -39,6 +39,7 @@ class Data:
             - atoms.positions[found.centers]
         )
         n = self.nlistatoms = len(atoms)
+        self.positions = atoms.positions
         ghosts: dict[tuple[int, ...], int] = {}
         self.pair_i = found.centers.astype(np.int32)
         self.jatoms = np.array(
@@ -52,7 +53,7 @@ class Data:
         self.owners = np.array([*range(n), *(j for j, *_ in ghosts)])
         self.elems = np.array([elements.index(atoms.symbols[j]) for j in self.owners], dtype=np.int32)
         self.f = np.zeros((n + len(ghosts), 3))
-        self.eatoms, self.energy, self.vflag = np.zeros(n), 0.0, 1
+        self.eatoms, self.energy, self.eflag, self.vflag = np.zeros(n), 0.0, 1, 1
         self.virial = np.zeros((3, 3))
 
     def update_pair_forces(self, forces: NDArray[np.float64]) -> None:
@@ -60,6 +61,13 @@ class Data:
         np.add.at(self.f, self.pair_i, forces)
         np.add.at(self.f, self.jatoms, -forces)
         self.virial -= self.rij.T @ forces
+
+    def virial_of_forces(self) -> NDArray[np.float64]:
+        """What LAMMPS adds up otherwise: positions times forces, of atoms and images."""
+        places = np.zeros_like(self.f)
+        places[: self.nlistatoms] = self.positions
+        places[self.jatoms] = self.positions[self.pair_i] + self.rij
+        return places.T @ self.f
 
     def forces(self) -> NDArray[np.float64]:
         """Those of the atoms, to which LAMMPS has sent what their images feel."""
@@ -78,6 +86,7 @@ def test_forces_along_edges_carry_those_on_atoms_and_a_virial() -> None:
     data.update_pair_forces(edge_forces(data.pair_i, data.owners[data.jatoms], data.rij, forces, virial))
     assert data.forces() == pytest.approx(forces, abs=EXACT)
     assert data.virial == pytest.approx(virial, abs=EXACT)
+    assert data.virial_of_forces() == pytest.approx(virial, abs=1e-8)
 
 
 IN_LAMMPS = """
@@ -90,6 +99,7 @@ lmp.commands_string(sys.argv[1])
 ctypes.pythonapi.PyCapsule_New.restype = ctypes.py_object
 capsule = ctypes.pythonapi.PyCapsule_New(lmp.lmp, None, None)
 library = Library(capsule)
+library.require_crystal()
 positions, cell = library.crystal()
 images = lmp.numpy.extract_atom("x", nelem=lmp.extract_setting("nall"))
 order, owners = library.order()
@@ -130,6 +140,9 @@ class Told(Library):
     def __init__(self, atoms: ase.Atoms, owners: NDArray[np.int64]) -> None:
         self._atoms_told, self._owners_told = atoms, owners
 
+    def require_crystal(self) -> None:
+        pass
+
     def crystal(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return self._atoms_told.positions, self._atoms_told.cell.array
 
@@ -141,12 +154,12 @@ def test_lammps_is_told_what_the_model_says(tmp_path: Path, monkeypatch: pytest.
     """Through the file that is exported, and a service; energy, forces on atoms and images, virial."""
     model = find_model("ase:ase.calculators.emt:EMT:route=mliap")
     potential: Any = pickle.loads(Path(str(fetch(model))).read_bytes())
-    assert lammps_environment(model)["HOPKIN_SERVICE"] == str(service_of(model))
+    monkeypatch.setenv("HOPKIN_SERVICE", lammps_environment(model)["HOPKIN_SERVICE"])
     atoms = bulk("Cu", cubic=True) * (2, 1, 1)
     atoms.symbols[3] = "Au"
     atoms.rattle(0.1, seed=2)
     data = Data(atoms, potential.element_types)
-    with pytest.raises(ModelError, match="the deck lacks the command `python`"):
+    with pytest.raises(ModelError, match="the deck lacks the commands `python`"):
         potential.compute_forces(data)
     monkeypatch.setattr(ServedPotential, "lammps", Told(atoms, data.owners))
     potential.compute_forces(data)
@@ -156,6 +169,18 @@ def test_lammps_is_told_what_the_model_says(tmp_path: Path, monkeypatch: pytest.
     assert data.forces() == pytest.approx(atoms.get_forces(), abs=1e-8)
     stress = voigt_6_to_full_3x3_stress(atoms.get_stress())
     assert data.virial == pytest.approx(-stress * atoms.get_volume(), abs=1e-8)
+    assert data.virial_of_forces() == pytest.approx(-stress * atoms.get_volume(), abs=1e-7)
+    for wanted, sentence in (({"eflag": 3}, "its energy"), ({"vflag": 5}, "its virial")):
+        for name, bits in wanted.items():
+            monkeypatch.setattr(data, name, bits)
+        with pytest.raises(ModelError, match=f"does not split {sentence} over the atoms"):
+            potential.compute_forces(data)
+        monkeypatch.setattr(data, "eflag", 1)
+    monkeypatch.setattr(data, "vflag", 1)
+    again = pickle.loads(pickle.dumps(potential))
+    monkeypatch.delenv("HOPKIN_SERVICE")
+    with pytest.raises(ModelError, match="HOPKIN_SERVICE names no service: keep one by `hopkin serve ase:"):
+        again.compute_forces(data)
     monkeypatch.setenv("HOPKIN_SERVICE", str(tmp_path / "none"))
     with pytest.raises(ServiceError, match=r"no evaluation service answers at .*none"):
-        pickle.loads(pickle.dumps(potential)).compute_forces(data)
+        again.compute_forces(data)

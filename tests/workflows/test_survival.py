@@ -15,16 +15,18 @@ from typing import Any
 
 import landscapes
 import pytest
+import yaml
 from bands import silent
 from test_campaign import campaign, endpoints
 
+from hopkin.analysis.comparison import read_ended
 from hopkin.drivers import engine
 from hopkin.drivers.campaigns import bench
 from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.campaigns.executors import load_executor
 from hopkin.drivers.campaigns.jobs import Outcome
 from hopkin.drivers.campaigns.planning import plan
-from hopkin.drivers.errors import MachineError
+from hopkin.drivers.errors import BusyError, MachineError
 from hopkin.drivers.models.registry import find_model
 
 HOPKIN = str(Path(sys.executable).with_name("hopkin"))
@@ -100,9 +102,36 @@ def test_what_the_machine_did_is_tried_again(
         outcomes = run(path, tmp_path / "results")
         assert [outcome.failure for outcome in outcomes] == failures
         assert starts["band0"] == (3 if lost == 99 else 4)  # three times at its ends; at its band, too
-    lines = [json.loads(line) for line in (tmp_path / "results" / "ended.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "results" / "ended.jsonl").read_text().split("\n") if line
+    ]
     assert [line["failure"] for line in lines].count("MachineError") == 1
     assert [row["failure"] for row in table(tmp_path / "results")] == ["", ""]
+
+
+def test_a_band_waits_for_the_one_that_it_starts_from(
+    tmp_path: Path, private_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that was lost, or another hopkin is at work on it, until it has ended after all."""
+    path, real, lost = many(tmp_path, 1, ("TwoWells", "Bow")), engine.run_deck, Counter[str]()
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(content | {"start_from": content["models"][1]}))
+
+    def unlucky(directory: Path, *words: Any, **settings: Any) -> float:
+        if "Bow" in str(directory) and not lost["once"]:
+            lost["once"] += 1
+            raise kind("not now")
+        return real(directory, *words, **settings)
+
+    monkeypatch.setattr(engine, "run_deck", unlucky)
+    monkeypatch.setattr(bench, "_LOST_S", 0.1)
+    monkeypatch.setattr(bench, "_BUSY_S", 0.01)
+    for kind in (MachineError, BusyError):
+        lost.clear()
+        band, base = run(path, tmp_path / kind.__name__)
+        assert base.failure is band.failure is None
+        assert band.result is not None
+        assert band.result["attempts"][0]["start"].startswith("shape of the band of")
 
 
 def test_a_job_without_a_result_is_told_by_the_exit_code(tmp_path: Path, private_cache: Path) -> None:
@@ -156,8 +185,9 @@ def test_a_record_that_a_kill_tore_is_mended(tmp_path: Path, private_cache: Path
     whole = (root / "ended.jsonl").read_text()
     (root / "ended.jsonl").write_text(whole[:-20])
     run(path, root)
-    lines = (root / "ended.jsonl").read_text().splitlines()
+    lines = [line for line in (root / "ended.jsonl").read_text().splitlines() if line]
     assert len(lines) == 3
+    assert len(read_ended(root)) == 2
     assert [row["failure"] for row in table(root)] == ["", ""]
 
 

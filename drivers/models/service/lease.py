@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hopkin.drivers.engine import ENVIRONMENT, environment_of, hopkin_hash
-from hopkin.drivers.errors import HopkinError, MachineError, ModelError, one_sentence
+from hopkin.drivers.errors import MachineError, ModelError, one_sentence
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.models.service.find import (
@@ -102,7 +102,7 @@ def prepare(model: Model, elements: Iterable[str] = ()) -> None:
     """
 
     def begin() -> None:
-        with contextlib.suppress(HopkinError, OSError):
+        with contextlib.suppress(Exception):
             path = service_of(model)
             if elements:
                 _held[path].send(prepare_request(set(elements)))

@@ -1,4 +1,4 @@
-"""The processes of a service that evaluate: as many as its cores or GPUs can have at work at once."""
+"""The processes of a service that evaluate: one for each GPU; on a CPU up to twice as many as cores."""
 
 import contextlib
 import gc
@@ -113,7 +113,7 @@ class Pool:
         else:
             device, threads = "cpu", self.threads_of(threads)
             in_use = sum(evaluator.threads for evaluator in busy)
-            last = in_use + waiting < 2 * self._cores
+            last = threads == 1 and in_use + waiting < 2 * self._cores
             # one may have more threads than there are cores
             if busy and in_use + threads > self._cores and not last:
                 return None
