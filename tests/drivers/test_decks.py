@@ -57,6 +57,8 @@ NEB = {
 }
 BULK = {"title": "Relax bulk with sevennet-0", "names": ["bulk"], **MINIMISER, **STIFFNESS, **MODEL}
 POINT = {"title": "Single point with sevennet-0", "name": "point", **MODEL}
+TIMING = {"title": "What a step costs with sevennet-0", "warm_up": 2, "steps": 5, **MODEL}
+BY_ML_IAP = {"pair_style": "mliap", "pair_coeff": "model.mliap"}
 
 UNNAMED = {"title": "Single point", "name": "point", "atomic_energies": False}
 
@@ -82,6 +84,8 @@ DECKS = {
     ),
     "single_point": ("single_point", {**POINT, "atomic_energies": True}),
     "single_point_without_atomic_energies": ("single_point", {**POINT, "atomic_energies": False}),
+    "timing": ("timing", TIMING),
+    "timing_by_ml_iap": ("timing", {**TIMING, **BY_ML_IAP}),
 }
 
 BAROSTAT = {"triclinic", "pressure_bar", "barostat_damping_ps"}

@@ -249,6 +249,25 @@ def test_disk_that_fills_up(small_disk: Path) -> None:
         engine.run_deck(small_disk, "x.in")
 
 
+def test_another_lammps_is_run_by_the_mpirun_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is told from: decks run in their own folders."""
+    (tmp_path / "build").mkdir()
+    for name in ("mpirun", "build/lmp"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOPKIN_LAMMPS", "build/lmp")
+    argv = engine.command("x.in")
+    assert (argv[0], argv[argv.index("-in") - 1]) == (
+        str(tmp_path / "mpirun"),
+        str(tmp_path / "build" / "lmp"),
+    )
+    monkeypatch.setenv("HOPKIN_LAMMPS", "build/lammps")
+    with pytest.raises(MachineError, match=r"HOPKIN_LAMMPS=build/lammps names no program: wanted the path"):
+        engine.command("x.in")
+
+
 def test_executable_of_this_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beside, on_path = tmp_path / "beside", tmp_path / "on_path"
     for folder in (on_path, beside):

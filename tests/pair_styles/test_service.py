@@ -4,12 +4,14 @@ import json
 import os
 import random
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import ase
 import numpy as np
@@ -25,7 +27,8 @@ from hopkin.drivers.models import find_model, lammps_environment, services
 from hopkin.drivers.models.adapters import Configuration
 from hopkin.drivers.models.adapters.ase import ASEAdapter
 from hopkin.drivers.models.service import evaluators, find, lease
-from hopkin.drivers.models.service.pool import Pool
+from hopkin.drivers.models.service.evaluators import Task
+from hopkin.drivers.models.service.pool import Evaluator, Pool
 from hopkin.drivers.models.service.protocol import Request, Status, prepare_request
 from hopkin.drivers.workflows.parity import rattled
 
@@ -236,6 +239,30 @@ def test_a_crystal_is_prepared_before_anything_is_forked(monkeypatch: pytest.Mon
     monkeypatch.setattr(pool, "_evaluators", ["one that lives"])
     pool.prepare([11])
     assert prepared == [[3, 8]]
+
+
+@pytest.mark.parametrize(
+    ("threads", "at_work", "waiting", "begins"),
+    [(1, 1, 2, True), (1, 2, 1, True), (1, 2, 2, False), (2, 1, 1, False), (2, 0, 9, True)],
+)
+def test_the_last_that_wait_share_two_cores(
+    monkeypatch: pytest.MonkeyPatch, threads: int, at_work: int, waiting: int, begins: bool
+) -> None:
+    """Three images on two cores at once; four in turn; and none that has threads of its own."""
+    pool, forked = Pool(find_model("chgnet-0.3.0"), 2), []
+
+    def fork(*words: Any) -> Evaluator:
+        forked.append(words)
+        return Evaluator(0, socket.socket(), threads, "cpu")
+
+    task = Task(client=1, n_atoms=1, numbers=np.array([3]), directory="")
+    busy = [Evaluator(0, socket.socket(), threads, "cpu", tasks=[task]) for _ in range(at_work)]
+    monkeypatch.setattr(pool, "_evaluators", busy)
+    monkeypatch.setattr(pool, "_fork", fork)
+    found = pool.free(1, threads, threads * waiting, list)
+    assert (found is not None, len(forked)) == (begins, begins)
+    for evaluator in (*busy, *filter(None, [found])):
+        evaluator.socket.close()
 
 
 def test_atoms_that_no_model_can_be_asked(socket_path: Path, alloy: ase.Atoms) -> None:

@@ -23,6 +23,7 @@ from hopkin.analysis.comparison import read_ended
 from hopkin.drivers import engine
 from hopkin.drivers.campaigns import bench
 from hopkin.drivers.campaigns.campaign import load_campaign
+from hopkin.drivers.campaigns.costs import known_cost, measure
 from hopkin.drivers.campaigns.executors import load_executor
 from hopkin.drivers.campaigns.jobs import Outcome
 from hopkin.drivers.campaigns.planning import plan
@@ -189,6 +190,17 @@ def test_a_record_that_a_kill_tore_is_mended(tmp_path: Path, private_cache: Path
     assert len(lines) == 3
     assert len(read_ended(root)) == 2
     assert [row["failure"] for row in table(root)] == ["", ""]
+
+
+def test_what_a_model_costs_is_measured_and_kept(private_cache: Path) -> None:
+    """Of one that sleeps for 10 ms at each evaluation, on a crystal of any size."""
+    model = find_model(f"ase:{landscapes.__file__}:SlowEggBox")
+    assert known_cost(model) is None
+    cost = measure(model)
+    assert known_cost(model) == cost
+    assert 0.01 < cost.of(28) < 0.05
+    assert cost.memory_GB is not None
+    assert 0.01 < cost.memory_GB < 10
 
 
 def test_a_deck_that_hangs_is_ended(tmp_path: Path) -> None:
