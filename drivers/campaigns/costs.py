@@ -30,7 +30,7 @@ class Cost(BaseModel):
     seconds: float = Field(description="of no atoms [s]")
     seconds_per_atom: float
     memory_GB: float | None = Field(
-        description="most that an evaluator of its service has had; None for a pair style of its family"
+        description="most that an evaluator of its service has had; None where none is left"
     )
 
     def of(self, n_atoms: int) -> float:
@@ -57,7 +57,7 @@ def measure(model: Model) -> Cost:
         machine=_machine(),
         seconds=max(0.0, fast - per_atom * small),
         seconds_per_atom=per_atom,
-        memory_GB=None if model.route == "native" else peak_memory(model) / 1e9,
+        memory_GB=peak_memory(model) / 1e9 or None,
     )
     write_json(_file(model), cost.model_dump())
     return cost

@@ -93,7 +93,8 @@ def ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
     twice = set()
     for number, job in enumerate(jobs):
         named = key(job.kind, job.material, job.source, job.specification.model_dump(mode="json"))
-        twice |= {named} & set(numbers)
+        if named in numbers:
+            twice.add(named)
         numbers[named] = number
     outcomes = {}
     for run in find_runs(root) if any(root.glob("*/run.json")) else ():

@@ -148,7 +148,6 @@ def test_a_torn_campaign_counts_as_absent(results: Path, torn: str, caplog: pyte
     ("changed", "why"),
     [
         (["kind"], "kind: Field required"),
-        (["directory"], "directory: Field required"),
         (["model"], "model: Field required"),
         ({"directory": 5}, "directory: Input should be a valid string"),
         ({"failure": ["x"]}, "failure: Input should be a valid string"),

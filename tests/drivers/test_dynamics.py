@@ -27,7 +27,7 @@ from hopkin.drivers.workflows.continuation import (
     rewrite_trajectory,
     whole_frames,
 )
-from hopkin.drivers.workflows.dynamics import _schedule, supercell_of
+from hopkin.drivers.workflows.dynamics import schedule_of, supercell_of
 from hopkin.drivers.workflows.relaxation import Bulk
 
 EVERY = 50
@@ -250,19 +250,19 @@ def asked(**fields: Any) -> MDSpecification:
 
 def test_schedule_of_the_paper() -> None:
     """50 ps at 2 fs."""
-    schedule = _schedule(asked(time_ps=50, timestep_fs=2, frame_interval_fs=100))
+    schedule = schedule_of(asked(time_ps=50, timestep_fs=2, frame_interval_fs=100))
     assert (schedule["n_steps"], schedule["frame_every"]) == (25000, 50)
 
 
 def test_equilibration_is_a_tenth_unless_it_is_given() -> None:
-    assert _schedule(asked(time_ps=50))["equilibration_steps"] == 2500
-    assert _schedule(asked(time_ps=50, equilibration_ps=0))["equilibration_steps"] == 0
-    assert _schedule(asked(time_ps=50, equilibration_ps=1.01))["equilibration_steps"] == 550
+    assert schedule_of(asked(time_ps=50))["equilibration_steps"] == 2500
+    assert schedule_of(asked(time_ps=50, equilibration_ps=0))["equilibration_steps"] == 0
+    assert schedule_of(asked(time_ps=50, equilibration_ps=1.01))["equilibration_steps"] == 550
 
 
 def test_the_ensemble_changes_at_a_restart_file() -> None:
     """Else a continuation would begin where the undisturbed run does not."""
-    schedule = _schedule(asked(time_ps=50, equilibration_ps=1.01, ensemble="nve"))
+    schedule = schedule_of(asked(time_ps=50, equilibration_ps=1.01, ensemble="nve"))
     assert schedule["equilibration_steps"] == 2 * schedule["restart_every"]
 
 
@@ -281,7 +281,7 @@ def test_supercell_by_repeats_or_by_its_edge() -> None:
 def test_restart_files_fall_on_frames(time_ps: float, timestep_fs: float, frame_interval_fs: float) -> None:
     specification = asked(time_ps=time_ps, timestep_fs=timestep_fs, frame_interval_fs=frame_interval_fs)
     try:
-        schedule = _schedule(specification)
+        schedule = schedule_of(specification)
     except SpecificationError:
         assert time_ps * 1000 < 3 * max(frame_interval_fs, timestep_fs) + 2 * timestep_fs  # both are rounded
         return

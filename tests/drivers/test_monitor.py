@@ -9,7 +9,7 @@ from ase.build import bulk
 
 from hopkin.drivers.errors import HopelessError
 from hopkin.drivers.specification import MDSpecification
-from hopkin.drivers.workflows.dynamics import _schedule
+from hopkin.drivers.workflows.dynamics import schedule_of
 from hopkin.drivers.workflows.monitor import Monitor, judge_temperature
 
 N_ATOMS = 64
@@ -80,7 +80,7 @@ def test_a_lost_thermostat_is_stopped_after_the_equilibration(tmp_path: Path, cr
 def test_the_default_schedule_shows_a_lost_thermostat(tmp_path: Path, crystal: ase.Atoms) -> None:
     """Rows of 50 fs, twice where a piece of the run ends: 2 ps of them after the equilibration suffice."""
     asked = MDSpecification(model="x", temperature_K=300)
-    schedule = _schedule(asked)
+    schedule = schedule_of(asked)
     every, piece = schedule["thermo_every"], schedule["restart_every"]
     begin = schedule["equilibration_steps"]
     n_steps = begin + schedule["n_steps"]

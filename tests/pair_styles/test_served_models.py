@@ -257,6 +257,7 @@ def test_devices_of_a_service(
     wanted: str, n_gpus: int, devices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOPKIN_DEVICE", wanted)
+    monkeypatch.setattr(pool.environments, "has_gpu", lambda: n_gpus > 0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: n_gpus)
     assert pool._gpus(find_model("chgnet-0.3.0")) == devices
 

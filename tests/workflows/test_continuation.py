@@ -27,7 +27,7 @@ from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import fetch, find_model
 from hopkin.drivers.specification import MDSpecification
 from hopkin.drivers.workflows.continuation import TRAJECTORY, step_of, thermo_row, whole_frames
-from hopkin.drivers.workflows.dynamics import _schedule, _simulate
+from hopkin.drivers.workflows.dynamics import _simulate, schedule_of
 from hopkin.drivers.workflows.monitor import Monitor
 
 KILLS = 20
@@ -111,7 +111,7 @@ def simulate(atoms: ase.Atoms, model: Model, directory: Path, **fields: Any) -> 
     specification = MDSpecification(model=model.name, ion=atoms.symbols[0], **fields)
     structure = Structure(atoms=atoms, material="crystal", source="test")
     directory.mkdir(exist_ok=True)
-    schedule = _schedule(specification)
+    schedule = schedule_of(specification)
     return _simulate(structure, atoms, model, specification, schedule, directory, say=silent)
 
 
@@ -120,7 +120,7 @@ def kill_again_and_again(atoms: ase.Atoms, model: Model, tmp_path: Path, **field
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     simulate(atoms, model, undisturbed, **fields)
     random.seed(7)
-    every = _schedule(MDSpecification(model=model.name, **fields))["restart_every"]
+    every = schedule_of(MDSpecification(model=model.name, **fields))["restart_every"]
     start, kills = 0, 0
     while kills < KILLS:
         with killer(killed, start + random.randint(every // 10, 3 * every)):

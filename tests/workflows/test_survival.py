@@ -199,8 +199,7 @@ def test_what_a_model_costs_is_measured_and_kept(private_cache: Path) -> None:
     cost = measure(model)
     assert known_cost(model) == cost
     assert 0.01 < cost.of(28) < 0.05
-    assert cost.memory_GB is not None
-    assert 0.01 < cost.memory_GB < 10
+    assert cost.memory_GB is None  # an evaluator of a calculator of one's own has ended with its client
 
 
 def test_a_deck_that_hangs_is_ended(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_model_on_the_images_of_vasp(folder: Path, private_cache: Path) -> Non
     jobs = plan(asked, path.parent, [find_model(model)])
     assert [job.kind for job in jobs] == ["neb", "images"]
     root = folder.parent / "results"
-    outcomes = run_campaign("x", jobs, root, load_executor("local", 1), verify=False, say=silent)
+    outcomes = run_campaign("x", jobs, root, load_executor("local", 1), verify=False, show=silent)
     assert [outcome.failure for outcome in outcomes] == [None, None]
     tables = collect(root)
     (barrier,) = tables["barriers"]
