@@ -49,7 +49,6 @@ from hopkin.drivers.workflows import (
     run_reference,
     select_hops,
     shared_key,
-    supercell_of,
 )
 
 _logger = logging.getLogger(__name__)
@@ -313,8 +312,8 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
         specification = specify(
             MDSpecification, **given, model=model.name, ion=ion, temperature_K=kelvin, seed=seed
         )
-        require_few_atoms(len(structure.atoms) * math.prod(supercell_of(structure.atoms, specification)))
         n_atoms, n_steps = dynamics_size(structure, specification)
+        require_few_atoms(n_atoms)
         yield Job(
             kind="md",
             material=structure.material,

@@ -1,8 +1,7 @@
 """Campaigns: what they would do, and the tables of what they did."""
 
-import math
 import os
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from hopkin.drivers.terminal.console import (
     console,
     plain,
     print_json,
+    progress,
     progress_console,
     show_table,
     shown,
@@ -27,7 +28,6 @@ from hopkin.drivers.terminal.console import (
 if TYPE_CHECKING:
     from hopkin.drivers.campaigns import Cost, Job, Outcome, Standing
 
-_LINE_EVERY_S = 10.0
 _MOST_ROWS = 20
 
 # Columns of the tables of a campaign that fit a terminal, by their headings
@@ -104,35 +104,36 @@ def standing_shown(title: str) -> "Iterator[Callable[[Standing], None]]":
         with Live(console=progress_console, auto_refresh=False, transient=True) as live:
             yield lambda standing: live.update(_standing_table(title, standing), refresh=True)
         return
-    said = ""
-    said_at = -math.inf
+    with progress(title) as say:
+        yield lambda standing: say(_line_of(standing))
 
-    def show(standing: "Standing") -> None:
-        nonlocal said, said_at
-        line, now = f"{title}: {summary_of(standing)}", time.monotonic()
-        if line.partition(";")[0] != said or now - said_at > _LINE_EVERY_S:
-            said, said_at = line.partition(";")[0], now
-            doing = "; ".join(f"{name} ({text})" for name, text, _ in standing.running)
-            progress_console.print(plain(f"{line}{doing and ': '}{doing}"), highlight=False, soft_wrap=True)
 
-    yield show
+def _line_of(standing: "Standing") -> str:
+    doing = "; ".join(f"{name} ({text})" for name, text, _ in standing.running)
+    return f"{summary_of(standing)}{doing and ': '}{doing}"
 
 
 def _standing_table(title: str, standing: "Standing") -> Group:
-    table = table_of("at work", "", "for")
-    for name, text, seconds in standing.running[:_MOST_ROWS]:
-        table.add_row(plain(name), plain(text), str(timedelta(seconds=round(seconds))))
-    more = len(standing.running) - _MOST_ROWS
+    table, more = _at_work(standing.running[:_MOST_ROWS]), len(standing.running) - _MOST_ROWS
     return Group(
         Text(f"{title}: {summary_of(standing)}"), table, Text(f"and {more} more" if more > 0 else "")
     )
 
 
+def _at_work(running: Sequence[tuple[str, str, float]]) -> Table:
+    table = table_of("at work", "", "for")
+    for name, text, seconds in running:
+        table.add_row(plain(name), plain(text), str(timedelta(seconds=round(seconds))))
+    return table
+
+
 def summary_of(standing: "Standing") -> str:
     """Say how far a campaign is in one line."""
+    from hopkin.analysis.comparison import count_failures
+
     parts = [f"{standing.ended} of {standing.total} done"]
     if standing.failures:
-        parts.append("failed: " + ", ".join(f"{n} {name}" for name, n in sorted(standing.failures.items())))
+        parts.append(f"failed: {count_failures(Counter(standing.failures).elements())}")
     if standing.left_s is not None and standing.ended < standing.total:
         parts.append(f"about {timedelta(seconds=round(standing.left_s))} left")
     return "; ".join(parts)
@@ -145,10 +146,7 @@ def show_standing(standing: "Standing", errors: Sequence[tuple[str, str]], *, as
         return
     console.print(summary_of(standing), markup=False, highlight=False)
     if standing.running:
-        table = table_of("at work", "", "for")
-        for name, text, seconds in standing.running:
-            table.add_row(plain(name), plain(text), str(timedelta(seconds=round(seconds))))
-        show_table(table)
+        show_table(_at_work(standing.running))
     for job, why in errors:
         console.print(f"{job}: {why}", markup=False, highlight=False, soft_wrap=True)
 

@@ -15,7 +15,7 @@ from hopkin.drivers.workflows.barrier import (
     write_endpoints,
 )
 from hopkin.drivers.workflows.calculation import Run, Say
-from hopkin.drivers.workflows.dynamics import run_md, supercell_of
+from hopkin.drivers.workflows.dynamics import run_md
 from hopkin.drivers.workflows.evaluation import evaluate
 from hopkin.drivers.workflows.groundwork import (
     band_evaluations,
@@ -66,7 +66,6 @@ __all__ = [
     "run_reference",
     "select_hops",
     "shared_key",
-    "supercell_of",
     "verify",
     "with_rates",
     "write_endpoints",

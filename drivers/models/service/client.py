@@ -1,6 +1,5 @@
 """A client of the evaluation service in Python, as pair_styles/service_client.cpp is one in C++."""
 
-import fcntl
 import os
 import socket
 from collections.abc import Sequence
@@ -17,12 +16,9 @@ from hopkin.drivers.models.service.protocol import (
     Status,
     evaluate_request,
     hello_request,
-    memory_size,
+    make_memory,
     read_answer,
 )
-
-_F_ADD_SEALS = 1033  # fcntl.F_ADD_SEALS since Python 3.12
-_SHRINK, _GROW = 0x2, 0x4
 
 
 class Client:
@@ -72,7 +68,7 @@ class Client:
         """
         descriptors = []
         if len(positions) != self._n_atoms or self._memory is None:
-            descriptors = [_sealed(memory_size(len(positions)))]
+            descriptors = [make_memory(len(positions))]
             self._n_atoms, self._memory = len(positions), Memory(descriptors[0], len(positions))
         memory = self._memory
         memory.cell[:], memory.positions[:], memory.species[:] = cell, positions, species
@@ -99,11 +95,3 @@ class Client:
         if status is not Status.DONE:
             raise ServiceError(said)
         return said
-
-
-def _sealed(n_bytes: int) -> int:
-    """Descriptor of shared memory whose size is settled."""
-    descriptor = os.memfd_create("hopkin", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, n_bytes)
-    fcntl.fcntl(descriptor, _F_ADD_SEALS, _SHRINK | _GROW)
-    return descriptor

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hopkin.drivers.engine import ENVIRONMENT, environment_of, hopkin_hash
 from hopkin.drivers.errors import MachineError, ModelError, one_sentence
@@ -140,36 +141,36 @@ def services() -> list[Service]:
     """Services of this user on this node."""
     found = []
     for path in sorted(_folder().glob("*.socket")):
-        client = connected(path)
-        if client is None:
-            continue
-        with client:
-            client.settimeout(_PATIENCE_S)
-            try:
-                client.send(request(Request.STATUS))
-                known = json.loads(read_answer(client.recv(LONGEST_MESSAGE))[1])
-            except (OSError, ValueError):
-                continue
-        known.pop("evaluators")
-        found.append(Service(**known))
+        if (known := _status_of(path)) is not None:
+            known.pop("evaluators")
+            found.append(Service(**known))
     return found
 
 
 def peak_memory(model: Model) -> int:
     """Most memory that a process has had which evaluates a model in its service now [bytes]; 0: none does."""
-    path = _socket_of(model)
-    if model.route == "native" or (client := connected(path)) is None:
-        return 0
-    with client:
-        client.settimeout(_PATIENCE_S)
-        client.send(request(Request.STATUS))
-        known = json.loads(read_answer(client.recv(LONGEST_MESSAGE))[1])
+    known = None if model.route == "native" else _status_of(_socket_of(model))
     peaks = [0]
-    for process in known["evaluators"]:
+    for process in known["evaluators"] if known else ():
         with contextlib.suppress(OSError):
             status = Path(f"/proc/{process}/status").read_text()
             peaks += [1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
     return max(peaks)
+
+
+def _status_of(path: Path) -> dict[str, Any] | None:
+    """Ask a service how it is; None where none answers."""
+    client = connected(path)
+    if client is None:
+        return None
+    with client:
+        client.settimeout(_PATIENCE_S)
+        try:
+            client.send(request(Request.STATUS))
+            known: dict[str, Any] = json.loads(read_answer(client.recv(LONGEST_MESSAGE))[1])
+        except (OSError, ValueError):
+            return None
+    return known
 
 
 def _folder() -> Path:

@@ -30,7 +30,7 @@ _MOST_THREADS = 4096
 _ARRAYS = 16  # numbers of 8 bytes before the arrays: cell, energy, virial
 _PER_ATOM = 8  # position, force, energy, species
 _VOIGT = ((0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2))
-_F_GET_SEALS = 1034  # fcntl.F_GET_SEALS since Python 3.12
+_F_ADD_SEALS, _F_GET_SEALS = 1033, 1034  # of fcntl since Python 3.12
 _SHRINK, _GROW, _WRITE = 0x2, 0x4, 0x8 | 0x10
 
 
@@ -185,13 +185,21 @@ def require_memory(descriptor: int, n_atoms: int) -> None:
         writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
     except OSError as error:
         raise ProtocolError from error
-    enough = known.st_size >= memory_size(n_atoms)
+    enough = known.st_size >= _memory_size(n_atoms)
     sealed = seals & _SHRINK and seals & _GROW and not seals & _WRITE
     if not (stat.S_ISREG(known.st_mode) and sealed and writable and enough):
         raise ProtocolError
 
 
-def memory_size(n_atoms: int) -> int:
+def make_memory(n_atoms: int) -> int:
+    """Descriptor of memory for an evaluation, as `require_memory` wants it."""
+    descriptor = os.memfd_create("hopkin", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.ftruncate(descriptor, _memory_size(n_atoms))
+    fcntl.fcntl(descriptor, _F_ADD_SEALS, _SHRINK | _GROW)
+    return descriptor
+
+
+def _memory_size(n_atoms: int) -> int:
     """Bytes that an evaluation shares."""
     return 8 * (_ARRAYS + _PER_ATOM * n_atoms)
 
@@ -206,7 +214,7 @@ class Memory:
     """
 
     def __init__(self, descriptor: int, n_atoms: int) -> None:
-        mapped = mmap.mmap(descriptor, memory_size(n_atoms))  # its views keep it
+        mapped = mmap.mmap(descriptor, _memory_size(n_atoms))  # its views keep it
         numbers = np.frombuffer(mapped, dtype=np.float64)
         arrays = numbers[_ARRAYS:]
         self.cell = numbers[:9].reshape(3, 3)
