@@ -1,8 +1,10 @@
 """What every test needs: reference data beside the project, and threads that do not fight for cores."""
 
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,26 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no reference data beside the project: {path}")
     return path
+
+
+@pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mount a file system of a size, as `3m`."""
+    disk, mount, mounted = tmp_path / "disk", shutil.which("mount"), []
+
+    def disk_of(size: str) -> Path:
+        if os.geteuid() != 0 or mount is None:
+            pytest.skip("only root can mount a small file system")
+        disk.mkdir()
+        made = subprocess.run([mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=False)
+        if made.returncode != 0:
+            pytest.skip("no file system can be mounted here")
+        mounted.append(disk)
+        return disk
+
+    yield disk_of
+    for one in mounted:
+        subprocess.run(["umount", "--lazy", one], check=True)
 
 
 @pytest.fixture

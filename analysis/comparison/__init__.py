@@ -5,6 +5,7 @@ them for barriers, `dynamics_comparison` and `dynamics_tables` for dynamics, `pa
 forces.
 """
 
+from hopkin.analysis.comparison.changes import compare_campaigns
 from hopkin.analysis.comparison.comparison import collect, write_tables
 from hopkin.analysis.comparison.jobs import ENDED, read_ended, read_jobs
 from hopkin.analysis.comparison.labels import (
@@ -14,7 +15,9 @@ from hopkin.analysis.comparison.labels import (
     force_errors_by_element,
     tells_elements_apart,
 )
+from hopkin.analysis.comparison.leaderboard import Card, card_of, leaderboard_of
 from hopkin.analysis.comparison.pathimages import image_errors
+from hopkin.analysis.comparison.published import cathode_barriers
 from hopkin.analysis.comparison.references import (
     KIND,
     DynamicsReference,
@@ -30,12 +33,16 @@ from hopkin.analysis.comparison.yamltext import parse_yaml
 __all__ = [
     "ENDED",
     "KIND",
+    "Card",
     "Difference",
     "DynamicsReference",
     "Reference",
     "Row",
     "Run",
+    "card_of",
+    "cathode_barriers",
     "collect",
+    "compare_campaigns",
     "count_failures",
     "element_energies",
     "errors_of",
@@ -44,6 +51,7 @@ __all__ = [
     "find_runs",
     "force_errors_by_element",
     "image_errors",
+    "leaderboard_of",
     "parse_yaml",
     "read_dynamics_references",
     "read_ended",

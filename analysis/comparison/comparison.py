@@ -6,7 +6,7 @@ counts.
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,15 +15,28 @@ import numpy as np
 from hopkin.analysis.comparison.dynamics_tables import dynamics_tables
 from hopkin.analysis.comparison.jobs import read_jobs
 from hopkin.analysis.comparison.metrics import errors, statistic
-from hopkin.analysis.comparison.references import Reference
+from hopkin.analysis.comparison.published import cathode_barriers
+from hopkin.analysis.comparison.references import Reference, find_reference
 from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs
+from hopkin.analysis.errors import ResultsError
 
-TABLES = ("barriers", "statistics", "images", "dynamics", "dynamics_statistics", "rdf_differences")
+TABLES = (
+    *("barriers", "statistics", "images", "labels", "dynamics", "dynamics_statistics", "rdf_differences"),
+    "activation_energies",
+)
 
 BARRIER_FIELDS = (
     *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
     *("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
-    *("unresolved", "below_ends", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
+    *(
+        "unresolved",
+        "below_ends",
+        "max_atom_force_eV_per_A",
+        "force_evaluations",
+        "wall_s",
+        "verified",
+        "conservative",
+    ),
     *("reference_eV", "reference_kind", "error_eV", "functional", "source", "directory", "message"),
 )
 IMAGES_FIELDS = (
@@ -32,31 +45,58 @@ IMAGES_FIELDS = (
     *("saddle_normal_force_eV_per_A", "saddle_reference_normal_force_eV_per_A"),
     *("saddle_normal_force_mae_eV_per_A", "saddle_stress_mae_GPa", "failure", "directory", "message"),
 )
+LABELS_FIELDS = (
+    *("source", "group", "model", "n_structures", "energy_mae_eV_per_atom", "energy_shifted_mae_eV_per_atom"),
+    *("force_mae_eV_per_A", "stress_mae_GPa", "directory"),
+)
 
 
 def collect(results: Path) -> dict[str, list[Row]]:
-    """Gather the tables of a results folder: `barriers`, `statistics` of them, `images`, `dynamics`.
+    """Gather the tables of a folder: `barriers`, `statistics` of them, `images`, `labels`, `dynamics`.
 
-    Where dynamics are known, too: `dynamics_statistics`, and `rdf_differences` pair by pair.
+    Where dynamics are known, too: `dynamics_statistics`, `rdf_differences` pair by pair, and
+    `activation_energies` material by material.
 
-    A campaign (`campaign.json`) has a row for each of its jobs, those too that ended with an error or have
-    not begun, and its known barrier; a folder without one, for each of its runs.
+    A campaign (`campaign.json`), the folder's own or one below it, has a row for each of its jobs, those too
+    that ended with an error or have not begun, and its known barrier; of what is in no campaign, each run has
+    a row, and the known barrier of the cathode that it is of.
     """
-    rows = [_row(job, run) for job, run in _jobs(results)]
+    return tables_of(_jobs(results))
+
+
+def tables_of(jobs: Iterable[tuple[Row, Run | None]]) -> dict[str, list[Row]]:
+    """Make the tables of jobs, each with its run where it has one; see `collect`."""
+    rows = [_row(job, run) for job, run in jobs]
     barriers = [_compared(row) for row in rows if row["kind"] in ("barrier", "neb")]
     images = [_only(row, IMAGES_FIELDS) for row in rows if row["kind"] == "images"]
-    tables = (barriers, statistics(barriers), images, *dynamics_tables(rows))
+    labels = [group for row in rows if row["kind"] == "evaluation" for group in _labels(row)]
+    tables = (barriers, statistics(barriers), images, labels, *dynamics_tables(rows))
     return {name: table for name, table in zip(TABLES, tables, strict=True) if table}
 
 
-def _jobs(results: Path) -> list[tuple[Row, Run | None]]:
-    jobs = read_jobs(results / "campaign.json")
-    if jobs is None:
-        return [({}, run) for run in find_runs(results)]
-    runs = (
-        {run.directory.name: run for run in find_runs(results)} if any(j["directory"] for j in jobs) else {}
-    )
-    return [(job, runs.get(job["directory"])) for job in jobs]
+def _jobs(results: Path) -> Iterator[tuple[Row, Run | None]]:
+    campaigns = {
+        file.parent: jobs
+        for file in sorted(results.rglob("campaign.json"))
+        if (jobs := read_jobs(file)) is not None
+    }
+    try:
+        runs = {run.directory: run for run in find_runs(results)}
+    except ResultsError:
+        if not campaigns:
+            raise
+        runs = {}
+    for folder, jobs in campaigns.items():
+        yield from ((job, runs.get(folder / (job["directory"] or ""))) for job in jobs)
+    for directory, run in runs.items():
+        if directory.parent not in campaigns:
+            yield {}, run
+
+
+def _labels(row: Row) -> list[Row]:
+    """One row for each group of labelled structures, or one for all."""
+    groups = row.get("groups") or {"": row}
+    return [_only({**row, **errors, "group": group}, LABELS_FIELDS) for group, errors in groups.items()]
 
 
 def _row(job: Row, run: Run | None) -> Row:
@@ -70,7 +110,11 @@ def _row(job: Row, run: Run | None) -> Row:
         "directory": run.directory.name,
         "path": run.directory,
     }
-    return {**job, **{name: value for name, value in said.items() if value is not None}}
+    row = {**job, **{name: value for name, value in said.items() if value is not None}}
+    if not job and row["kind"] == "barrier":
+        known = find_reference(cathode_barriers(), row["material"], row.get("hop"), row.get("mechanism"))
+        row["reference"] = known and known.model_dump(exclude_none=True)
+    return row
 
 
 def _compared(row: Row) -> Row:

@@ -121,6 +121,8 @@ class DynamicsComparison:
         Of those that are positive in both, and how many are; None where none is.
     activation_energy
         Errors of the activation energies of mobile materials [eV]; None where none can be compared.
+    energies
+        Material, activation energy of the reference and of the potential [eV].
     rdf
         Differences of radial distribution functions, pair by pair.
     rdf_quartiles
@@ -144,6 +146,7 @@ class DynamicsComparison:
     log10_diffusivity_mae: float | None
     n_positive: int
     activation_energy: Errors | None
+    energies: tuple[tuple[str, float, float], ...]
     rdf: tuple[RdfDifference, ...]
     rdf_quartiles: FloatArray | None
     n_runs: int
@@ -194,7 +197,8 @@ def compare_dynamics(
         diffusivity=errors([m[2] for m in mobile], [m[3] for m in mobile], seed=seed) if mobile else None,
         log10_diffusivity_mae=log10_mae(*zip(*positive, strict=True)) if positive else None,
         n_positive=len(positive),
-        activation_energy=errors(*zip(*energies, strict=True), seed=seed) if energies else None,
+        activation_energy=errors(*list(zip(*energies, strict=True))[1:], seed=seed) if energies else None,
+        energies=energies,
         rdf=differences,
         rdf_quartiles=frozen(np.quantile([d.mae for d in differences], [0.25, 0.5, 0.75]))
         if differences
@@ -233,8 +237,8 @@ def _is_immobile(run: Dynamics) -> bool:
 
 def _energies(
     mobile: Sequence[tuple[Dynamics, Dynamics, float, float]],
-) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
-    """Activation energies [eV] of reference and potential by material, and the materials without."""
+) -> tuple[tuple[tuple[str, float, float], ...], tuple[str, ...]]:
+    """Material with its activation energies [eV] of reference and potential, and the materials without."""
     energies, without = [], []
     for material in sorted({run.material for _, run, *_ in mobile}):
         points = [
@@ -247,10 +251,10 @@ def _energies(
         ]
         try:
             fits = [fit_arrhenius([pair[side] for pair in points]) for side in (0, 1)]
-            energies.append((fits[0].activation_energy, fits[1].activation_energy))
+            energies.append((material, fits[0].activation_energy, fits[1].activation_energy))
         except AnalysisError:
             without.append(material)
-    return energies, tuple(without)
+    return tuple(energies), tuple(without)
 
 
 def rdf_differences(known: Dynamics, run: Dynamics) -> list[RdfDifference]:

@@ -23,12 +23,14 @@ COLUMNS = (
     *("time_ps", "n_ions", "msd_A2_final", "framework_msd_A2", "diffusivity_cm2_per_s"),
     *("diffusivity_windowed_cm2_per_s", "diffusivity_std", "n_hops", "log_log_slope", "failure"),
     *("reference_diffusivity_cm2_per_s", "common_msd_A2", "reference_common_msd_A2", "rdf_mae_A"),
-    *("functional", "source", "ns_per_day", "wall_s", "verified", "directory", "message"),
+    *("functional", "source", "ns_per_day", "wall_s", "verified", "conservative", "directory", "message"),
 )
 
 
-def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row]]:
-    """Give the runs beside what is known, statistics of each model, and differences of RDFs pair by pair.
+def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row], list[Row]]:
+    """Give the runs beside what is known, statistics of each model, differences of RDFs, activation energies.
+
+    The statistics are over all temperatures, and over each where there are several.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row
         named = {name: stated.get(name) for name in ("functional", "source")}
         table.append({name: {**row, **named, **compared}.get(name) for name in COLUMNS})
     table += [{name: row.get(name) for name in COLUMNS} for row in lost]
-    return table, list(_statistics(ended, runs, known)), differences
+    return table, list(_statistics(ended, runs, known)), differences, list(_energies(ended, runs, known))
 
 
 def _known(rows: Sequence[Row]) -> Iterator[Dynamics]:
@@ -94,19 +96,46 @@ def _statistics(
     rows: Sequence[Row], runs: Sequence[Dynamics | None], known: Sequence[Dynamics], *, seed: int = 1
 ) -> Iterator[Row]:
     """Of each model, over the runs that ended without a failure, and over all that have numbers."""
-    for model in dict.fromkeys(row["model"] for row in rows if row.get("reference")):
-        ours = [
-            (row, run)
-            for row, run in zip(rows, runs, strict=True)
-            if row["model"] == model and row.get("reference")
-        ]
-        failures = count_failures(row.get("failure") for row, _ in ours)
-        cases = {"n_cases": len(ours), "failures": failures}
-        for over in ("converged", "all"):
-            counted = [run for row, run in ours if run and (over == "all" or not row.get("failure"))]
-            compared = [run for run in counted if reference_of(run, known)]
-            row = {"model": model, "over": over, "n": len(compared), **cases}
-            yield row | _fields(compare_dynamics(known, compared, seed=seed) if compared else None)
+    for model, every in _of_models(rows, runs):
+        kelvins = sorted({row["reference"]["temperature_K"] for row, _ in every})
+        for kelvin in (None, *(kelvins if len(kelvins) > 1 else ())):
+            ours = [pair for pair in every if kelvin in (None, pair[0]["reference"]["temperature_K"])]
+            failures = count_failures(row.get("failure") for row, _ in ours)
+            cases = {"n_cases": len(ours), "failures": failures}
+            for over in ("converged", "all"):
+                compared = _compared(ours, known, over)
+                row = {"model": model, "temperature_K": kelvin, "over": over, "n": len(compared), **cases}
+                yield row | _fields(compare_dynamics(known, compared, seed=seed) if compared else None)
+
+
+def _energies(
+    rows: Sequence[Row], runs: Sequence[Dynamics | None], known: Sequence[Dynamics]
+) -> Iterator[Row]:
+    """Activation energies of each model and material, over the runs that ended without a failure."""
+    for model, ours in _of_models(rows, runs):
+        if compared := _compared(ours, known, "converged"):
+            for material, first, second in compare_dynamics(known, compared, seed=1).energies:
+                yield {
+                    "material": material,
+                    "model": model,
+                    "reference_activation_energy_eV": first,
+                    "activation_energy_eV": second,
+                }
+
+
+_Pairs = Sequence[tuple[Row, Dynamics | None]]
+
+
+def _of_models(rows: Sequence[Row], runs: Sequence[Dynamics | None]) -> Iterator[tuple[str, _Pairs]]:
+    """Give the runs of each model that have a reference."""
+    pairs = [pair for pair in zip(rows, runs, strict=True) if pair[0].get("reference")]
+    for model in dict.fromkeys(row["model"] for row, _ in pairs):
+        yield model, [pair for pair in pairs if pair[0]["model"] == model]
+
+
+def _compared(ours: _Pairs, known: Sequence[Dynamics], over: str) -> list[Dynamics]:
+    counted = [run for row, run in ours if run and (over == "all" or not row.get("failure"))]
+    return [run for run in counted if reference_of(run, known)]
 
 
 def _fields(found: DynamicsComparison | None) -> Row:

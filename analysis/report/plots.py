@@ -1,4 +1,4 @@
-"""Figures of barriers and transport.
+"""Figures of the runs of one material.
 
 Each function takes plain arrays and returns a matplotlib figure that belongs to no global state.
 """
@@ -12,8 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatter
-from numpy.typing import NDArray
 
 from hopkin.analysis.trajectories import FloatArray
 
@@ -23,10 +21,6 @@ COLOURS = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MAX_POINTS = 400
-EDGE_MARKERS = ("^", "v", ">", "<")
-OUTER_FENCE = 3.0  # times the distance of the quartiles
-STRETCHED = 2.0  # times the bulk: outliers within it are drawn where they are
-MARGIN = 0.05
 STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -91,26 +85,6 @@ class MsdCurve:
     windowed: FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ParityPoints:
-    """Numbers of one model, and what is known of them.
-
-    Attributes
-    ----------
-    label
-        What the points are called, the model.
-    reference, computed
-        (n,) numbers, pair by pair.
-    failed
-        (n,) True for a run that did not pass its checks: drawn open.
-    """
-
-    label: str
-    reference: FloatArray
-    computed: FloatArray
-    failed: NDArray[np.bool_]
-
-
 def plot_energy_profiles(
     profiles: Sequence[EnergyProfile], *, coordinate_label: str, order: Sequence[str] = ()
 ) -> Figure:
@@ -119,11 +93,11 @@ def plot_energy_profiles(
     The images are joined by the spline through their energies and slopes, or, without one, by straight lines.
     What `order` names looks alike in all figures that are given the same one.
     """
-    styles = _styles([profile.label for profile in profiles], order)
+    drawn = styles([profile.label for profile in profiles], order)
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(6.4, 3.6)
+        figure, axes = figure_of(6.4, 3.6)
         axes.axhline(0.0, color="0.75", linewidth=0.8, zorder=0)
-        for profile, style in zip(profiles, styles, strict=True):
+        for profile, style in zip(profiles, drawn, strict=True):
             relative = profile.energies - profile.energies[0]
             saddle = int(np.nanargmax(relative))
             barrier = "no barrier" if profile.barrier is None else f"{profile.barrier:.3f} eV"
@@ -150,103 +124,7 @@ def plot_energy_profiles(
         axes.margins(y=0.14)
         axes.set_xlabel(coordinate_label)
         axes.set_ylabel("energy relative to initial image (eV)")
-        _legend(axes, len(profiles))
-        return figure
-
-
-def plot_parity(points: Sequence[ParityPoints], *, quantity: str, logarithmic: bool = False) -> Figure:
-    """Draw computed against known numbers, one colour per model; open where the run failed.
-
-    Axes are those of the bulk: what lies far outside is a triangle at the edge, and counted in the legend.
-    On a logarithmic scale, all numbers have to be positive.
-    """
-    with mpl.rc_context(STYLE):
-        figure, axes = _figure(6.0, 3.8)
-        every = np.concatenate([np.concatenate([p.reference, p.computed]) for p in points] or [np.zeros(0)])
-        ends = _limits(every, logarithmic=logarithmic)
-        if logarithmic:
-            axes.set_xscale("log")
-            axes.set_yscale("log")
-            for axis in (axes.xaxis, axes.yaxis):  # plain numbers: the usual ones of decades are mathematics
-                axis.set_major_formatter(LogFormatter())
-                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
-            axes.tick_params(axis="x", which="both", rotation=45)  # 3e-06 beside 4e-06
-        axes.plot(ends, ends, color="0.6", linewidth=0.9, linestyle="--", zorder=0)
-        for index, series in enumerate(points):
-            style = _style(index)
-            beyond = _beyond(series, ends)
-            for failed, face in ((False, style["color"]), (True, "none")):
-                for marker in (None, *EDGE_MARKERS):
-                    chosen = (series.failed == failed) & (beyond == (marker or ""))
-                    axes.scatter(
-                        np.clip(series.reference[chosen], *ends),
-                        np.clip(series.computed[chosen], *ends),
-                        s=22,
-                        marker=marker or style["marker"],
-                        edgecolors=style["color"],
-                        facecolors=face,
-                        linewidths=0.9,
-                        clip_on=False,
-                        label=None if failed or marker else series.label,
-                    )
-        if n_outside := sum(int((_beyond(series, ends) != "").sum()) for series in points):
-            axes.plot([], [], "^", color="0.4", markersize=5, label=f"{n_outside} outside")
-        axes.set_xlim(*ends)
-        axes.set_ylim(*ends)
-        axes.set_aspect("equal")
-        axes.set_xlabel(f"known {quantity}")
-        axes.set_ylabel(f"computed {quantity}")
-        _legend(axes, len(points) + bool(n_outside))
-        return figure
-
-
-def _limits(values: FloatArray, *, logarithmic: bool) -> tuple[float, float]:
-    """Choose the ends of an axis: of all values, or of the bulk where the others would stretch it twofold.
-
-    The bulk is what lies within three times the distance of the quartiles of them (Tukey's outer fences).
-    """
-    if len(values) == 0:
-        return (0.1, 1.0) if logarithmic else (0.0, 1.0)
-    shown = np.log10(values) if logarithmic else values
-    first, last = np.quantile(shown, [0.25, 0.75])
-    reach = OUTER_FENCE * (last - first)
-    bulk = shown[(shown >= first - reach) & (shown <= last + reach)]
-    if not logarithmic:  # the origin is on the axis
-        shown, bulk = np.append(shown, 0.0), np.append(bulk, 0.0)
-    chosen = bulk if 0 < STRETCHED * np.ptp(bulk) < np.ptp(shown) else shown
-    low, high = float(chosen.min()), float(chosen.max())
-    margin = MARGIN * (high - low) or 0.5
-    if logarithmic:
-        return 10 ** (low - margin), 10 ** (high + margin)
-    return low - margin, high + margin
-
-
-def _beyond(points: ParityPoints, ends: tuple[float, float]) -> NDArray[np.str_]:
-    """(n,) marker of each point that lies outside, towards where it lies; empty within."""
-    low, high = ends
-    left, right = points.reference < low, points.reference > high
-    below, above = points.computed < low, points.computed > high
-    return np.select([above, below, right, left], EDGE_MARKERS, default="")
-
-
-def plot_distributions(values: Mapping[str, FloatArray], *, quantity: str) -> Figure:
-    """Draw how numbers are spread, a box with quartiles and all points for each model."""
-    with mpl.rc_context(STYLE):
-        figure, axes = _figure(6.0, 1.2 + 0.45 * len(values))
-        axes.boxplot(
-            list(values.values()),
-            orientation="horizontal",
-            tick_labels=list(values),
-            showfliers=False,
-            widths=0.55,
-            medianprops={"color": "0.2", "linewidth": 1.4},
-        )
-        for index, series in enumerate(values.values()):
-            style = _style(index)
-            axes.scatter(series, np.full(len(series), index + 1), s=14, alpha=0.6, linewidths=0, **style)
-        axes.invert_yaxis()
-        axes.set_xlim(left=0.0)
-        axes.set_xlabel(quantity)
+        legend(axes, len(profiles))
         return figure
 
 
@@ -255,10 +133,10 @@ def plot_msd(curves: Sequence[MsdCurve], *, order: Sequence[str] = ()) -> Figure
 
     What `order` names looks alike in all figures that are given the same one.
     """
-    styles = _styles([curve.label for curve in curves], order)
+    drawn = styles([curve.label for curve in curves], order)
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(6.4, 3.6)
-        for curve, style in zip(curves, styles, strict=True):
+        figure, axes = figure_of(6.4, 3.6)
+        for curve, style in zip(curves, drawn, strict=True):
             colour = style["color"]
             thin = slice(None, None, max(1, len(curve.times) // MAX_POINTS))
             axes.plot(
@@ -275,7 +153,7 @@ def plot_msd(curves: Sequence[MsdCurve], *, order: Sequence[str] = ()) -> Figure
         axes.set_ylim(bottom=0.0)
         axes.set_xlabel("time (ps)")
         axes.set_ylabel("mean squared displacement (Å²)")
-        _legend(axes, len(curves) + 2)
+        legend(axes, len(curves) + 2)
         return figure
 
 
@@ -296,14 +174,14 @@ def plot_rdf(
     n_columns = min(4, len(curves))
     n_rows = -(-len(curves) // n_columns)
     labels = list(dict.fromkeys(label for pair in curves.values() for label in pair))
-    styles = dict(zip(labels, _styles(labels, order), strict=True))
+    looks = dict(zip(labels, styles(labels, order), strict=True))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.1 * n_columns, 1.9 * n_rows + 0.6), layout="constrained")
         panels = figure.subplots(n_rows, n_columns, sharex=True, squeeze=False).ravel()
         for panel, (pair, by_label) in zip(panels, curves.items(), strict=False):
             panel.axhline(1.0, color="0.75", linewidth=0.8, zorder=0)
             for label, g in by_label.items():
-                panel.plot(r, g, color=styles[label]["color"], linewidth=1.1, label=label)
+                panel.plot(r, g, color=looks[label]["color"], linewidth=1.1, label=label)
             panel.set_title(pair, loc="left", fontweight="bold", pad=3)
             panel.set_xlim(0.0, float(r[-1]))
             panel.set_ylim(bottom=0.0)
@@ -314,28 +192,31 @@ def plot_rdf(
         figure.supxlabel("r (Å)", fontsize=10)
         figure.supylabel("g(r)", fontsize=10)
         if len(labels) > 1:
-            lines = [Line2D([], [], color=styles[label]["color"]) for label in labels]
+            lines = [Line2D([], [], color=looks[label]["color"]) for label in labels]
             figure.legend(lines, labels, loc="outside upper center", ncols=min(4, len(labels)))
         return figure
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def figure_of(width: float, height: float) -> tuple[Figure, Axes]:
+    """Make a figure of a size [inch] that belongs to no global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _styles(labels: Sequence[str], order: Sequence[str]) -> list[dict[str, Any]]:
+def styles(labels: Sequence[str], order: Sequence[str]) -> list[dict[str, Any]]:
     """Give each label its colour and marker: those of its place in the order, or of one after it."""
     places = list(dict.fromkeys([*order, *labels]))
-    return [_style(places.index(label)) for label in labels]
+    return [style_of(places.index(label)) for label in labels]
 
 
-def _style(index: int) -> dict[str, Any]:
+def style_of(index: int) -> dict[str, Any]:
+    """Colour and marker of the n-th of several."""
     return {
         "color": COLOURS[index % len(COLOURS)],
         "marker": MARKERS[index // len(COLOURS) % len(MARKERS)],
     }
 
 
-def _legend(axes: Axes, n_entries: int) -> None:
+def legend(axes: Axes, n_entries: int) -> None:
+    """Put the legend beside the axes."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=1 + n_entries // 17)

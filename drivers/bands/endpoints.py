@@ -14,7 +14,7 @@ from hopkin.drivers.bands.paths import CELL_TOLERANCE_A, check_endpoints, displa
 from hopkin.drivers.crystals import (
     ALKALI_METALS,
     Structure,
-    check_crystal,
+    checked_structure,
     lammps_orientation,
     load_structure,
     read_with_ase,
@@ -98,10 +98,9 @@ def _frames(path: Path) -> list[ase.Atoms]:
 
 def check_pair(initial: ase.Atoms, final: ase.Atoms, *, name: str, source: str) -> Pair:
     """Make ends of a band of two structures, as `load_pair` does of files; StructureError where it cannot."""
-    for atoms, end in ((initial, "initial"), (final, "final")):
-        check_crystal(atoms, source=f"{source}, {end}")
     first, last = (
-        Structure(atoms=lammps_orientation(atoms), material=name, source=source) for atoms in (initial, final)
+        checked_structure(atoms, material=name, source=source, named=f"{source}, {end}")
+        for atoms, end in ((initial, "initial"), (final, "final"))
     )
     return _pair(first, last)
 

@@ -1,13 +1,14 @@
 """Many calculations from one file: planned, checked, run side by side, each outcome kept.
 
 `campaign` is what the file holds, `selection` what its short words stand for (`ready/` has some that come
-with hopkin); `planning` makes `jobs` of it, `costs` says what they take; `bench` runs them where `executors`
-says, and keeps what became of each in the `ledger`. `progress` and `status` tell how far that is.
+with hopkin); `planning` makes `jobs` of it, `pairs` those between given ends, `costs` says what they take;
+`bench` runs them where `executors` says, and keeps what became of each in the `ledger`. `at_work` has their
+logs, and which are at work; `progress` and `status` tell how far that is.
 """
 
 from hopkin.drivers.campaigns.bench import run_campaign
 from hopkin.drivers.campaigns.campaign import Campaign, load_campaign
-from hopkin.drivers.campaigns.costs import Cost, hours_of, known_cost, measure
+from hopkin.drivers.campaigns.costs import Cost, hours_of, known_cost, measure, memory_of
 from hopkin.drivers.campaigns.executors import load_executor
 from hopkin.drivers.campaigns.jobs import Job, Outcome
 from hopkin.drivers.campaigns.ledger import ended_before
@@ -29,6 +30,7 @@ __all__ = [
     "load_campaign",
     "load_executor",
     "measure",
+    "memory_of",
     "model_names",
     "plan",
     "ready_models",

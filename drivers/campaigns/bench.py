@@ -6,6 +6,7 @@ campaigns on one folder share the work.
 """
 
 import heapq
+import logging
 import os
 import queue
 import signal
@@ -15,15 +16,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 from hopkin.analysis.comparison import write_tables
+from hopkin.drivers.campaigns.at_work import at_work, tasks_at_work
 from hopkin.drivers.campaigns.executors import HighThroughput, Threads, configuration, take_share
 from hopkin.drivers.campaigns.jobs import Ground, Job, Key, Outcome, lay_ground, run_job
 from hopkin.drivers.campaigns.ledger import Ledger
 from hopkin.drivers.campaigns.progress import Progress, Standing
-from hopkin.drivers.engine import end_with_parent, writing_to
+from hopkin.drivers.engine import end_with_parent
 from hopkin.drivers.specification import BandSpecification
+
+_logger = logging.getLogger(__name__)
 
 _POLL_S = 1.0
 _TRIES = 3
@@ -77,14 +80,16 @@ def run_campaign(
     with DataFlowKernel(configuration(executor, workers, root / ".parsl")) as kernel:
         do: Work = _work_in_process
         if isinstance(executor, Threads):
-            do = _in_threads(workers, stopping, progress)
+            do = _in_threads(workers, stopping)
         tasks = _Tasks(parsl.python_app(do, data_flow_kernel=kernel), jobs, root.resolve(), verify=verify)
         try:
             return tasks.run(ledger, progress, show)
         finally:
             stopping.set()
-            with writing_to(root):
+            try:
                 write_tables(root)
+            except OSError as error:  # as a job may have met before: what it ended with says so
+                _logger.warning("%s: the tables are not on disk: %s", root, error)
 
 
 class _Tasks:
@@ -114,7 +119,7 @@ class _Tasks:
             now = time.monotonic()
             if now - shown >= _POLL_S:
                 shown = now
-                show(progress.standing())
+                show(progress.standing(tasks_at_work(self._root)))
             while waiting and waiting[0][0] <= now:
                 _, number = heapq.heappop(waiting)
                 if self._base_is_open(number):
@@ -125,7 +130,6 @@ class _Tasks:
                 number, outcome = self._ended.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
-            progress.rest(self._jobs[number].key)
             if outcome.busy or (outcome.lost and self._base_is_open(number)):
                 heapq.heappush(waiting, (now + _BUSY_S, number))
             elif outcome.lost and tries[number] < _TRIES - 1:
@@ -135,7 +139,7 @@ class _Tasks:
                 self._outcomes[number] = outcome
                 ledger.note(number, outcome)
                 progress.end(number, outcome, read=number in ledger.ended)
-        show(progress.standing())
+        show(progress.standing([]))
         return [self._outcomes[number] for number in range(len(self._jobs))]
 
     def _submit_all(self, ended: Mapping[int, Outcome]) -> None:
@@ -177,28 +181,24 @@ def _handed_on(future: "Future[Outcome]") -> "Future[Outcome]":
     return outcome
 
 
-def _in_threads(workers: int, stopping: threading.Event, progress: Progress) -> Work:
-    """Make the function that threads call: it tells how far a job is, and ends when all are to stop."""
+def _in_threads(workers: int, stopping: threading.Event) -> Work:
+    """Make the function that threads call: it ends when all are to stop."""
     seats: queue.SimpleQueue[int] = queue.SimpleQueue()
     for worker in range(workers):
         seats.put(worker)
 
     def work_in_thread(task: Job | Ground, root: Path, verify: bool, *after: Outcome | None) -> Outcome:
-        def say(text: str) -> None:
+        def go_on() -> None:
             if stopping.is_set():
                 raise _Stopped
-            progress.say(task.key, task.title, text)
 
         seat = seats.get()
         try:
             take_share(seat, workers)
-            say("starting")
-            return _do(task, root, *after, verify=verify, say=say)
+            return _do(task, root, *after, verify=verify, go_on=go_on)
         except _Stopped:
             return Outcome(error="Interrupted", lost=True)
         finally:
-            if isinstance(task, Ground):
-                progress.rest(task.key)
             seats.put(seat)
 
     return work_in_thread
@@ -208,13 +208,25 @@ def _work_in_process(task: Job | Ground, root: Path, verify: bool, *after: Outco
     """Do a job in a process of Parsl's pool; it ends with the pool, or it would keep others from the job."""
     end_with_parent(signal.SIGKILL)
     take_share(int(os.environ["PARSL_WORKER_RANK"]), int(os.environ["PARSL_WORKER_COUNT"]))
-    return _do(task, root, *after, verify=verify, say=lambda _: None)
+    return _do(task, root, *after, verify=verify, go_on=lambda: None)
 
 
-def _do(task: Job | Ground, root: Path, *after: Outcome | None, **options: Any) -> Outcome:
-    if isinstance(task, Ground):
-        return lay_ground(task, root, **options)
-    return run_job(task, root, *after, **options)
+def _do(
+    task: Job | Ground, root: Path, *after: Outcome | None, verify: bool, go_on: Callable[[], None]
+) -> Outcome:
+    with at_work(root, task) as note:
+
+        def say(text: str) -> None:
+            go_on()
+            note(text)
+
+        go_on()
+        if isinstance(task, Ground):
+            return lay_ground(task, root, verify=verify, say=say)
+        outcome = run_job(task, root, *after, verify=verify, say=say)
+        if outcome.result is None:
+            note(f"{outcome.error}: {outcome.message}")
+        return outcome
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
@@ -52,7 +52,7 @@ class HopOptions(BandOptions):
 class Barriers(HopOptions):
     """The shortest distinct hops of crystals."""
 
-    structures: Names = Field(description="built-in materials, structure files, or patterns such as *.cif")
+    structures: Names = Field(description="built-in materials, files, *.cif, data sets as set.extxyz@:")
     hops: PositiveInt | Literal["all"] = Field(default=1, description="how many, shortest first")
     mechanism: Mechanism = Field(default="vacancy", description="how the ion finds room to hop")
     supercell: Repeats | None = Field(default=None, description="repeats of the cell")
@@ -100,7 +100,7 @@ class Pairs(BandOptions):
 class Dynamics(_Part):
     """Molecular dynamics of crystals: every temperature, every seed."""
 
-    structures: Names = Field(description="built-in materials, structure files, or patterns such as *.cif")
+    structures: Names = Field(description="built-in materials, files, *.cif, data sets as set.extxyz@:")
     temperatures_K: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="[K]")
     ion: str | None = Field(default=None, description="mobile ion; None: the alkali metal of the structure")
     seeds: PositiveInt = Field(default=1, le=1000, description="runs with different initial velocities")
@@ -133,13 +133,28 @@ class Campaign(_Part):
     barriers: tuple[Barriers, ...] = Field(default=(), description="hops of crystals")
     pairs: tuple[Pairs, ...] = Field(default=(), description="bands between given ends")
     dynamics: tuple[Dynamics, ...] = Field(default=(), description="molecular dynamics")
-    references: Path | None = Field(default=None, description="table of known barriers of the hops")
+    references: Path | None = Field(
+        default=None, description="table of known barriers of the hops; None: those of the built-in cathodes"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> "Campaign":
         if not (self.barriers or self.pairs or self.dynamics):
             raise ValueError("it asks for nothing: give barriers, pairs or dynamics")
         return self
+
+
+def options_of(entry: BandOptions, defaults: HopOptions, kind: type[BandOptions]) -> dict[str, Any]:
+    """Options of an entry over those of the campaign; what neither gives is left to the specification.
+
+    Parameters
+    ----------
+    kind
+        whose fields they are: of all bands, or of the hops of crystals
+    """
+    names = set(kind.model_fields) - {"ion"}
+    given = (source.model_dump(include=names, exclude_none=True) for source in (defaults, entry))
+    return {name: value for options in given for name, value in options.items()}
 
 
 def load_campaign(path: Path) -> Campaign:

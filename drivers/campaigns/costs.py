@@ -3,8 +3,9 @@
 import hashlib
 import os
 import platform
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,7 +31,7 @@ class Cost(BaseModel):
     seconds: float = Field(description="of no atoms [s]")
     seconds_per_atom: float
     memory_GB: float | None = Field(
-        description="most that an evaluator of its service has had; None where none is left"
+        description="most that LAMMPS and an evaluator of its service have had; None where none is left"
     )
 
     def of(self, n_atoms: int) -> float:
@@ -50,21 +51,21 @@ def known_cost(model: Model) -> Cost | None:
 def measure(model: Model) -> Cost:
     """Measure what a model costs: molecular dynamics of 28 and 112 atoms on one core; it is kept."""
     fetch(model)
-    times = [_time(model, repeats) for repeats in _REPEATS]
-    (small, fast), (large, slow) = times
+    (small, fast, _), (large, slow, memory_GB) = (_time(model, repeats) for repeats in _REPEATS)
+    evaluator_GB = peak_memory(model) / 1e9
     per_atom = max(0.0, (slow - fast) / (large - small))
     cost = Cost(
         machine=_machine(),
         seconds=max(0.0, fast - per_atom * small),
         seconds_per_atom=per_atom,
-        memory_GB=peak_memory(model) / 1e9 or None,
+        memory_GB=memory_GB + evaluator_GB if evaluator_GB or model.route == "native" else None,
     )
     write_json(_file(model), cost.model_dump())
     return cost
 
 
-def _time(model: Model, repeats: tuple[int, int, int]) -> tuple[int, float]:
-    """Atoms of a crystal, and seconds of one of its steps."""
+def _time(model: Model, repeats: tuple[int, int, int]) -> tuple[int, float, float]:
+    """Atoms of a crystal, seconds of one of its steps, and memory of LAMMPS [GB]."""
     crystal = supercell(load_structure(_CRYSTAL).atoms, repeats)
     elements = engine.elements_of(crystal)
     with tempfile.TemporaryDirectory() as scratch:
@@ -81,7 +82,9 @@ def _time(model: Model, repeats: tuple[int, int, int]) -> tuple[int, float]:
         )
         engine.run_deck(directory, deck, environment=lammps_environment(model))
         seconds = float(engine.read_fields(directory / "timing.yaml", "seconds")["seconds"])
-    return len(crystal), seconds / _STEPS
+        log = (directory / "log.lammps").read_text()
+    (resident_MB,) = re.findall(r"Maximum resident set size: (\S+) Mbyte", log)
+    return len(crystal), seconds / _STEPS, float(resident_MB) / 1e3
 
 
 def seconds_of(job: Job, cost: Cost) -> float:
@@ -89,7 +92,13 @@ def seconds_of(job: Job, cost: Cost) -> float:
     return job.n_evaluations * cost.of(job.n_atoms)
 
 
-def hours_of(jobs: Sequence[Job], costs: dict[str, Cost], cores: int) -> float | None:
+def memory_of(jobs: Sequence[Job], costs: Mapping[str, Cost]) -> float | None:
+    """Most memory of one of their evaluations [GB]; None where that of no model is known."""
+    known = (costs[job.specification.model].memory_GB for job in jobs if job.specification.model in costs)
+    return max((size for size in known if size is not None), default=None)
+
+
+def hours_of(jobs: Sequence[Job], costs: Mapping[str, Cost], cores: int) -> float | None:
     """Hours that jobs take on so many cores; None where the cost of a model is not known."""
     models = {job.specification.model for job in jobs if job.n_evaluations}
     if not models <= set(costs):

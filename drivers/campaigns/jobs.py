@@ -5,6 +5,9 @@ run directories, at any time. Only what was lost is tried again, a worker, a blo
 killed: the machine's doing, not the model's.
 """
 
+import errno
+import hashlib
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +18,21 @@ from typing import Any, Literal
 from hopkin.analysis.comparison import DynamicsReference, Reference
 from hopkin.analysis.errors import AnalysisError
 from hopkin.drivers.bands import finished_band
+from hopkin.drivers.crystals import Structure
 from hopkin.drivers.errors import BusyError, HopkinError, MachineError, ModelError
+from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BandSpecification, MDSpecification, Specification
-from hopkin.drivers.workflows import Run, Say
+from hopkin.drivers.workflows import Run, Say, prepare, shared_key
 
 Key = tuple[str, str, str, Specification]
 
 _logger = logging.getLogger(__name__)
+
+# The disk is full or broken, or the folder or the machine has had enough
+_OF_THE_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE),
+    *(errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +52,11 @@ class Ground:
     key: str
     title: str
     work: Callable[..., None]
+
+    @property
+    def id(self) -> str:
+        """Short name, the same whenever its campaign is planned."""
+        return _short(self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +89,7 @@ class Job:
     specification: Specification
     work: Callable[..., Run]
     reference: Reference | DynamicsReference | None = None
-    ground: "Ground | None" = None
+    ground: Ground | None = None
     n_atoms: int = 0
     n_evaluations: int = 0
 
@@ -81,6 +97,12 @@ class Job:
     def key(self) -> Key:
         """What tells it from the other jobs of its campaign."""
         return self.kind, self.material, self.source, self.specification
+
+    @property
+    def id(self) -> str:
+        """Short name, the same whenever its campaign is planned."""
+        what = [self.kind, self.material, self.source, self.specification.model_dump(mode="json")]
+        return _short(json.dumps(what, sort_keys=True))
 
     @property
     def base(self) -> Key | None:
@@ -135,6 +157,24 @@ class Outcome:
         return self.error if self.result is None else self.result["failure"]
 
 
+def ground_of(structure: Structure, model: Model, specification: Specification) -> Ground:
+    """Return what a calculation of a crystal stands on: the gate of its model, and the relaxed crystal."""
+    return Ground(
+        key=shared_key(structure, model, specification),
+        title=f"{structure.material}, {model.name}",
+        work=partial(prepare, structure, model, specification),
+    )
+
+
+def refuse(error: HopkinError, *_: Any, **__: Any) -> Run:
+    """Stand in for the work on what cannot be used: one of many does not keep the others waiting."""
+    raise error
+
+
+def _short(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
 def lay_ground(ground: Ground, root: Path, *, verify: bool, say: Say) -> Outcome:
     """Do what jobs stand on; an error that is the model's is theirs, too."""
     try:
@@ -178,7 +218,10 @@ def run_job(
             lost=isinstance(error, MachineError),
             busy=isinstance(error, BusyError),
         )
-    except Exception as error:  # a defect: recorded like the rest, and told in full to the log
-        _logger.exception("%s", job.title)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            message = f"{error.filename or root}: {error.strerror}"
+            return Outcome(error=MachineError.__name__, message=message, lost=True)
+        _logger.exception("%s", job.title)  # a defect: recorded like the rest, and told in full to the log
         return Outcome(error=type(error).__name__, message=f"{type(error).__name__}: {error}")
     return Outcome(directory=run.path, result=result)

@@ -5,7 +5,6 @@
 """
 
 import fcntl
-import hashlib
 import json
 import logging
 import time
@@ -16,6 +15,7 @@ from typing import Any
 from hopkin.analysis.comparison import ENDED, find_runs, read_ended
 from hopkin.drivers.campaigns.jobs import Job, Outcome
 from hopkin.drivers.engine import read_json, write_json
+from hopkin.drivers.errors import CampaignError
 
 _logger = logging.getLogger(__name__)
 
@@ -29,16 +29,26 @@ class Ledger:
         that folder
     name, jobs
         of the campaign
+
+    Raises
+    ------
+    CampaignError
+        when the folder holds the results of another
     """
 
     def __init__(self, root: Path, name: str, jobs: Sequence[Job]) -> None:
         self._root = root
-        self._ids = [job_id(job) for job in jobs]
+        self._ids = [job.id for job in jobs]
         plan = {
             "name": name,
             "jobs": [_row(job, of_job) for job, of_job in zip(jobs, self._ids, strict=True)],
         }
-        if read_json(root / "campaign.json") != plan:
+        known = read_json(root / "campaign.json", "name")
+        if known is not None and known["name"] != name:
+            raise CampaignError(
+                f"{root} holds the results of the campaign {known['name']}: give {name} another --out"
+            )
+        if known != plan:
             write_json(root / "campaign.json", plan)
         self._lines = read_ended(root)
         self.ended = ended_before(root, jobs)
@@ -72,12 +82,6 @@ class Ledger:
                 file.write(b"\n" + json.dumps(line).encode() + b"\n")  # whole after a torn one, too
         except OSError as error:  # a full disk, say: the others may have an end all the same
             _logger.warning("%s: what became of %s is not on disk: %s", self._root, line["job"], error)
-
-
-def job_id(job: Job) -> str:
-    """Short name of a job, the same whenever its campaign is planned."""
-    what = [job.kind, job.material, job.source, job.specification.model_dump(mode="json")]
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:

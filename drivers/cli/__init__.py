@@ -33,6 +33,7 @@ for command in (
     dynamics.md,
     dynamics.analyze,
     campaign.bench,
+    campaign.compare,
     campaign.schema,
     campaign.status,
     campaign.results,
@@ -71,14 +72,28 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="The page that is written.")] = Path(
         "report.html"
     ),
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the figures as PDF, SVG and PNG, and tables as LaTeX and JSON."),
+    ] = None,
 ) -> None:
-    """One HTML page of all runs below a folder."""
-    from hopkin.analysis.report import write_report
+    """One HTML page of all runs below a folder; with --figures, its figures for print, too."""
+    from hopkin.analysis.comparison import Card
+    from hopkin.analysis.report import write_figures, write_report
     from hopkin.drivers.engine import writing_to
+    from hopkin.drivers.models import known_models
 
+    known = {
+        name: Card(architecture=model.brand, training_set=model.training_set)
+        for name, model in known_models().items()
+    }
     with writing_to(output):
-        write_report(results, output)
+        write_report(results, output, known)
     typer.echo(output)
+    if figures is not None:
+        with writing_to(figures):
+            write_figures(results, figures, known)
+        typer.echo(figures)
 
 
 def main() -> None:

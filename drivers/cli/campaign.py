@@ -134,6 +134,18 @@ def results(results: ResultsArgument, json: JsonOption = False) -> None:
     show_tables(collect(results), results, as_json=json)
 
 
+def compare(
+    first: Annotated[Path, typer.Argument(help="Folder of the run directories before.")],
+    second: Annotated[Path, typer.Argument(help="Folder of those after.")],
+    json: JsonOption = False,
+) -> None:
+    """Compare two campaigns, case by case: what changed from first to second, significantly or not."""
+    from hopkin.analysis.comparison import collect, compare_campaigns
+    from hopkin.drivers.terminal import show_changes
+
+    show_changes(compare_campaigns(collect(first), collect(second)), as_json=json)
+
+
 def schema() -> None:
     """Print the JSON schema of a campaign file: editors complete and check by it."""
     from hopkin.drivers.campaigns import Campaign

@@ -52,8 +52,19 @@ def load_structure(structure: str) -> Structure:
         name, source, atoms = material.name, material.citation, build_material(structure)
     else:
         name, source, atoms = Path(structure).stem, structure, read_structure(structure)
-    check_crystal(atoms, source=structure)
-    return Structure(atoms=lammps_orientation(atoms), material=name, source=source)
+    return checked_structure(atoms, material=name, source=source, named=structure)
+
+
+def checked_structure(atoms: ase.Atoms, *, material: str, source: str, named: str | None = None) -> Structure:
+    """Check a crystal, and turn it as LAMMPS needs it; see :func:`check_crystal` for errors.
+
+    Parameters
+    ----------
+    named
+        its name in messages; None: the source
+    """
+    check_crystal(atoms, source=named or source)
+    return Structure(atoms=lammps_orientation(atoms), material=material, source=source)
 
 
 def check_crystal(atoms: ase.Atoms, *, source: str) -> None:

@@ -1,6 +1,7 @@
 """LAMMPS: its decks, its run directories, and the one place that starts it.
 
-`decks` renders the templates of `lammps_inputs/` and reads states back; `launch` starts LAMMPS;
+`decks` renders the templates of `lammps_inputs/` and reads states back; `program` finds LAMMPS,
+`launch` starts it, `failures` says why it failed;
 `interpreters` has this hopkin run in other environments; `rundirectory` names, holds and finishes the folder
 of a calculation.
 """
@@ -13,15 +14,15 @@ from hopkin.drivers.engine.launch import (
     STARTS_WITHIN_S,
     command,
     end_with_parent,
-    executable,
     lammps_version,
     run_deck,
 )
+from hopkin.drivers.engine.program import executable
 from hopkin.drivers.engine.rundirectory import (
     RunDirectory,
     alone,
     find_run,
-    is_held,
+    is_locked,
     read_fields,
     read_json,
     say_absent,
@@ -43,7 +44,7 @@ __all__ = [
     "executable",
     "find_run",
     "hopkin_hash",
-    "is_held",
+    "is_locked",
     "is_triclinic",
     "lammps_version",
     "read_fields",

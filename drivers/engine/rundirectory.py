@@ -97,10 +97,10 @@ def _locked(file: IO[str], path: Path) -> bool:
     return True
 
 
-def is_held(directory: Path) -> bool:
-    """Whether a process is at work in a run directory."""
+def is_locked(file: Path) -> bool:
+    """Whether a process holds the lock of a file."""
     try:
-        with (directory / ".lock").open("r") as lock:
+        with file.open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

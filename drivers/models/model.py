@@ -73,6 +73,12 @@ class Model(BaseModel):
         return split_options(self.name)[0]
 
     @property
+    def brand(self) -> str:
+        """What models of its kind are called: M3GNet, MACE, Orb."""
+        word = re.split(r"[-\s]", self.title)[0]
+        return word[:1].upper() + word[1:]
+
+    @property
     def pair_style(self) -> str:
         """LAMMPS pair style that runs it."""
         if self.options.get("route") == "mliap":

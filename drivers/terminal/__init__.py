@@ -3,7 +3,13 @@
 `console` is shared; `catalogue` shows what there is, `runs` and `campaigns` what came out.
 """
 
-from hopkin.drivers.terminal.campaigns import show_jobs, show_standing, show_tables, standing_shown
+from hopkin.drivers.terminal.campaigns import (
+    show_changes,
+    show_jobs,
+    show_standing,
+    show_tables,
+    standing_shown,
+)
 from hopkin.drivers.terminal.catalogue import show_checks, show_hops, show_materials, show_models, show_parity
 from hopkin.drivers.terminal.console import print_json, progress, show_fields
 from hopkin.drivers.terminal.runs import show_arrhenius, show_barriers, show_dynamics, show_evaluation
@@ -13,6 +19,7 @@ __all__ = [
     "progress",
     "show_arrhenius",
     "show_barriers",
+    "show_changes",
     "show_checks",
     "show_dynamics",
     "show_evaluation",

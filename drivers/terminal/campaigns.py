@@ -139,16 +139,17 @@ def summary_of(standing: "Standing") -> str:
     return "; ".join(parts)
 
 
-def show_standing(standing: "Standing", errors: Sequence[tuple[str, str]], *, as_json: bool) -> None:
+def show_standing(standing: "Standing", errors: Sequence[Mapping[str, str]], *, as_json: bool) -> None:
     """Show how far a campaign is, what is at work, and why some have no result."""
     if as_json:
-        print_json({**asdict(standing), "errors": [{"job": job, "message": why} for job, why in errors]})
+        print_json({**asdict(standing), "errors": errors})
         return
     console.print(summary_of(standing), markup=False, highlight=False)
     if standing.running:
         show_table(_at_work(standing.running))
-    for job, why in errors:
-        console.print(f"{job}: {why}", markup=False, highlight=False, soft_wrap=True)
+    for error in errors:
+        text = f"{error['job']}: {error['message']} ({error['log']})"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_jobs(
@@ -164,23 +165,25 @@ def show_jobs(
         of the models, as far as they were measured on this machine
     """
     from hopkin.analysis.comparison import Reference
-    from hopkin.drivers.campaigns import hours_of
+    from hopkin.drivers.campaigns import hours_of, memory_of
 
     left = [job for number, job in enumerate(jobs) if number not in ended]
-    hours = hours_of(left, dict(costs), len(os.sched_getaffinity(0)))
+    hours, memory_GB = hours_of(left, costs, len(os.sched_getaffinity(0))), memory_of(left, costs)
+    evaluations = sum(job.n_evaluations for job in left)
     if as_json:
+        rows = [
+            {
+                "title": job.title,
+                "kind": job.kind,
+                "done": number in ended,
+                "n_atoms": job.n_atoms,
+                "evaluations": job.n_evaluations,
+                **job.specification.model_dump(mode="json"),
+            }
+            for number, job in enumerate(jobs)
+        ]
         print_json(
-            [
-                {
-                    "title": job.title,
-                    "kind": job.kind,
-                    "done": number in ended,
-                    "n_atoms": job.n_atoms,
-                    "evaluations": job.n_evaluations,
-                    **job.specification.model_dump(mode="json"),
-                }
-                for number, job in enumerate(jobs)
-            ]
+            {"evaluations_left": evaluations, "hours_left": hours, "memory_GB": memory_GB, "jobs": rows}
         )
         return
     table = table_of("job", "kind", "length [A]", "known [eV]", "atoms", "evaluations", "state")
@@ -192,17 +195,36 @@ def show_jobs(
             *(shown(job.n_atoms or None), shown(job.n_evaluations or None), plain(state)),
         )
     show_table(table)
-    evaluations = sum(job.n_evaluations for job in left)
     console.print(f"{len(jobs)} jobs, {len(ended)} of them done; about {evaluations} evaluations left")
     unknown = {job.specification.model for job in left if job.n_evaluations} - set(costs)
     if hours is not None:
         console.print(f"about {shown(hours, 2)} hours on the cores of this machine")
-        memory = [costs[job.specification.model].memory_GB for job in left if job.n_evaluations]
-        if most := max((size for size in memory if size is not None), default=None):
-            console.print(f"up to {most:.1f} GB for each evaluation at a time")
+        if memory_GB is not None:
+            console.print(f"up to {memory_GB:.1f} GB for each evaluation at a time")
     elif unknown:
         names = ", ".join(sorted(unknown))
         console.print(f"what they take is not known: --calibrate measures {plain(names)}", soft_wrap=True)
+
+
+def show_changes(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Show what changed between two campaigns."""
+    if as_json:
+        print_json(rows)
+        return
+    table = table_of("model", "quantity", "cases", "mean change", "from", "to", "largest", "", "failed")
+    for row in rows:
+        mark = {True: "changed", False: "as before", None: "one case"}[row["significant"]]
+        numbers = ("mean_change", "mean_change_low", "mean_change_high", "largest_change")
+        failed = f"{row['failed_before']} to {row['failed_after']}"
+        table.add_row(
+            plain(row["model"]),
+            row["quantity"],
+            str(row["n"]),
+            *(shown(row[name], 4) for name in numbers),
+            mark,
+            failed,
+        )
+    show_table(table)
 
 
 def show_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], root: Path, *, as_json: bool) -> None:

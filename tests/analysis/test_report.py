@@ -2,28 +2,25 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import ase
+import ase.io
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.markers import MarkerStyle
+from page import report, rows_of
 
 from hopkin.analysis.comparison.comparison import BARRIER_FIELDS, IMAGES_FIELDS
+from hopkin.analysis.comparison.dynamics_tables import COLUMNS
 from hopkin.analysis.comparison.results import find_runs
 from hopkin.analysis.errors import ResultsError
-from hopkin.analysis.report.columns import CASE_COLUMNS, IMAGES_COLUMNS, MISSING
-from hopkin.analysis.report.plots import (
-    EnergyProfile,
-    MsdCurve,
-    ParityPoints,
-    plot_energy_profiles,
-    plot_msd,
-    plot_parity,
-    plot_rdf,
-)
+from hopkin.analysis.report import columns
+from hopkin.analysis.report.panels import Figure, Series, parity
+from hopkin.analysis.report.plots import EnergyProfile, MsdCurve, plot_energy_profiles, plot_msd, plot_rdf
+from hopkin.analysis.report.prints import draw, write_figures
 from hopkin.analysis.report.report import write_report
 from hopkin.analysis.transport.tables import read_table
 
@@ -62,63 +59,42 @@ def put_tables(directory: Path) -> None:
     (directory / "rdf.csv").write_text("r_A,Li-Li,Li-S\n0.5,0,0\n1.5,1.1,0.9\n")
 
 
-class Page(HTMLParser):
-    """Rows of the tables and all text of a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.rows: list[tuple[str, list[str]]] = []
-        self.tags: set[str] = set()
-        self.text = ""
-        self.in_cell = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        if tag == "tr":
-            self.rows.append((dict(attrs).get("class") or "", []))
-        elif tag in ("td", "th"):
-            self.rows[-1][1].append("")
-            self.in_cell = True
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th"):
-            self.in_cell = False
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if self.in_cell:
-            self.rows[-1][1][-1] += data.strip()
-
-
-def report(root: Path) -> Page:
-    write_report(root, root / "report.html")
-    return Page((root / "report.html").read_text(encoding="utf-8"))
-
-
 def test_the_numbers_of_a_barrier_are_shown(tmp_path: Path) -> None:
     put(tmp_path, "a", "barrier", BARRIER)
-    page = report(tmp_path)
-    row = next(cells for state, cells in page.rows if state == "finished")
-    assert row == [
-        "LiFePO4-olivine", "Li", "1", "3.00", "sevennet-0", "5", "0.261", "0.266", "0.257", "0.043",
-        MISSING, "312", "9e-07",
-    ]  # fmt: skip
-    for text in ("LiFePO4-olivine · hop 1", "sevennet-0: 0.261 eV", "reaction coordinate"):
-        assert text in page.text
-    for text in ("ab" * 32, "22 Jul 2025", "0.1.0"):  # provenance
-        assert text in page.text
+    content = report(tmp_path)
+    (row,) = rows_of(content, "barriers")
+    shown = {column["title"]: row[column["field"]] for column in content["tables"]["barriers"]["columns"]}
+    assert shown["barrier"] == BARRIER["barrier_eV"]
+    assert (shown["forward"], shown["reverse"], shown["force"], shown["time"]) == (
+        0.2663,
+        0.2567,
+        0.0431,
+        311.7,
+    )
+    run = content["runs"][row["run"]]
+    assert run["title"] == "LiFePO4-olivine, hop 1"
+    assert run["link"] == "a/"
+    assert run["band"]["energies_eV"] == pytest.approx([0.0, 0.2, 0.27, 0.19, 0.01])
+    assert run["facts"]["parity_force_eV_per_A"] == 8.6e-7
+    (made,) = rows_of(content, "provenance")
+    assert (made["model_sha256"], made["lammps_version"], made["hopkin_version"]) == (
+        "ab" * 32,
+        "22 Jul 2025",
+        "0.1.0",
+    )
 
 
-def test_the_numbers_and_figures_of_a_run_of_md_are_shown(tmp_path: Path) -> None:
+def test_the_numbers_and_curves_of_a_run_of_md_are_shown(tmp_path: Path) -> None:
     put_tables(put(tmp_path, "a", "md", MD))
-    page = report(tmp_path)
-    row = next(cells for state, cells in page.rows if state == "finished")
-    assert "-1.23e-06" in row  # negative, as it came out
-    assert "No windowed D for chgnet-0.3.0: the MSD reaches 2.50 A^2." in page.text
-    assert "41.27" in row
-    for text in ("single origin", "all time origins", "Li-S", "r (Å)", "Li6PS5Cl · 800 K"):
-        assert text in page.text
+    content = report(tmp_path)
+    (row,) = rows_of(content, "dynamics")
+    assert row["diffusivity_cm2_per_s"] == -1.234e-6  # negative, as it came out
+    run = content["runs"][row["run"]]
+    assert run["facts"]["diffusivity_windowed_reason"] == "the MSD reaches 2.50 A^2"
+    assert run["msd"]["msd_single_origin_A2"] == [0, 2]
+    assert run["rdf"]["Li-S"] == [0, 0.9]
+    (model,) = rows_of(content, "models")
+    assert (model["n_runs"], model["n_negative_diffusivities"]) == (1, 1)
 
 
 def test_failures_are_shown_with_their_class(tmp_path: Path) -> None:
@@ -126,75 +102,67 @@ def test_failures_are_shown_with_their_class(tmp_path: Path) -> None:
     diverged = {"failure": "type_I_divergence", "model": "m3gnet", "energies_eV": [0.0, 1e9, None]}
     put(tmp_path, "bad", "barrier", BARRIER | diverged | {"barrier_eV": None})
     put(tmp_path, "worse", "md", {"failure": "diverged"}, material="Na3PS4", model="orb-v2")
-    page = report(tmp_path)
-    failed = [cells for state, cells in page.rows if state == "failed"]
-    assert any("type I divergence" in cells and "m3gnet" in cells for cells in failed)
-    assert any("diverged" in cells and "orb-v2" in cells for cells in failed)
-    assert "Not drawn: m3gnet (type_I_divergence)" in page.text
-    assert "No complete tables: orb-v2 (failed)" in page.text
-    assert re.search(r"1\s*finished\s*2\s*failed\s*0\s*unfinished", page.text)
+    content = report(tmp_path)
+    assert [row["failure"] for row in rows_of(content, "barriers")] == ["type_I_divergence", None]
+    assert [row["failure"] for row in rows_of(content, "dynamics")] == ["diverged"]
+    assert content["counts"] == {"finished": 1, "failed": 2, "unfinished": 0, "unreadable": 0}
+    (failures,) = [figure for figure in content["figures"] if figure["name"] == "failures"]
+    assert [panel["title"] for panel in failures["panels"]] == ["barriers", "molecular dynamics"]
 
 
-def test_unfinished_and_unreadable_runs_are_listed(tmp_path: Path) -> None:
+def test_unfinished_unreadable_and_other_runs_are_listed(tmp_path: Path) -> None:
     put(tmp_path, "deep/er/open", "neb", None, model="mace-mp-0b3")
     (put(tmp_path, "torn", "md", None) / "result.json").write_text('{"material": ')
     (put(tmp_path, "list", "md", None) / "result.json").write_text("[]")
-    page = report(tmp_path)
-    assert "deep/er/open: unfinished (neb, mace-mp-0b3)" in page.text
-    assert "torn: unreadable (md)" in page.text
-    assert "list: unreadable (md)" in page.text
-
-
-def test_runs_of_another_kind_are_not_hidden(tmp_path: Path) -> None:
     put(tmp_path, "e", "evaluate", {"failure": None})
-    assert ("finished", ["e", "evaluate", MISSING]) in report(tmp_path).rows
+    rows = rows_of(report(tmp_path), "provenance")
+    assert {(row["name"], row["kind"], row["state"]) for row in rows} == {
+        ("deep/er/open", "neb", "unfinished"),
+        ("torn", "md", "unreadable"),
+        ("list", "md", "unreadable"),
+        ("e", "evaluate", "finished"),
+    }
 
 
-def test_one_figure_per_material_and_hop_with_a_curve_per_model(tmp_path: Path) -> None:
-    for hop in (1, 2):
-        for model in ("sevennet-0", "chgnet-0.3.0"):
-            put(tmp_path, f"{hop}{model}", "barrier", BARRIER | {"hop": hop, "model": model})
-    put(tmp_path, "neb", "neb", BARRIER | {"material": None, "hop": None})
-    html = (report(tmp_path), (tmp_path / "report.html").read_text())[1]
-    assert html.count("<svg") == 3
-    assert html.count("chgnet-0.3.0: 0.261 eV") >= 2
-
-
-def test_what_a_reader_has_to_know_of_a_model_stands_beside_its_name(tmp_path: Path) -> None:
-    for name, facts in {"a": {}, "b": {"conservative": False}, "c": {"verified": False}}.items():
+def test_a_direct_model_is_marked(tmp_path: Path) -> None:
+    for name, facts in {"a": {}, "b": {"conservative": False}}.items():
         put(tmp_path, name, "barrier", BARRIER | {"model": f"model-{name}", **facts})
-    page = report(tmp_path).text
-    assert page.count("model-b (direct: forces are no gradient)") >= 2  # table and figure
-    assert "model-c (not verified)" in page
-    assert "model-a (" not in page
+    rows = rows_of(report(tmp_path), "models")
+    assert {row["model"]: row["forces"] for row in rows} == {
+        "model-a": None,
+        "model-b": "direct: no gradient",
+    }
 
 
-def test_runs_of_one_model_stay_apart(tmp_path: Path) -> None:
-    for seed in (1, 2):
-        put_tables(put(tmp_path, f"seed{seed}", "md", MD | {"seed": seed}))
-    for mechanism in ("vacancy", "divacancy"):
-        put(tmp_path, mechanism, "barrier", BARRIER | {"mechanism": mechanism})
-    for name in ("first", "again"):
-        put(tmp_path, name, "barrier", BARRIER | {"material": "LiCoPO4"})
-    text = report(tmp_path).text
-    for label in (
-        "chgnet-0.3.0, seed 1", "chgnet-0.3.0, seed 2", "sevennet-0, mechanism divacancy: 0.261 eV",
-        "sevennet-0, first: 0.261 eV", "sevennet-0, again: 0.261 eV",
-    ):  # fmt: skip
-        assert label in text
+def test_a_run_alone_stands_beside_the_known_barrier_of_its_cathode(tmp_path: Path) -> None:
+    put(tmp_path, "a", "barrier", BARRIER | {"hop": 0, "mechanism": "vacancy"})
+    (row,) = rows_of(report(tmp_path), "barriers")
+    assert row["reference_eV"] == 0.27
+    assert row["error_eV"] == pytest.approx(BARRIER["barrier_eV"] - 0.27)
+
+
+def test_the_path_of_a_run_can_be_seen(tmp_path: Path) -> None:
+    """Its atoms, its cell, and the places of those that move, across the faces of the cell."""
+    directory = put(tmp_path, "a", "barrier", BARRIER)
+    frames = [ase.Atoms("LiF", [[x, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True) for x in (3.5, 0.0, 0.5)]
+    ase.io.write(directory / "path.extxyz", frames)
+    (run,) = report(tmp_path)["runs"]
+    assert run["crystal"]["symbols"] == ["Li", "F"]
+    assert run["crystal"]["moving"] == {"0": [[3.5, 0, 0], [4.0, 0, 0], [4.5, 0, 0]]}
 
 
 def test_text_is_escaped_and_the_page_needs_no_network(tmp_path: Path) -> None:
-    nasty = "<script>alert('x')</script> & $\\frac$"
+    nasty = "</script><script>alert('x')</script> & <!-- $\\frac$"
     put(tmp_path, "a", "barrier", BARRIER | {"material": nasty, "model": nasty})
     put_tables(put(tmp_path, "b", "md", MD | {"material": nasty, "failure": nasty}))
-    page = report(tmp_path)
+    content = report(tmp_path)
+    assert rows_of(content, "barriers")[0]["material"] == nasty
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in html
-    assert not page.tags & {"script", "link", "iframe", "img", "object"}
-    assert nasty in page.text
-    loads = re.findall(r'(?:src|href)="(?!#)[^"]*"|url\((?!#)[^)]*\)|@import', html)
-    assert loads == []
+    assert html.count("<script") == html.count("</script>") == 5
+    assert "default-src 'none'" in html  # the browser itself refuses what would be loaded
+    assert not re.search(
+        r"<(?:link|iframe|img|object)\b[^>]*(?:src|href|data)=", html.partition("<script")[0]
+    )
 
 
 @pytest.mark.filterwarnings("error")
@@ -204,9 +172,9 @@ def test_text_is_escaped_and_the_page_needs_no_network(tmp_path: Path) -> None:
 def test_a_material_of_any_name_has_its_page(tmp_path: Path, name: str) -> None:
     put(tmp_path, "a", "barrier", BARRIER | {"material": name, "model": name})
     put_tables(put(tmp_path, "b", "md", MD | {"material": name, "model": name}))
-    text = report(tmp_path).text
-    assert not re.search(r"[\x00-\x08\x0b-\x1f]", text)
-    assert re.sub(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", name) in text
+    (row,) = rows_of(report(tmp_path), "barriers")
+    assert row["material"] == name.replace("\udcff", "\N{REPLACEMENT CHARACTER}")
+    write_figures(tmp_path, tmp_path / "figures")
 
 
 def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
@@ -284,13 +252,8 @@ def test_a_model_has_one_colour_in_all_figures_whoever_stands_beside_it() -> Non
 
 def drawn(known: list[float], computed: list[float], *, logarithmic: bool = False) -> tuple[Axes, list[str]]:
     """Axes of a parity figure, and the words of its legend."""
-    points = ParityPoints(
-        label="model",
-        reference=np.array(known),
-        computed=np.array(computed),
-        failed=np.zeros(len(known), dtype=np.bool_),
-    )
-    (axes,) = plot_parity([points], quantity="barrier (eV)", logarithmic=logarithmic).axes
+    panel = parity("barrier (eV)", series=[Series(label="model", x=known, y=computed)], log=logarithmic)
+    (axes,) = draw(Figure(name="parity", title="", caption="", panels=[panel])).axes
     legend = axes.get_legend()
     assert legend is not None
     return axes, [text.get_text() for text in legend.get_texts()]
@@ -346,7 +309,8 @@ def test_a_parity_figure_that_is_readable_shows_everything_where_it_is(
     assert max(axes.get_xlim()) > max(computed)
 
 
-def test_columns_of_cases_are_fields_that_the_comparison_keeps() -> None:
+def test_columns_are_fields_that_the_comparison_keeps() -> None:
     """Others would be empty in every row."""
-    assert {column.field for column in CASE_COLUMNS} <= set(BARRIER_FIELDS)
-    assert {column.field for column in IMAGES_COLUMNS} - {""} <= set(IMAGES_FIELDS)
+    assert {column.field for column in columns.BARRIERS} <= set(BARRIER_FIELDS)
+    assert {column.field for column in columns.IMAGES} <= set(IMAGES_FIELDS)
+    assert {column.field for column in columns.DYNAMICS} <= set(COLUMNS)

@@ -1,5 +1,6 @@
 """Campaign, executor and reference files: what they mean, and what cannot be used, in one sentence each."""
 
+import shutil
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -170,6 +171,27 @@ def test_structures_by_a_pattern(tmp_path: Path) -> None:
     assert [job.material for job in jobs] == ["a", "b"]
     with pytest.raises(CampaignError, match=r"barriers.0: no file matches \*.xyz"):
         planned(tmp_path, HOPS.replace("LiFePO4-olivine", "'*.xyz'"))
+
+
+def test_a_data_set_is_its_structures(tmp_path: Path) -> None:
+    """By the names that it gives them, or by number; which of them, as ASE has it."""
+    frames = [load_structure("LiFePO4-olivine").atoms for _ in range(3)]
+    frames[1].info["material_id"] = "mp-19017"
+    ase.io.write(tmp_path / "set.extxyz", frames)
+
+    def names(word: str) -> list[str]:
+        return [job.material for job in planned(tmp_path, HOPS.replace("LiFePO4-olivine", f"'{word}'"))]
+
+    assert names("set.extxyz@:") == ["set-0", "mp-19017", "set-2"]
+    assert names("set.extxyz@1:") == names("set.extxyz@-2:") == ["mp-19017", "set-2"]
+    assert names("set.extxyz@1") == ["mp-19017"]
+    assert names("set.extxyz") == ["set"]  # its last
+    with pytest.raises(CampaignError, match=r"set.extxyz holds 3 structures, none of them @5"):
+        names("set.extxyz@5")
+    with pytest.raises(CampaignError, match=r"set.extxyz@first: wanted one structure, as @3, or several"):
+        names("set.extxyz@first")
+    shutil.copy(tmp_path / "set.extxyz", tmp_path / "set@1.extxyz")
+    assert names("set@1.extxyz") == ["set@1"]
 
 
 def test_a_run_that_is_too_short_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Analytic potentials as ASE calculators, whose answers are known: `ase:.../landscapes.py:NAME`."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -261,6 +262,15 @@ class Refusal(TwoWells):
         if 1.5 < atoms.positions[atoms.symbols == "Li", 0].max() < 2.5:
             raise RuntimeError("out of memory on the accelerator")
         return energies, forces
+
+
+class Crash(TwoWells):
+    """Takes its process with it once the lithium is on its way."""
+
+    def evaluate(self, atoms: Any) -> tuple[np.ndarray, np.ndarray]:
+        if 1.5 < atoms.positions[atoms.symbols == "Li", 0].max() < 2.5:
+            os.abort()
+        return super().evaluate(atoms)
 
 
 class EggBox(Landscape):

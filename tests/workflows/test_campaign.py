@@ -26,6 +26,7 @@ from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.campaigns.executors import load_executor
 from hopkin.drivers.campaigns.jobs import Outcome, run_job
 from hopkin.drivers.campaigns.planning import plan
+from hopkin.drivers.campaigns.progress import Standing
 from hopkin.drivers.models.registry import find_model
 
 BARRIER_EV = FORWARD_EV - TILT_EV / 2
@@ -52,10 +53,17 @@ def campaign(folder: Path, models: list[str], **parts: Any) -> Path:
     return path
 
 
-def run(path: Path, root: Path, *, executor: str = "local", workers: int | None = 2) -> list[Outcome]:
+def run(
+    path: Path,
+    root: Path,
+    *,
+    executor: str = "local",
+    workers: int | None = 2,
+    show: Callable[..., None] = silent,
+) -> list[Outcome]:
     asked = load_campaign(path)
     jobs = plan(asked, path.parent, [find_model(name) for name in asked.models])
-    return run_campaign(asked.name, jobs, root, load_executor(executor, workers), verify=False, show=silent)
+    return run_campaign(asked.name, jobs, root, load_executor(executor, workers), verify=False, show=show)
 
 
 def table(root: Path) -> list[dict[str, str]]:
@@ -282,7 +290,9 @@ def test_processes_of_parsl_do_the_same(tmp_path: Path, wells: tuple[Path, Path]
     executor.write_text(
         "kind: high-throughput\nworkers_per_node: 2\naddress: 127.0.0.1\nprovider: {kind: local}\n"
     )
-    run(path, tmp_path / "results", executor=str(executor), workers=None)
+    seen: list[Standing] = []
+    run(path, tmp_path / "results", executor=str(executor), workers=None, show=seen.append)
+    assert any("TwoWells" in title for standing in seen for title, *_ in standing.running)
     ours, theirs = table(tmp_path / "results"), table(results)
     for one, other in zip(ours, theirs, strict=True):
         for column in ("material", "model", "failure", "reference_eV"):

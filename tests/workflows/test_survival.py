@@ -2,21 +2,27 @@
 
 import csv
 import json
+import math
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import landscapes
 import pytest
 import yaml
-from bands import silent
+from bands import lithium_at, silent
 from test_campaign import campaign, endpoints
 
 from hopkin.analysis.comparison import read_ended
@@ -27,7 +33,7 @@ from hopkin.drivers.campaigns.costs import known_cost, measure
 from hopkin.drivers.campaigns.executors import load_executor
 from hopkin.drivers.campaigns.jobs import Outcome
 from hopkin.drivers.campaigns.planning import plan
-from hopkin.drivers.errors import BusyError, MachineError
+from hopkin.drivers.errors import BusyError, CampaignError, MachineError
 from hopkin.drivers.models.registry import find_model
 
 HOPKIN = str(Path(sys.executable).with_name("hopkin"))
@@ -52,10 +58,11 @@ def table(root: Path) -> list[dict[str, str]]:
         ]
 
 
-def run(path: Path, root: Path) -> list[Outcome]:
+def run(path: Path, root: Path, *, workers: int = 2) -> list[Outcome]:
     asked = load_campaign(path)
     jobs = plan(asked, path.parent, [find_model(name) for name in asked.models])
-    return bench.run_campaign(asked.name, jobs, root, load_executor("local", 2), verify=False, show=silent)
+    where = load_executor("local", workers)
+    return bench.run_campaign(asked.name, jobs, root, where, verify=False, show=silent)
 
 
 def test_two_campaigns_on_one_folder_share_the_work(tmp_path: Path, private_cache: Path) -> None:
@@ -135,6 +142,147 @@ def test_a_band_waits_for_the_one_that_it_starts_from(
         assert band.result["attempts"][0]["start"].startswith("shape of the band of")
 
 
+Start = Callable[[Path, str], None]
+
+
+@pytest.fixture
+def at_start_of_band1(monkeypatch: pytest.MonkeyPatch) -> Callable[[Start], None]:
+    """Have something happen once, when LAMMPS is to start for the second of some bands."""
+
+    def happens(start: Start) -> None:
+        real, waiting = engine.run_deck, ["once"]
+
+        def run_deck(directory: Path, deck: str, **settings: Any) -> float:
+            if "band1" in str(directory) and waiting:
+                waiting.pop()
+                start(directory, deck)
+            return real(directory, deck, **settings)
+
+        monkeypatch.setattr(engine, "run_deck", run_deck)
+
+    monkeypatch.setattr(bench, "_LOST_S", 0.01)
+    return happens
+
+
+def test_a_disk_that_fills_up(
+    tmp_path: Path,
+    private_cache: Path,
+    disk_of: Callable[[str], Path],
+    at_start_of_band1: Callable[[Start], None],
+) -> None:
+    """What had ended stays; the others are named, and go on when there is room."""
+    path, root = many(tmp_path, 3), disk_of("40m") / "results"
+    filler = root.parent / "filler"
+
+    def fill(*_: object) -> None:
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(2**16))
+
+    at_start_of_band1(fill)
+    first, *others = run(path, root, workers=1)
+    assert first.failure is None
+    assert [outcome.failure for outcome in others] == ["MachineError"] * 2
+    assert all(re.search("is full|No space left", outcome.message or "") for outcome in others)
+    filler.unlink()
+    assert [outcome.failure for outcome in run(path, root, workers=1)] == [None] * 3
+    assert [row["failure"] for row in table(root)] == [""] * 3
+
+
+def test_a_folder_that_cannot_be_written_any_more(
+    tmp_path: Path,
+    private_cache: Path,
+    disk_of: Callable[[str], Path],
+    at_start_of_band1: Callable[[Start], None],
+) -> None:
+    """The others are named; the same campaign goes on when it can."""
+    path, root = many(tmp_path, 3), disk_of("40m") / "results"
+
+    def forbid(*_: object) -> None:
+        subprocess.run(["mount", "--bind", root, root], check=True)
+        subprocess.run(["mount", "-o", "remount,ro,bind", root], check=True)
+
+    at_start_of_band1(forbid)
+    first, *others = run(path, root, workers=1)
+    subprocess.run(["umount", "--lazy", root], check=True)
+    assert first.failure is None
+    assert [outcome.failure for outcome in others] == ["MachineError"] * 2
+    assert all(str(root) in (outcome.message or "") for outcome in others)
+    assert len([*root.glob("*/result.json")]) == 1
+    assert [outcome.failure for outcome in run(path, root, workers=1)] == [None] * 3
+    assert [row["failure"] for row in table(root)] == [""] * 3
+
+
+def test_a_model_that_is_gone(
+    tmp_path: Path, private_cache: Path, at_start_of_band1: Callable[[Start], None]
+) -> None:
+    """Its bands are named; those of the others have their results."""
+    mine = tmp_path / "mine.py"
+    shutil.copy(landscapes.__file__, mine)
+    path = many(tmp_path, 2)
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(content | {"models": [f"ase:{mine}:TwoWells", *content["models"]]}))
+    at_start_of_band1(lambda *_: mine.unlink())
+    outcomes = run(path, tmp_path / "results", workers=1)
+    failed = [outcome for outcome in outcomes if outcome.failure is not None]
+    assert failed
+    assert {outcome.failure for outcome in failed} == {"ModelError"}
+    assert all(str(mine) in (outcome.message or "") for outcome in failed)
+    assert {row["failure"] for row in table(tmp_path / "results") if "mine.py" not in row["model"]} == {""}
+
+
+def test_a_structure_that_is_nowhere(tmp_path: Path, private_cache: Path) -> None:
+    """One of a data set, or of a pattern, keeps no other waiting; one that was named is refused at once."""
+    good, bad = lithium_at(0.0).atoms, lithium_at(0.0).atoms
+    bad.positions[0] = math.nan
+    ase.io.write(tmp_path / "set.extxyz", [good, bad])
+    bad.write(tmp_path / "bad.extxyz")
+    run_of = {"temperatures_K": [300.0], "time_ps": 0.1, "frame_interval_fs": 1, "equilibration_ps": 0}
+    words = ["set.extxyz@:", "bad*.extxyz"]
+    path = campaign(tmp_path, ["TwoWells"], dynamics=[{"structures": words, **run_of}])
+    outcomes = run(path, tmp_path / "results")
+    assert [outcome.error for outcome in outcomes] == [None, "StructureError", "StructureError"]
+    for outcome, name in zip(outcomes[1:], ("set.extxyz@1", "bad.extxyz"), strict=True):
+        assert name in (outcome.message or "")
+    path = campaign(tmp_path, ["TwoWells"], dynamics=[{"structures": ["bad.extxyz"], **run_of}])
+    with pytest.raises(CampaignError, match=r"dynamics.0: .*bad.extxyz"):
+        run(path, tmp_path / "results")
+
+
+def test_a_pair_style_that_crashes(
+    tmp_path: Path, private_cache: Path, at_start_of_band1: Callable[[Start], None]
+) -> None:
+    """It is named, and the others go on; one of a service is tried again, and its log tells of each try."""
+    path, root = many(tmp_path, 2, ("TwoWells", "Crash")), tmp_path / "results"
+
+    def crash(directory: Path, _: str) -> None:
+        def kill_rank() -> None:
+            ranks: list[int] = []
+            while not ranks:
+                ranks = [process for process in descendants(os.getpid()) if is_lammps_in(directory, process)]
+            os.kill(ranks[-1], signal.SIGSEGV)
+
+        threading.Thread(target=kill_rank).start()
+
+    at_start_of_band1(crash)
+    good, served, crashed, _ = run(path, root, workers=1)
+    assert good.failure is None
+    assert (served.failure, served.lost) == ("ServiceError", True)
+    assert (crashed.failure, crashed.lost) == ("LammpsError", False)
+    assert "LAMMPS crashed, signal 11 (SIGSEGV)" in (crashed.message or "")
+    (log,) = [text for file in root.glob("logs/band0*.log") if "Crash" in (text := file.read_text())]
+    assert log.count("ServiceError: ") == 3
+
+
+def is_lammps_in(directory: Path, process: int) -> bool:
+    """Whether a process is LAMMPS at work in a directory."""
+    try:
+        name = Path(f"/proc/{process}/comm").read_text().strip()
+        return name == "lmp" and Path(os.readlink(f"/proc/{process}/cwd")) == directory
+    except OSError:  # it has ended
+        return False
+
+
 def test_a_job_without_a_result_is_told_by_the_exit_code(tmp_path: Path, private_cache: Path) -> None:
     path, root = many(tmp_path, 1, ("TwoWells", "Refusal")), tmp_path / "results"
     ended = subprocess.run(command(path, root), capture_output=True, text=True, check=False)
@@ -151,6 +299,7 @@ def test_a_job_without_a_result_is_told_by_the_exit_code(tmp_path: Path, private
     ((job, why),) = [(error["job"], error["message"]) for error in said["errors"]]
     assert job == f"band0, ase:{landscapes.__file__}:Refusal"
     assert "out of memory on the accelerator" in why
+    assert "out of memory on the accelerator" in Path(said["errors"][0]["log"]).read_text()
     results = subprocess.run(
         [HOPKIN, "results", str(root), "--json"], capture_output=True, text=True, check=True
     )

@@ -1,0 +1,146 @@
+"""Figures of dynamics, and of energies and forces against DFT."""
+
+from hopkin.analysis.report.panels import Figure, Panel, Series, Tables, by_model, parity, points_of
+
+
+def dynamics_errors(tables: Tables) -> Figure:
+    """Show the errors of MSD, diffusivity and radial distributions at each temperature."""
+    rows = [row for row in tables.get("dynamics_statistics", ()) if row["over"] == "converged"]
+    several = any(row["temperature_K"] is not None for row in rows)
+    drawn = [row for row in rows if (row["temperature_K"] is not None) == several]
+    panels = []
+    for name, label in (
+        ("log10_msd_mae", "MAE of log10 MSD"),
+        ("diffusivity_mae_cm2_per_s", "MAE of D (cm²/s)"),
+        ("rdf_mae_median_A", "RDF, median difference (Å)"),
+    ):
+        kelvins = sorted({row["temperature_K"] for row in drawn}, key=lambda kelvin: kelvin or 0.0)
+        bars = []
+        for kelvin in kelvins:
+            ours = [row for row in drawn if row["temperature_K"] == kelvin and row[name] is not None]
+            if ours:
+                title = "all temperatures" if kelvin is None else f"{kelvin:g} K"
+                bars.append(
+                    Series(
+                        label=title,
+                        mark="bar",
+                        x=[row["model"] for row in ours],
+                        y=[row[name] for row in ours],
+                    )
+                )
+        if bars:
+            panels.append(Panel(y_label=label, series=bars))
+    return Figure(
+        name="dynamics_errors",
+        title="Errors of dynamics at each temperature",
+        caption="Of the runs that ended without a failure; materials that do not move in the reference are"
+        " left out of D.",
+        panels=panels,
+    )
+
+
+def dynamics_parity(tables: Tables, name: str, field: str, label: str) -> Figure:
+    """Set computed against known numbers on logarithmic axes, a panel for each temperature."""
+    known = f"reference_{field}"
+    rows = [row for row in tables.get("dynamics", ()) if None not in (row[known], row[field])]
+    positive = [row for row in rows if row[known] > 0 and row[field] > 0]
+    panels = [
+        parity(
+            label,
+            title=f"{kelvin:g} K",
+            log=True,
+            series=[
+                points_of(
+                    ours, known, lambda row: row[field], label=model, hover=lambda row: str(row["material"])
+                )
+                for model, ours in by_model([row for row in positive if row["temperature_K"] == kelvin])
+            ],
+        )
+        for kelvin in sorted({row["temperature_K"] for row in positive})
+    ]
+    left_out = len(rows) - len(positive)
+    return Figure(
+        name=f"{name}_parity",
+        title=f"Computed against known: {label}",
+        caption="Dashed: equality. Open: runs that failed."
+        + (f" Left out of the logarithms: {left_out} numbers that are not positive." if left_out else ""),
+        panels=panels,
+    )
+
+
+def rdf(tables: Tables) -> Figure:
+    """Show how the differences of radial distributions are spread, at each temperature."""
+    rows = tables.get("rdf_differences", ())
+    panels = [
+        Panel(
+            title=f"{kelvin:g} K",
+            y_label="difference of RDFs (Å)",
+            series=[
+                Series(
+                    label=model,
+                    mark="box",
+                    x=[model] * len(ours),
+                    y=[row["mae_A"] for row in ours],
+                    hover=[f"{row['material']}, {row['pair']}" for row in ours],
+                )
+                for model, ours in by_model([row for row in rows if row["temperature_K"] == kelvin])
+            ],
+        )
+        for kelvin in sorted({row["temperature_K"] for row in rows})
+    ]
+    return Figure(
+        name="rdf_errors",
+        title="Differences of radial distribution functions",
+        caption="Integral of the absolute difference, of each pair of species in each run, failed ones too."
+        " Boxes: quartiles.",
+        panels=panels,
+    )
+
+
+def activation_energies(tables: Tables) -> Figure:
+    """Set computed against known activation energies."""
+    series = [
+        points_of(
+            ours,
+            "reference_activation_energy_eV",
+            lambda row: row["activation_energy_eV"],
+            label=model,
+            hover=lambda row: str(row["material"]),
+        )
+        for model, ours in by_model(tables.get("activation_energies", ()))
+    ]
+    return Figure(
+        name="activation_energies",
+        title="Computed against known activation energies",
+        caption="Of materials that move, over the temperatures at which both diffusivities are positive.",
+        panels=[parity("activation energy (eV)", series=series)] if series else [],
+    )
+
+
+def labels(tables: Tables) -> Figure:
+    """Show the errors of energies, forces and stresses of labelled structures, by group."""
+    rows = tables.get("labels", ())
+    panels = []
+    for name, label in (
+        ("energy_shifted_mae_eV_per_atom", "MAE of energies (eV/atom)"),
+        ("force_mae_eV_per_A", "MAE of forces (eV/Å)"),
+        ("stress_mae_GPa", "MAE of stresses (GPa)"),
+    ):
+        groups = dict.fromkeys((row["source"], row["group"]) for row in rows)
+        bars = []
+        for source, group in groups:
+            ours = [r for r in rows if (r["source"], r["group"]) == (source, group) and r[name] is not None]
+            if ours:
+                title = f"{source}{group and ', '}{group}"
+                bars.append(
+                    Series(label=title, mark="bar", x=[r["model"] for r in ours], y=[r[name] for r in ours])
+                )
+        if bars:
+            panels.append(Panel(y_label=label, series=bars))
+    return Figure(
+        name="labels",
+        title="Energies, forces and stresses against DFT",
+        caption="Of labelled structures (`hopkin evaluate`), by their groups, such as temperatures. Energies:"
+        " without a constant for each element.",
+        panels=panels,
+    )
