@@ -32,8 +32,8 @@ def seconds_per_step(run: Path, model: Model, *, band: bool) -> float:
         deck = re.sub(r"(?m)^variable +name .*", "variable name string image_1", deck)
     with tempfile.TemporaryDirectory() as folder:
         images = list(run.glob("image_*.data"))
-        for image in images:
-            shutil.copy(image, folder)
+        for file in (*images, *run.glob("model.*")):
+            shutil.copy(file, folder)
         (Path(folder) / "in.lmp").write_text(deck)
         environment, replicas = lammps_environment(model), len(images) if band else 1
         engine.run_deck(Path(folder), "in.lmp", environment=environment, replicas=replicas)

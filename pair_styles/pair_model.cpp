@@ -20,7 +20,6 @@
 #include <exception>
 #include <numeric>
 #include <random>
-#include <thread>
 #include <utility>
 
 using namespace LAMMPS_NS;
@@ -32,11 +31,6 @@ static constexpr double NO_GRAPH_CUTOFF = 1.0;
 // ends of a band are not moved by that; a run that is continued has to have the forces of the run
 // that was not stopped.
 static constexpr double UNMOVED_IN_BAND = 1e-12;
-
-// How long a replica of a band that waits for the others sleeps at a time: this part of an
-// evaluation.
-static constexpr double NAP = 0.005;
-static constexpr std::chrono::microseconds LONGEST_NAP{5000};
 
 // The message of the first rank that has one, on every rank: LAMMPS stops all of them with it.
 static std::string first_failure(std::string mine, MPI_Comm world)
@@ -194,7 +188,6 @@ void PairModel::compute(int eflag, int vflag)
   configuration_.band = band();
   const bool moved =
       !unmoved(configuration_, evaluated_, universe->nworlds > 1 ? UNMOVED_IN_BAND : 0.0);
-  const auto start = std::chrono::steady_clock::now();
   if (moved) build_graph();
   std::string failure;
   try {
@@ -208,11 +201,8 @@ void PairModel::compute(int eflag, int vflag)
     evaluated_ = {};
     error->one(FLERR, "pair_style {}: {}", style_, failure);
   }
-  if (moved) {
-    evaluated_ = configuration_;
-    evaluation_time_ = std::chrono::steady_clock::now() - start;
-  }
-  wait_for_band();
+  if (moved) evaluated_ = configuration_;
+  if (configuration_.band) barrier_->wait();
   add_to_lammps();
 }
 
@@ -227,24 +217,9 @@ std::uint32_t PairModel::band()
   if (band_ == 0) {
     band_ = std::random_device{}() | 1U;
     MPI_Bcast(&band_, 1, MPI_UINT32_T, 0, universe->uworld);
+    barrier_ = std::make_unique<hopkin::BandBarrier>(universe->uworld);
   }
   return band_;
-}
-
-// Those that are done sleep until the last one is: a rank that waits in MPI takes part of a core
-// from those that compute.
-void PairModel::wait_for_band() const
-{
-  if (!configuration_.band) return;
-  const auto nap = std::min<std::chrono::steady_clock::duration>(
-      std::chrono::duration_cast<std::chrono::steady_clock::duration>(NAP * evaluation_time_),
-      LONGEST_NAP);
-  MPI_Request others;
-  int done = 0;
-  MPI_Ibarrier(universe->uworld, &others);
-  for (MPI_Test(&others, &done, MPI_STATUS_IGNORE); !done;
-       MPI_Test(&others, &done, MPI_STATUS_IGNORE))
-    std::this_thread::sleep_for(nap);
 }
 
 // The atoms of this rank in the order of their IDs, whatever order LAMMPS keeps them in. Where

@@ -10,16 +10,14 @@
 // the energy is summed over owned atoms. That is exact for every model whose pair style knows its
 // layers; the others refuse.
 //
-// Replicas of a band wait for the slowest asleep, in a barrier that they look at now and then: a
-// rank that waits in MPI takes part of a core from those that compute, and a band has more ranks
-// than a laptop has cores.
+// Replicas of a band wait for the slowest asleep (`band_barrier.h`).
 
 #pragma once
 
+#include "band_barrier.h"
 #include "evaluator.h"
 #include "pair.h"
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,7 +58,6 @@ class PairModel : public Pair {
   void build_graph_with_ghosts();
   template <typename Found> void for_each_neighbor(int i, const Found &found) const;
   [[nodiscard]] std::uint32_t band();
-  void wait_for_band() const;
   void add_to_lammps();
 
   std::string style_;
@@ -68,6 +65,7 @@ class PairModel : public Pair {
   double graph_cutoff_ = 0.0;
   bool one_rank_ = false;
   std::uint32_t band_ = 0;
+  std::unique_ptr<hopkin::BandBarrier> barrier_;    // of the replicas of that band
   bool decomposed_ = false;    // the replica is on several ranks: ghosts are atoms of the model
 
   hopkin::Configuration configuration_;
@@ -75,7 +73,6 @@ class PairModel : public Pair {
   hopkin::Configuration reached_;      // decomposed: the part of configuration_ the model is given
   hopkin::NeighborGraph graph_;
   hopkin::Evaluation evaluation_;
-  std::chrono::steady_clock::duration evaluation_time_{};    // of the last evaluation
   std::vector<int> atoms_;            // LAMMPS index of each atom of configuration_
   std::vector<int> nodes_;            // atom of configuration_ of each atom of the model
   std::vector<int> node_of_index_;    // (own atoms and ghosts,) atom of the model, or -1

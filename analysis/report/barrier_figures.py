@@ -24,7 +24,7 @@ def failures(tables: Tables) -> Figure:
         models = sorted({model for model, _ in counts})
         classes = sorted({failure for _, failure in counts})
         bars = [
-            Series(label=failure, mark="bar", x=models, y=[counts[model, failure] for model in models])
+            Series(label=failure.replace("_", " "), mark="bar", x=models, y=[counts[model, failure] for model in models])
             for failure in classes
         ]
         if bars:

@@ -95,8 +95,8 @@ def test_the_leaderboard_has_the_planted_errors(root: Path) -> None:
 def test_failures_by_model_and_class(figures: dict[str, Figure]) -> None:
     (panel,) = figures["failures"].panels
     assert {one.label: (list(one.x), list(one.y)) for one in panel.series} == {
-        "type_I_divergence": (["sevennet-0"], [3]),
-        "endpoint_drift": (["sevennet-0"], [2]),
+        "type I divergence": (["sevennet-0"], [3]),
+        "endpoint drift": (["sevennet-0"], [2]),
     }
 
 

@@ -42,9 +42,17 @@ function traceOf(series, index, ends) {
     marker: { color: hue, size: 8, symbol: symbols } };
 }
 
+// of bars that stand on one another
+function highest(panel) {
+  const sums = new Map();
+  for (const one of panel.series) one.x.forEach((x, n) => sums.set(x, (sums.get(x) || 0) + one.y[n]));
+  return Math.max(0, ...sums.values());
+}
+
 function drawPanel(element, panel) {
   const layout = () => {
-    const made = { title: panel.title ? { text: panel.title, font: { size: 13 } } : undefined, barmode: panel.stacked ? "stack" : "group",
+    const categories = new Set(panel.series.flatMap((one) => one.x.filter((x) => typeof x === "string"))).size;
+    const made = { bargap: Math.max(0.2, 1 - categories / 8), title: panel.title ? { text: panel.title, font: { size: 13 } } : undefined, barmode: panel.stacked ? "stack" : "group",
       xaxis: axis(panel.x_label, panel.log_x ? "log" : undefined), yaxis: axis(panel.y_label, panel.log_y ? "log" : undefined), shapes: [] };
     const dashed = { dash: "dash", color: colour("soft"), width: 1 };
     if (panel.ends) {
@@ -53,6 +61,7 @@ function drawPanel(element, panel) {
       const range = panel.log_x ? [Math.log10(low), Math.log10(high)] : [low, high];
       Object.assign(made.xaxis, { range }); Object.assign(made.yaxis, { range });
     }
+    if (panel.stacked) made.yaxis.dtick = highest(panel) < 10 ? 1 : undefined;
     if (panel.level !== null) made.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: panel.level, y1: panel.level, line: dashed });
     return made;
   };

@@ -75,7 +75,7 @@ function addModels(section) {
     headerTooltip: "0 to 1, and over how many columns",
     formatter: (cell) => (cell.getValue() === null ? MISSING : `${cell.getValue().toFixed(2)} (${cell.getData().scored})`),
     formatterPrint: (cell) => (cell.getValue() === null ? MISSING : cell.getValue().toFixed(2)) };
-  const made = addTable(section, "models", { extra: metrics.length ? [column] : [], weights });
+  const made = addTable(section, "models", { extra: metrics.length ? [column] : [], weights, sort: metrics.length ? [{ column: "score", dir: "desc" }] : [] });
 }
 
 function addMaterials(section) {
@@ -116,7 +116,7 @@ function addFailures(section) {
   const made = addTable(section, "failed", { height: "60vh" });
   const classes = [...new Set(rows.map((row) => row.failure))].sort();
   plot(bars, () => [{ type: "bar", x: classes.map((name) => name.replaceAll("_", " ")), y: classes.map((name) => rows.filter((row) => row.failure === name).length), marker: { color: COLOURS[1] } }],
-    () => ({ title: { text: "by class: choose one", font: { size: 13 } }, xaxis: axis(""), yaxis: axis("runs") }));
+    () => ({ bargap: Math.max(0.2, 1 - classes.length / 8), title: { text: "by class: choose one", font: { size: 13 } }, xaxis: axis(""), yaxis: axis("runs") }));
   bars.on("plotly_click", (event) => made.setHeaderFilterValue("failure", classes[event.points[0].pointIndex]));
 }
 

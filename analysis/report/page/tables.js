@@ -76,7 +76,7 @@ function definition(column, weights) {
   };
 }
 
-function addTable(section, name, { height = null, extra = [], weights = null } = {}) {
+function addTable(section, name, { height = null, extra = [], weights = null, sort = [] } = {}) {
   const table = data.tables[name];
   if (!table) return null;
   const rows = table.rows.map((row) => ({ ...row, opens: row.run === null ? null : table.columns[0].field }));
@@ -87,7 +87,7 @@ function addTable(section, name, { height = null, extra = [], weights = null } =
   const made = new Tabulator(holder, {
     data: rows, columns: [...extra, ...table.columns.map((column) => definition(column, weights))],
     layout: "fitDataFill", height: height && rows.length > 20 ? height : false, movableColumns: true,
-    placeholder: "nothing", printAsHtml: true, printStyled: false,
+    initialSort: sort, placeholder: "nothing", printAsHtml: true, printStyled: false,
     rowFormatter: (row) => row.getElement().classList.toggle("failed", Boolean(row.getData().failure)),
   });
   search.addEventListener("input", () => {
