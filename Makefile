@@ -78,6 +78,7 @@ $(VENV)/3.%/.installed: $(VENV)/.installed
 
 # make test-all slow tests too
 test-all: lint docs $(VENV)/.families
+	$(PIP) install --constraint constraints.txt "hopkin[browser]"
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 	$(MAKE) test-pythons
 

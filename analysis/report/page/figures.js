@@ -10,7 +10,7 @@ function axis(title, type) {
 }
 
 function plot(element, traces, layout) {
-  element.setAttribute("role", "img");
+  element.setAttribute("role", "group"); // its buttons can be reached
   const draw = () => Plotly.react(element, traces(), {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("ink"), size: 12 },
     margin: { t: 34, r: 12, b: 40, l: 50 }, hovermode: "closest", colorway: COLOURS, legend: { orientation: "h", y: -0.25 },

@@ -1,7 +1,6 @@
 // ---- the parts of the page --------------------------------------------------------------------------------
 
-const parts = new Map(), nav = document.querySelector("nav");
-nav.setAttribute("role", "tablist");
+const parts = new Map(), nav = document.querySelector(".tabs");
 
 function part(name, fill) {
   const id = name.toLowerCase().replaceAll(" ", "-");
@@ -149,7 +148,7 @@ let before = null;
 addEventListener("beforeprint", () => {
   before = root.dataset.theme;
   setTheme("light", false);
-  for (const name of parts.keys()) { fillPart(name); parts.get(name).section.hidden = false; }
+  for (const name of parts.keys()) { parts.get(name).section.hidden = false; fillPart(name); }
   redraw(document);
 });
 addEventListener("afterprint", () => {

@@ -24,7 +24,7 @@ function scene(holder, crystal) {
         viewer.addSphere({ center: point(place), radius: n === image ? 0.5 : 0.22, color: n === image ? "#D55E00" : "#E69F00" });
         if (n) viewer.addCylinder({ start: point(places[n - 1]), end: point(place), radius: 0.07, color: "#E69F00" });
       });
-    if (zoom) viewer.zoomTo();
+    if (zoom) { viewer.zoomTo(); viewer.rotate(20, "y"); viewer.rotate(12, "x"); }
     viewer.render();
   };
   show(0, true);

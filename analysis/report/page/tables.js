@@ -90,6 +90,11 @@ function addTable(section, name, { height = null, extra = [], weights = null, so
     initialSort: sort, placeholder: "nothing", printAsHtml: true, printStyled: false,
     rowFormatter: (row) => row.getElement().classList.toggle("failed", Boolean(row.getData().failure)),
   });
+  made.on("tableBuilt", () => { // what scrolls is a group of rows, and can be reached by the keyboard
+    holder.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
+    holder.querySelector(".tabulator-table").setAttribute("role", "presentation");
+    holder.removeAttribute("aria-owns");
+  });
   search.addEventListener("input", () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     made.setFilter((row) => words.every((word) => Object.values(row).some((value) => String(value).toLowerCase().includes(word))));
