@@ -19,13 +19,13 @@ from hopkin.analysis.report.panels import (
 def failures(tables: Tables) -> Figure:
     """Count the failures of each model, by class."""
     panels = []
-    for title, name in (("barriers", "barriers"), ("molecular dynamics", "dynamics")):
-        counts = Counter((row["model"], row["failure"]) for row in tables.get(name, ()) if row["failure"])
+    for title, table in (("barriers", "barriers"), ("molecular dynamics", "dynamics")):
+        counts = Counter((row["model"], row["failure"]) for row in tables.get(table, ()) if row["failure"])
         models = sorted({model for model, _ in counts})
         classes = sorted({failure for _, failure in counts})
         bars = [
-            Series(label=failure.replace("_", " "), mark="bar", x=models, y=[counts[model, failure] for model in models])
-            for failure in classes
+            Series(label=name.replace("_", " "), mark="bar", x=models, y=[counts[m, name] for m in models])
+            for name in classes
         ]
         if bars:
             panels.append(Panel(title=title, y_label="runs that failed", series=bars, stacked=True))

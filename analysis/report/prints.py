@@ -4,6 +4,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ NOT_DRAWN = "type_I_divergence"  # energies without meaning, of any size
 
 
 def write_figures(results_root: Path, folder: Path, cards: Mapping[str, Card] | None = None) -> list[Path]:
-    """Write every figure of a folder of results as PDF, SVG and PNG, and the leaderboard as LaTeX and JSON.
+    """Write every figure of a folder of results as PDF, SVG and PNG, and its leaderboard and tables.
 
     Parameters
     ----------
@@ -63,12 +64,17 @@ def write_figures(results_root: Path, folder: Path, cards: Mapping[str, Card] | 
     ResultsError
         if there are no runs
     """
+    import pandas as pd
+
     tables = collect(results_root)
     board = leaderboard_of(tables, cards or {})
     folder.mkdir(parents=True, exist_ok=True)
     drawings = [(figure.name, draw(figure)) for figure in figures_of(tables, board, cards or {})]
     written = []
-    for name, drawing in (*drawings, *_of_materials(find_runs(results_root))):
+    runs = []
+    with suppress(ResultsError):  # a campaign none of whose jobs has come that far
+        runs = find_runs(results_root)
+    for name, drawing in (*drawings, *_of_materials(runs)):
         for label in drawing.findobj(Text):
             if isinstance(label, Text):
                 label.set_text(plain(label.get_text()))
@@ -80,6 +86,11 @@ def write_figures(results_root: Path, folder: Path, cards: Mapping[str, Card] | 
                 )
                 drawing.savefig(folder / f"{name}.{kind}", dpi=_DPI, bbox_inches="tight", metadata=metadata)
                 written.append(folder / f"{name}.{kind}")
+    frame = pd.DataFrame(
+        [{k: plain(v) if isinstance(v, str) else v for k, v in row.items()} for row in board]
+    )
+    frame.to_parquet(folder / "leaderboard.parquet")
+    frame.to_csv(folder / "leaderboard.csv", index=False)
     for name, text in (
         ("leaderboard.json", json.dumps(board, indent=2) + "\n"),
         ("leaderboard.tex", latex(board, columns.MODELS)),
@@ -88,7 +99,7 @@ def write_figures(results_root: Path, folder: Path, cards: Mapping[str, Card] | 
     ):
         (folder / name).write_text(plain(text), encoding="utf-8")
         written.append(folder / name)
-    return written
+    return [*written, folder / "leaderboard.parquet", folder / "leaderboard.csv"]
 
 
 def negative(dynamics: Sequence[Row]) -> list[Row]:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from hopkin.analysis.comparison import Card, Row, Run, collect, find_runs, leaderboard_of
+from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.report import columns
 from hopkin.analysis.report.columns import Column
 from hopkin.analysis.report.details import details_of
@@ -97,9 +99,11 @@ def write_report(results_root: Path, output: Path, cards: Mapping[str, Card] | N
 
 def contents(results_root: Path, output: Path, cards: Mapping[str, Card]) -> dict[str, Any]:
     """Gather all that the page shows, as plain numbers and text; see `write_report`."""
-    runs = find_runs(results_root)
-    numbers = {run.directory.name: number for number, run in enumerate(runs)}
     tables = collect(results_root)
+    runs = []
+    with suppress(ResultsError):  # a campaign none of whose jobs has come that far has tables all the same
+        runs = find_runs(results_root)
+    numbers = {run.directory.name: number for number, run in enumerate(runs)}
     board = leaderboard_of(tables, cards)
     shown: dict[str, Any] = {
         "models": _table("Models", columns.MODELS, "", board, {}),

@@ -1,5 +1,6 @@
 """Figures and leaderboard of a campaign with planted numbers: their data are these, exactly."""
 
+import csv
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from synthetic import (
 )
 
 from hopkin.analysis.comparison import Card, collect, leaderboard_of
-from hopkin.analysis.comparison.published import published_errors
+from hopkin.analysis.comparison.published import cathode_barriers, published_errors
 from hopkin.analysis.report.figures import figures_of
 from hopkin.analysis.report.panels import Figure, Series
 from hopkin.analysis.report.prints import draw, write_figures
@@ -212,3 +213,21 @@ def test_published_numbers_are_of_models_of_the_registry() -> None:
     assert set(published_errors()) <= {name for name, model in known_models().items() if model.paper}
     assert published_errors()["orb-v3-direct-20-mpa"]["barrier_mae_eV", None] == (0.075, 0.1)
     assert published_errors()["mattersim-v1.0.0-5m"]["log10_msd_mae", 1200.0] == (0.085, 0.085)
+
+
+def test_known_barriers_are_of_hops_of_the_built_in_cathodes(shared_data: Path) -> None:
+    """Each is that of its source, whose hop is as long, where the source has the crystal of hopkin."""
+    from hopkin.drivers.crystals import load_structure, mobile_ion
+    from hopkin.drivers.workflows import select_hops
+
+    with (shared_data / "barriers" / "literature_barriers.csv").open(newline="") as file:
+        published = {row["sys_name"]: row for row in csv.DictReader(file)}
+    for reference in cathode_barriers():
+        structure = load_structure(reference.system)
+        ion = mobile_ion(structure.atoms.symbols, reference.system)
+        hop = next(h for h in select_hops(structure, ion, 5.0, "all") if h.index == reference.hop)
+        row = published[reference.source.partition("(")[2].rstrip(")")]
+        assert float(row["barrier_eV"]) == reference.barrier_eV
+        assert row["ion"] == ion
+        if row["cls"] == "MARICITE":
+            assert hop.length_A == pytest.approx(float(row["hop_distance"]), abs=1e-3)

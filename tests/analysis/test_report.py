@@ -141,6 +141,16 @@ def test_a_run_alone_stands_beside_the_known_barrier_of_its_cathode(tmp_path: Pa
     assert row["error_eV"] == pytest.approx(BARRIER["barrier_eV"] - 0.27)
 
 
+def test_a_campaign_of_errors_alone_has_a_page(tmp_path: Path) -> None:
+    job = {"kind": "barrier", "material": "x", "ion": "Li", "model": "m", "directory": None}
+    jobs = [job | {"id": "0", "failure": "ModelError", "message": "no weights"}]
+    (tmp_path / "campaign.json").write_text(json.dumps({"name": "c", "jobs": jobs}))
+    content = report(tmp_path)
+    (row,) = rows_of(content, "barriers")
+    assert (row["failure"], row["message"], row["run"]) == ("ModelError", "no weights", None)
+    write_figures(tmp_path, tmp_path / "figures")
+
+
 def test_the_path_of_a_run_can_be_seen(tmp_path: Path) -> None:
     """Its atoms, its cell, and the places of those that move, across the faces of the cell."""
     directory = put(tmp_path, "a", "barrier", BARRIER)
