@@ -70,22 +70,26 @@ def _row(
     every = _of(tables.get("statistics", ()), model=model, family="all", over="all")
     row: Row = {"model": model, "architecture": card.architecture, "training_set": card.training_set}
     direct = any(r["conservative"] is False for r in (*ours, *runs))
+    failed = sum(bool(r["failure"]) for r in ours)
+    n_converged = sum(r["converged"] is True and not r["failure"] for r in ours)
     row |= {
         "forces": "direct: no gradient" if direct else None,
-        "n_barriers": len(ours),
-        "n_barriers_converged": sum(r["converged"] is True and not r["failure"] for r in ours),
-        "n_barriers_failed": sum(bool(r["failure"]) for r in ours),
+        "n_barriers": len(ours) or None,
+        "n_barriers_converged": n_converged,
+        "n_barriers_failed": failed,
         "n_barriers_known": converged.get("n", 0),
-        "failed_part": sum(bool(r["failure"]) for r in ours) / len(ours) if ours else None,
+        "failed_part": failed / (failed + n_converged) if failed + n_converged else None,
     }
     for name in OF_BARRIERS:
         for end in ("", "_low", "_high"):
             row[f"barrier_{name}{end}"] = converged.get(f"{name}{end}")
     row["barrier_mae_all_eV"] = every.get("mae_eV")
     row |= {
-        "n_runs": len(runs),
-        "n_runs_failed": sum(bool(r["failure"]) for r in runs),
-        "n_negative_diffusivities": sum((r["diffusivity_cm2_per_s"] or 0.0) < 0 for r in runs),
+        "n_runs": len(runs) or None,
+        "n_runs_failed": sum(bool(r["failure"]) for r in runs) if runs else None,
+        "n_negative_diffusivities": sum((r["diffusivity_cm2_per_s"] or 0.0) < 0 for r in runs)
+        if runs
+        else None,
     }
     at_all = _of(tables.get("dynamics_statistics", ()), model=model, over="converged", temperature_K=None)
     row |= {name: at_all.get(name) for name in OF_DYNAMICS}

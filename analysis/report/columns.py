@@ -75,9 +75,7 @@ MODELS = (
     _column("training_set", "training set"),
     _column("forces", "forces", header="of a direct model, they are no gradient of its energy"),
     _column("n_barriers", "barriers", form="d", header="asked for"),
-    _metric(
-        "failed_part", "failed", "", ".0%", 0.0, 0.2, header="part of the barriers that ended with a failure"
-    ),
+    _metric("failed_part", "failed", "", ".0%", 0.0, 0.2, header="part of the barriers that have ended"),
     _metric("barrier_mae_eV", "barrier MAE", "eV", ".3f", 0.05, 0.3, interval=True),
     _metric("barrier_bias_eV", "bias", "eV", "+.3f", 0.03, 0.3, ideal=0.0, interval=True),
     _metric(

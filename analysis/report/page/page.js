@@ -124,11 +124,11 @@ part("Models", (section) => {
   for (const name of ["statistics", "dynamics_statistics", "labels"]) if (data.tables[name]) { head(section, name); addTable(section, name, { height: "60vh" }); }
 });
 if (data.figures.length) part("Figures", addFigures);
-part("Materials", addMaterials);
+if (data.runs.length) part("Materials", addMaterials);
 for (const name of ["barriers", "dynamics", "images"])
   if (data.tables[name]) part(data.tables[name].heading, (section) => { head(section, name); addTable(section, name, { height: "70vh" }); });
 if (["barriers", "images", "dynamics"].some((name) => data.tables[name] && data.tables[name].rows.some((row) => row.failure))) part("Failures", addFailures);
-part("Provenance", (section) => { head(section, "provenance"); addTable(section, "provenance", { height: "70vh" }); });
+if (data.runs.length) part("Provenance", (section) => { head(section, "provenance"); addTable(section, "provenance", { height: "70vh" }); });
 
 // ---- light and dark ---------------------------------------------------------------------------------------
 
