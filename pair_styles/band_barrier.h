@@ -1,8 +1,9 @@
 // Where the replicas of a band wait for the slowest one: asleep, until it has arrived.
 //
 // A rank that waits in MPI takes part of a core from those that compute, and a band has more ranks
-// than a laptop has cores. The ranks of a node wait in a barrier of POSIX threads in memory that
-// they share; one of each node meets those of the others in MPI, which it looks at now and then.
+// than a laptop has cores. The ranks of one node wait in a barrier of POSIX threads in memory that
+// they share. Those of a band over several nodes wait in MPI, and look at it now and then: it may
+// need them for messages to arrive.
 
 #pragma once
 
@@ -23,11 +24,9 @@ class BandBarrier {
   void wait();
 
  private:
-  MPI_Comm node_ = MPI_COMM_NULL;
-  MPI_Comm leaders_ = MPI_COMM_NULL;    // the first rank of each node; null in the others
+  MPI_Comm band_;
   MPI_Win window_ = MPI_WIN_NULL;
-  pthread_barrier_t *here_ = nullptr;
-  int n_nodes_ = 1;
+  pthread_barrier_t *shared_ = nullptr;    // null over several nodes
 };
 
 }    // namespace hopkin

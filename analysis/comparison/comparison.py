@@ -86,10 +86,15 @@ def _jobs(results: Path) -> Iterator[tuple[Row, Run | None]]:
         if not campaigns:
             raise
         runs = {}
+    told: set[str] = set()  # what several campaigns have counts once: their jobs and runs have the same names
     for folder, jobs in campaigns.items():
-        yield from ((job, runs.get(folder / (job["directory"] or ""))) for job in jobs)
+        for job in jobs:
+            if not job["id"] or job["id"] not in told:
+                told |= {job["id"], job["directory"] or ""}
+                yield job, runs.get(folder / (job["directory"] or ""))
     for directory, run in runs.items():
-        if directory.parent not in campaigns:
+        if directory.parent not in campaigns and directory.name not in told:
+            told.add(directory.name)
             yield {}, run
 
 
@@ -111,8 +116,8 @@ def _row(job: Row, run: Run | None) -> Row:
         "path": run.directory,
     }
     row = {**job, **{name: value for name, value in said.items() if value is not None}}
-    if not job and row["kind"] == "barrier":
-        known = find_reference(cathode_barriers(), row["material"], row.get("hop"), row.get("mechanism"))
+    if not job and row["kind"] == "barrier" and row.get("hop_index") is not None:
+        known = find_reference(cathode_barriers(), row["material"], row["hop_index"], row.get("mechanism"))
         row["reference"] = known and known.model_dump(exclude_none=True)
     return row
 

@@ -19,7 +19,17 @@ from hopkin.analysis.comparison.references import KIND, DynamicsReference
 from hopkin.analysis.comparison.results import Row, count_failures
 
 COLUMNS = (
-    *("material", "ion", "model", "temperature_K", "temperature_mean_K", "seed", "ensemble", "timestep_fs"),
+    *(
+        "kind",
+        "material",
+        "ion",
+        "model",
+        "temperature_K",
+        "temperature_mean_K",
+        "seed",
+        "ensemble",
+        "timestep_fs",
+    ),
     *("time_ps", "n_ions", "msd_A2_final", "framework_msd_A2", "diffusivity_cm2_per_s"),
     *("diffusivity_windowed_cm2_per_s", "diffusivity_std", "n_hops", "log_log_slope", "failure"),
     *("reference_diffusivity_cm2_per_s", "common_msd_A2", "reference_common_msd_A2", "rdf_mae_A"),
@@ -30,7 +40,7 @@ COLUMNS = (
 def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row], list[Row]]:
     """Give the runs beside what is known, statistics of each model, differences of RDFs, activation energies.
 
-    The statistics are over all temperatures, and over each where there are several.
+    The statistics are over all temperatures, and over each.
 
     Parameters
     ----------
@@ -98,7 +108,7 @@ def _statistics(
     """Of each model, over the runs that ended without a failure, and over all that have numbers."""
     for model, every in _of_models(rows, runs):
         kelvins = sorted({row["reference"]["temperature_K"] for row, _ in every})
-        for kelvin in (None, *(kelvins if len(kelvins) > 1 else ())):
+        for kelvin in (None, *kelvins):
             ours = [pair for pair in every if kelvin in (None, pair[0]["reference"]["temperature_K"])]
             failures = count_failures(row.get("failure") for row, _ in ours)
             cases = {"n_cases": len(ours), "failures": failures}

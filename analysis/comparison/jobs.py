@@ -37,6 +37,8 @@ class _Job(BaseModel):
     family: str | None = None
     mechanism: str | None = None
     hop_index: int | None = None
+    temperature_K: float | None = None
+    seed: int | None = None
     failure: str | None = None
     message: str | None = None
     reference: dict[str, object] | None = None

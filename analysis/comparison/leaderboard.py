@@ -44,11 +44,12 @@ def leaderboard_of(tables: Mapping[str, Sequence[Row]], cards: Mapping[str, Card
     cards
         what is known of models, by their names; one that is not here has empty cells
     """
-    barriers, dynamics = tables.get("barriers", ()), tables.get("dynamics", ())
+    barriers = tables.get("barriers", ())
+    dynamics = [row for row in tables.get("dynamics", ()) if row["kind"] == "md"]
     models = dict.fromkeys(
         row["model"]
-        for table in ("barriers", "dynamics", "images")
-        for row in tables.get(table, ())
+        for table in (barriers, dynamics, tables.get("images", ()))
+        for row in table
         if row["model"]
     )
     rows = [_row(model, card_of(model, cards), tables, barriers, dynamics) for model in models]

@@ -20,7 +20,8 @@ def failures(tables: Tables) -> Figure:
     """Count the failures of each model, by class."""
     panels = []
     for title, table in (("barriers", "barriers"), ("molecular dynamics", "dynamics")):
-        counts = Counter((row["model"], row["failure"]) for row in tables.get(table, ()) if row["failure"])
+        rows = [row for row in tables.get(table, ()) if row.get("kind", "md") == "md"]  # no references
+        counts = Counter((row["model"], row["failure"]) for row in rows if row["failure"])
         models = sorted({model for model, _ in counts})
         classes = sorted({failure for _, failure in counts})
         bars = [
@@ -28,7 +29,7 @@ def failures(tables: Tables) -> Figure:
             for name in classes
         ]
         if bars:
-            panels.append(Panel(title=title, y_label="runs that failed", series=bars, stacked=True))
+            panels.append(Panel(title=title, y_label="runs that failed", series=bars, bars="stacked"))
     return Figure(
         name="failures",
         title="Failures",
@@ -41,28 +42,47 @@ def barrier_errors(board: Sequence[Row]) -> Figure:
     """Set the errors of models side by side, by architecture, with the training set as colour."""
     known = [row for row in board if row["barrier_mae_eV"] is not None]
     known.sort(key=lambda row: (row["architecture"], row["barrier_mae_eV"]))
-    bars = [
-        Series(
-            label=training or "training set unknown",
-            mark="bar",
-            x=[row["model"] for row in known if row["training_set"] == training],
-            **interval_of([row for row in known if row["training_set"] == training], "barrier_mae_eV"),
+    series = []
+    for training in dict.fromkeys(row["training_set"] for row in known):
+        rows = [row for row in known if row["training_set"] == training]
+        label = training or "training set unknown"
+        series.append(
+            Series(
+                label=label,
+                mark="bar",
+                x=[row["model"] for row in rows],
+                **interval_of(rows, "barrier_mae_eV"),
+            )
         )
-        for training in dict.fromkeys(row["training_set"] for row in known)
-    ]
-    for label, y in (
-        ("all that have a number", "barrier_mae_all_eV"),
-        ("published", "published_barrier_mae_eV"),
-    ):
-        drawn = [row for row in known if row[y] is not None]
-        if drawn and (label == "published" or any(row[y] != row["barrier_mae_eV"] for row in drawn)):
-            bars.append(Series(label=label, x=[row["model"] for row in drawn], y=[row[y] for row in drawn]))
+    every = [row for row in known if row["barrier_mae_all_eV"] not in (None, row["barrier_mae_eV"])]
+    if every:
+        x, y = [row["model"] for row in every], [row["barrier_mae_all_eV"] for row in every]
+        series.append(Series(label="all that have a number", x=x, y=y))
+    published = [row for row in known if row["published_barrier_mae_eV"] is not None]
+    if published:
+        ends = [(row["published_barrier_mae_eV"], row["published_barrier_mae_eV_to"]) for row in published]
+        series.append(
+            Series(
+                label="published",
+                x=[row["model"] for row in published],
+                y=[(low + high) / 2 for low, high in ends],
+                low=[low for low, _ in ends],
+                high=[high for _, high in ends],
+            )
+        )
+    panel = Panel(
+        y_label="MAE of barriers (eV)",
+        series=series,
+        bars="overlaid",
+        categories=[row["model"] for row in known],
+    )
     return Figure(
         name="barrier_errors",
         title="Errors of barriers, by architecture and training set",
         caption="Mean absolute error of the runs that converged, with its 95 % bootstrap interval over the"
-        " cases. Published: of Guo, Gui, Wang (2026), over their own references.",
-        panels=[Panel(y_label="MAE of barriers (eV)", series=bars)] if bars else [],
+        " cases. Published: of Guo, Gui, Wang (2026), over their own references; a range where they give one"
+        " for a group.",
+        panels=[panel] if series else [],
     )
 
 
@@ -81,6 +101,7 @@ def barrier_parity(tables: Tables, cards: Mapping[str, Card]) -> Figure:
                     ours,
                     "reference_eV",
                     lambda row: row["reference_eV"] + row["error_eV"],
+                    model=model,
                     label=f"{model}{_fit_of(tables, model)}",
                     hover=_hop_of,
                 )
@@ -121,7 +142,7 @@ def transition_states(tables: Tables) -> Figure:
                         ours,
                         "saddle_reference_energy_eV",
                         lambda row: row["saddle_energy_eV"],
-                        label=model,
+                        model=model,
                         hover=lambda row: str(row["material"]),
                     )
                     for model, ours in by_model(rows)
@@ -136,6 +157,7 @@ def transition_states(tables: Tables) -> Figure:
         boxes = [
             Series(
                 label=model,
+                model=model,
                 mark="box",
                 x=[model] * len(ours),
                 y=[row[name] for row in ours],
@@ -176,7 +198,13 @@ def cost(board: Sequence[Row]) -> Figure:
     """Set the error of the barriers of each model against what one of them takes."""
     rows = [r for r in board if None not in (r["barrier_mae_eV"], r["seconds_per_barrier"])]
     series = [
-        Series(label=r["model"], x=[r["seconds_per_barrier"]], y=[r["barrier_mae_eV"]], hover=[r["model"]])
+        Series(
+            label=r["model"],
+            model=r["model"],
+            x=[r["seconds_per_barrier"]],
+            y=[r["barrier_mae_eV"]],
+            hover=[r["model"]],
+        )
         for r in rows
         if r["seconds_per_barrier"] > 0
     ]

@@ -68,8 +68,8 @@ def details_of(run: Run, link: str) -> dict[str, Any]:
 
 def _title(run: Run) -> str:
     parts = [str(run.get("material") or run.name)]
-    if run.get("hop") is not None:
-        parts.append(f"hop {run.get('hop')}")
+    if run.get("hop_index") is not None:
+        parts.append(f"hop {run.get('hop_index')}")
     if run.get("mechanism") not in (None, "vacancy"):
         parts.append(str(run.get("mechanism")))
     if run.get("temperature_K") is not None:

@@ -5,21 +5,20 @@ from hopkin.analysis.report.panels import Figure, Panel, Series, Tables, by_mode
 
 def dynamics_errors(tables: Tables) -> Figure:
     """Show the errors of MSD, diffusivity and radial distributions at each temperature."""
-    rows = [row for row in tables.get("dynamics_statistics", ()) if row["over"] == "converged"]
-    several = any(row["temperature_K"] is not None for row in rows)
-    drawn = [row for row in rows if (row["temperature_K"] is not None) == several]
+    rows = tables.get("dynamics_statistics", ())
+    drawn = [row for row in rows if row["over"] == "converged" and row["temperature_K"] is not None]
     panels = []
     for name, label in (
         ("log10_msd_mae", "MAE of log10 MSD"),
         ("diffusivity_mae_cm2_per_s", "MAE of D (cm²/s)"),
         ("rdf_mae_median_A", "RDF, median difference (Å)"),
     ):
-        kelvins = sorted({row["temperature_K"] for row in drawn}, key=lambda kelvin: kelvin or 0.0)
+        kelvins = sorted({row["temperature_K"] for row in drawn})
         bars = []
         for kelvin in kelvins:
             ours = [row for row in drawn if row["temperature_K"] == kelvin and row[name] is not None]
             if ours:
-                title = "all temperatures" if kelvin is None else f"{kelvin:g} K"
+                title = f"{kelvin:g} K"
                 bars.append(
                     Series(
                         label=title,
@@ -51,7 +50,7 @@ def dynamics_parity(tables: Tables, name: str, field: str, label: str) -> Figure
             log=True,
             series=[
                 points_of(
-                    ours, known, lambda row: row[field], label=model, hover=lambda row: str(row["material"])
+                    ours, known, lambda row: row[field], model=model, hover=lambda row: str(row["material"])
                 )
                 for model, ours in by_model([row for row in positive if row["temperature_K"] == kelvin])
             ],
@@ -78,6 +77,7 @@ def rdf(tables: Tables) -> Figure:
             series=[
                 Series(
                     label=model,
+                    model=model,
                     mark="box",
                     x=[model] * len(ours),
                     y=[row["mae_A"] for row in ours],
@@ -104,7 +104,7 @@ def activation_energies(tables: Tables) -> Figure:
             ours,
             "reference_activation_energy_eV",
             lambda row: row["activation_energy_eV"],
-            label=model,
+            model=model,
             hover=lambda row: str(row["material"]),
         )
         for model, ours in by_model(tables.get("activation_energies", ()))

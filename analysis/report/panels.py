@@ -24,6 +24,8 @@ class Series:
     ----------
     label
         its name
+    model
+        the model that it is of, by which it is coloured alike everywhere; empty where it is of several
     x, y
         (n,) numbers, or names where an axis has categories; of boxes, the category of each y
     mark
@@ -39,6 +41,7 @@ class Series:
     label: str
     x: Sequence[float | str]
     y: Sequence[float]
+    model: str = ""
     mark: Literal["bar", "point", "box"] = "point"
     hover: Sequence[str] = ()
     hollow: Sequence[bool] = ()
@@ -57,8 +60,10 @@ class Panel:
     ends
         of both axes, where a line marks equality; None: each has its own. What lies outside is drawn at the
         edge, and counted.
-    stacked
-        bars of one category stand on one another, not beside
+    bars
+        of one category stand beside one another, on one another, or there is one alone
+    categories
+        names on the x axis, in their order; none: as the series have them
     level
         y that is marked by a line, such as the ideal
     """
@@ -70,7 +75,8 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     ends: tuple[float, float] | None = None
-    stacked: bool = False
+    bars: Literal["beside", "stacked", "overlaid"] = "beside"
+    categories: Sequence[str] = ()
     level: float | None = None
 
 
@@ -103,12 +109,14 @@ def points_of(
     known: str,
     computed: Callable[[Row], float],
     *,
-    label: str,
+    model: str,
     hover: Callable[[Row], str],
+    label: str = "",
 ) -> Series:
     """Return the known and the computed numbers of a model as a series."""
     return Series(
-        label=label,
+        label=label or model,
+        model=model,
         x=[row[known] for row in rows],
         y=[computed(row) for row in rows],
         hover=[hover(row) for row in rows],

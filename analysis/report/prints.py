@@ -69,7 +69,8 @@ def write_figures(results_root: Path, folder: Path, cards: Mapping[str, Card] | 
     tables = collect(results_root)
     board = leaderboard_of(tables, cards or {})
     folder.mkdir(parents=True, exist_ok=True)
-    drawings = [(figure.name, draw(figure)) for figure in figures_of(tables, board, cards or {})]
+    order = [row["model"] for row in sorted(board, key=lambda row: str(row["model"]))]
+    drawings = [(figure.name, draw(figure, order)) for figure in figures_of(tables, board, cards or {})]
     written = []
     runs = []
     with suppress(ResultsError):  # a campaign none of whose jobs has come that far
@@ -124,12 +125,13 @@ def _cell(row: Row, column: Column) -> str:
     if value is None:
         return "--"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if column.high and not column.low and row[column.high] != value:
+        return f"{value:{column.form}} to {row[column.high]:{column.form}}"
     return format(value, column.form) if column.form and is_number else plain(str(value))
 
 
-def draw(figure: Figure) -> Drawing:
-    """Draw a figure of a comparison; models look alike in all of them."""
-    order = sorted({_model(series) for panel in figure.panels for series in panel.series})
+def draw(figure: Figure, order: Sequence[str] = ()) -> Drawing:
+    """Draw a figure of a comparison; models of one `order` look alike in all that are given it."""
     with mpl.rc_context(STYLE):
         width = max(5.6, *(1.6 + 0.32 * _n_categories(panel) for panel in figure.panels))
         drawing = Drawing(figsize=(width, 3.6 * len(figure.panels)), layout="constrained")
@@ -140,25 +142,23 @@ def draw(figure: Figure) -> Drawing:
         return drawing
 
 
-def _model(series: Series) -> str:
-    return series.label.partition(":")[0]
-
-
 def _n_categories(panel: Panel) -> int:
     return len({x for series in panel.series for x in series.x if isinstance(x, str)})
 
 
 def _draw_panel(axes: Axes, panel: Panel, order: Sequence[str]) -> None:
-    categories = list(dict.fromkeys(x for series in panel.series for x in series.x if isinstance(x, str)))
+    named = (x for series in panel.series for x in series.x if isinstance(x, str))
+    categories = list(dict.fromkeys([*panel.categories, *named]))
+    places = list(dict.fromkeys([*order, *(series.model or series.label for series in panel.series)]))
     bars = [series for series in panel.series if series.mark == "bar"]
-    beside = 1 if panel.stacked else max(1, len(bars))
+    beside = max(1, len(bars)) if panel.bars == "beside" else 1
     if panel.log_x:
         axes.set_xscale("log")
     if panel.log_y:
         axes.set_yscale("log")
     bottom = np.zeros(len(categories))
     for series in panel.series:
-        style = style_of(order.index(_model(series)))
+        style = style_of(places.index(series.model) if series.model else list(panel.series).index(series))
         x = np.array([categories.index(x) if isinstance(x, str) else x for x in series.x], dtype=np.float64)
         y = np.array(series.y, dtype=np.float64)
         if series.mark == "box":
@@ -172,10 +172,11 @@ def _draw_panel(axes: Axes, panel: Panel, order: Sequence[str]) -> None:
             axes.scatter(x, y, s=12, alpha=0.6, linewidths=0, **style)
         elif series.mark == "bar":
             width = 0.8 / beside
-            at = x if panel.stacked else x + (bars.index(series) - (beside - 1) / 2) * width
+            at = x if beside == 1 else x + (bars.index(series) - (beside - 1) / 2) * width
             axes.bar(
-                at, y, width, bottom=bottom[x.astype(int)] if panel.stacked else None, color=style["color"],
-                label=series.label, yerr=_ends(series), error_kw={"elinewidth": 0.9, "ecolor": "0.35"},
+                at, y, width, bottom=bottom[x.astype(int)] if panel.bars == "stacked" else None,
+                color=style["color"], label=series.label, yerr=_ends(series),
+                error_kw={"elinewidth": 0.9, "ecolor": "0.35"},
             )  # fmt: skip
             bottom[x.astype(int)] += y
         else:
@@ -249,7 +250,7 @@ def _of_materials(runs: Sequence[Run]) -> Iterator[tuple[str, Drawing]]:
         and all(isinstance(energy, int | float) for energy in run.get("energies_eV") or [None])
         and run.get("failure") != NOT_DRAWN
     ]
-    for (material, hop, mechanism), group in _grouped(bands, "material", "hop", "mechanism"):
+    for (material, hop, mechanism), group in _grouped(bands, "material", "hop_index", "mechanism"):
         name = _file("profile", material, "" if hop is None else f"hop{hop}", mechanism)
         profiles = [_profile(run) for run in group]
         label = (

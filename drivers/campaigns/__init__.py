@@ -11,7 +11,7 @@ from hopkin.drivers.campaigns.campaign import Campaign, load_campaign
 from hopkin.drivers.campaigns.costs import Cost, hours_of, known_cost, measure, memory_of
 from hopkin.drivers.campaigns.executors import load_executor
 from hopkin.drivers.campaigns.jobs import Job, Outcome
-from hopkin.drivers.campaigns.ledger import ended_before
+from hopkin.drivers.campaigns.ledger import ended_before, require_folder_of
 from hopkin.drivers.campaigns.planning import plan
 from hopkin.drivers.campaigns.progress import Standing
 from hopkin.drivers.campaigns.selection import campaign_file, model_names, ready_models
@@ -34,6 +34,7 @@ __all__ = [
     "model_names",
     "plan",
     "ready_models",
+    "require_folder_of",
     "run_campaign",
     "standing_of",
 ]

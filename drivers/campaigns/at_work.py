@@ -17,6 +17,7 @@ from hopkin.drivers.campaigns.jobs import Ground, Job
 from hopkin.drivers.engine import is_locked, slug
 
 _LINE_EVERY_S = 60.0  # of one stage
+_LOOKS, _LOOK_S = 3, 0.01
 
 
 @contextmanager
@@ -73,12 +74,13 @@ class _Mark:
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = self._path.open("ab", buffering=0)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.close()
-                raise
-            self._file = file
+            for _ in range(_LOOKS):  # one who looks whether it is locked locks it for a moment
+                with suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self._file = file
+                    return
+                time.sleep(_LOOK_S)
+            file.close()
 
     def say(self, text: str) -> None:
         if self._file is not None:

@@ -7,13 +7,14 @@ campaigns on one folder share the work.
 
 import heapq
 import logging
+import math
 import os
 import queue
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from hopkin.drivers.specification import BandSpecification
 _logger = logging.getLogger(__name__)
 
 _POLL_S = 1.0
+_AHEAD = 4  # jobs that a thread of this machine has before it
 _TRIES = 3
 _LOST_S = 5.0  # until a job that was lost comes again, the second time twice as long
 _BUSY_S = 5.0  # until one is looked at again that another hopkin is at work on
@@ -79,9 +81,13 @@ def run_campaign(
     stopping = threading.Event()
     with DataFlowKernel(configuration(executor, workers, root / ".parsl")) as kernel:
         do: Work = _work_in_process
+        most = math.inf  # by which Parsl tells how many blocks are wanted
         if isinstance(executor, Threads):
             do = _in_threads(workers, stopping)
-        tasks = _Tasks(parsl.python_app(do, data_flow_kernel=kernel), jobs, root.resolve(), verify=verify)
+            most = _AHEAD * workers  # else all crystals would be relaxed before the first band
+        tasks = _Tasks(
+            parsl.python_app(do, data_flow_kernel=kernel), jobs, root.resolve(), verify=verify, most=most
+        )
         try:
             return tasks.run(ledger, progress, show)
         finally:
@@ -99,23 +105,43 @@ class _Tasks:
     ----------
     app
         Parsl's form of a function that does a `Job`, or lays a `Ground`
+    most
+        jobs that Parsl has at a time
     """
 
     def __init__(
-        self, app: Callable[..., "Future[Outcome]"], jobs: Sequence[Job], root: Path, *, verify: bool
+        self,
+        app: Callable[..., "Future[Outcome]"],
+        jobs: Sequence[Job],
+        root: Path,
+        *,
+        verify: bool,
+        most: float,
     ) -> None:
         self._app, self._jobs, self._root, self._verify = app, jobs, root, verify
+        self._most = most
         self._numbers = {job.key: number for number, job in enumerate(jobs)}
+        self._begun: dict[Key, Future[Outcome]] = {}
+        self._grounds: dict[str, Future[Outcome]] = {}
         self._ended: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
         self._outcomes: dict[int, Outcome] = {}
 
     def run(self, ledger: Ledger, progress: Progress, show: Callable[[Standing], None]) -> list[Outcome]:
         """Do all of them; return their outcomes."""
-        self._submit_all(ledger.ended)
+        # the longest first, and before a job what it starts from
+        order = iter(
+            sorted(
+                range(len(self._jobs)), key=lambda n: (self._jobs[n].base is not None, -self._jobs[n].cost)
+            )
+        )
         waiting: list[tuple[float, int]] = []  # when they come again, and which
         tries: Counter[int] = Counter()
         shown = time.monotonic()
         while len(self._outcomes) < len(self._jobs):
+            while len(self._begun) - len(self._outcomes) - len(waiting) < self._most:
+                if (number := next(order, -1)) < 0:
+                    break
+                self._submit_first(number, read=number in ledger.ended)
             now = time.monotonic()
             if now - shown >= _POLL_S:
                 shown = now
@@ -142,22 +168,15 @@ class _Tasks:
         show(progress.standing([]))
         return [self._outcomes[number] for number in range(len(self._jobs))]
 
-    def _submit_all(self, ended: Mapping[int, Outcome]) -> None:
-        """Hand all to Parsl: the longest first, and before a job what it stands on and starts from."""
-        grounds: dict[str, Future[Outcome]] = {}
-        begun: dict[Key, Future[Outcome]] = {}
-        order = sorted(
-            range(len(self._jobs)), key=lambda n: (self._jobs[n].base is not None, -self._jobs[n].cost)
-        )
-        for number in order:
-            job, ground = self._jobs[number], None
-            if job.ground is not None and number not in ended:  # else it is read
-                if job.ground.key not in grounds:
-                    future = self._app(job.ground, self._root, self._verify)
-                    grounds[job.ground.key] = _handed_on(future)
-                ground = grounds[job.ground.key]
-            base = None if job.base is None else begun.get(job.base)
-            begun[job.key] = self._submit(number, base, ground)
+    def _submit_first(self, number: int, *, read: bool) -> None:
+        """Hand a job to Parsl, and before it what it stands on; `read`: it has ended before."""
+        job, ground = self._jobs[number], None
+        if job.ground is not None and not read:
+            if job.ground.key not in self._grounds:
+                self._grounds[job.ground.key] = _handed_on(self._app(job.ground, self._root, self._verify))
+            ground = self._grounds[job.ground.key]
+        base = None if job.base is None else self._begun.get(job.base)
+        self._begun[job.key] = self._submit(number, base, ground)
 
     def _submit(self, number: int, *after: object) -> "Future[Outcome]":
         future = self._app(self._jobs[number], self._root, self._verify, *after)
@@ -224,7 +243,7 @@ def _do(
         if isinstance(task, Ground):
             return lay_ground(task, root, verify=verify, say=say)
         outcome = run_job(task, root, *after, verify=verify, say=say)
-        if outcome.result is None:
+        if outcome.result is None and not outcome.busy:
             note(f"{outcome.error}: {outcome.message}")
         return outcome
 

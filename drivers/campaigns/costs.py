@@ -30,8 +30,8 @@ class Cost(BaseModel):
     machine: str = Field(description="processor, and its cores")
     seconds: float = Field(description="of no atoms [s]")
     seconds_per_atom: float
-    memory_GB: float | None = Field(
-        description="most that LAMMPS and an evaluator of its service have had; None where none is left"
+    peak_memory_GB: float | None = Field(
+        description="most that LAMMPS and an evaluator have had with 112 atoms; None where none is left"
     )
 
     def of(self, n_atoms: int) -> float:
@@ -58,7 +58,7 @@ def measure(model: Model) -> Cost:
         machine=_machine(),
         seconds=max(0.0, fast - per_atom * small),
         seconds_per_atom=per_atom,
-        memory_GB=memory_GB + evaluator_GB if evaluator_GB or model.route == "native" else None,
+        peak_memory_GB=memory_GB + evaluator_GB if evaluator_GB or model.route == "native" else None,
     )
     write_json(_file(model), cost.model_dump())
     return cost
@@ -94,7 +94,9 @@ def seconds_of(job: Job, cost: Cost) -> float:
 
 def memory_of(jobs: Sequence[Job], costs: Mapping[str, Cost]) -> float | None:
     """Most memory of one of their evaluations [GB]; None where that of no model is known."""
-    known = (costs[job.specification.model].memory_GB for job in jobs if job.specification.model in costs)
+    known = (
+        costs[job.specification.model].peak_memory_GB for job in jobs if job.specification.model in costs
+    )
     return max((size for size in known if size is not None), default=None)
 
 

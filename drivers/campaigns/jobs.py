@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 # The disk is full or broken, or the folder or the machine has had enough
 _OF_THE_MACHINE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE),
-    *(errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ETIMEDOUT),
 }
 
 

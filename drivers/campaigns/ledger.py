@@ -16,6 +16,7 @@ from hopkin.analysis.comparison import ENDED, find_runs, read_ended
 from hopkin.drivers.campaigns.jobs import Job, Outcome
 from hopkin.drivers.engine import read_json, write_json
 from hopkin.drivers.errors import CampaignError
+from hopkin.drivers.specification import MDSpecification
 
 _logger = logging.getLogger(__name__)
 
@@ -43,12 +44,8 @@ class Ledger:
             "name": name,
             "jobs": [_row(job, of_job) for job, of_job in zip(jobs, self._ids, strict=True)],
         }
-        known = read_json(root / "campaign.json", "name")
-        if known is not None and known["name"] != name:
-            raise CampaignError(
-                f"{root} holds the results of the campaign {known['name']}: give {name} another --out"
-            )
-        if known != plan:
+        require_folder_of(root, name)
+        if read_json(root / "campaign.json") != plan:
             write_json(root / "campaign.json", plan)
         self._lines = read_ended(root)
         self.ended = ended_before(root, jobs)
@@ -84,6 +81,15 @@ class Ledger:
             _logger.warning("%s: what became of %s is not on disk: %s", self._root, line["job"], error)
 
 
+def require_folder_of(root: Path, name: str) -> None:
+    """Refuse a folder that holds the results of another campaign, by a CampaignError."""
+    known = read_json(root / "campaign.json", "name")
+    if known is not None and known["name"] != name:
+        raise CampaignError(
+            f"{root} holds the results of the campaign {known['name']}: give {name} another --out"
+        )
+
+
 def ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
     """Outcomes of jobs that have run directories here: they stand until the turn of each has come."""
 
@@ -111,6 +117,7 @@ def ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:
 
 
 def _row(job: Job, of_job: str) -> Mapping[str, Any]:
+    run = job.specification if isinstance(job.specification, MDSpecification) else None
     return {
         "id": of_job,
         "kind": job.kind,
@@ -120,6 +127,8 @@ def _row(job: Job, of_job: str) -> Mapping[str, Any]:
         "family": job.family,
         "mechanism": job.mechanism,
         "hop_index": job.hop_index,
+        "temperature_K": run.temperature_K if run else None,
+        "seed": run.seed if run else None,
         "model": job.specification.model,
         "reference": None
         if job.reference is None

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hopkin.analysis.comparison import (
     DynamicsReference,
@@ -23,7 +23,13 @@ from hopkin.drivers.campaigns.jobs import Job, ground_of, refuse
 from hopkin.drivers.campaigns.pairs import pair_jobs
 from hopkin.drivers.campaigns.selection import Candidate, candidates, some
 from hopkin.drivers.crystals import Structure, mobile_ion, require_few_atoms
-from hopkin.drivers.errors import CampaignError, HopkinError, ModelError, StructureError
+from hopkin.drivers.errors import (
+    CampaignError,
+    HopkinError,
+    ModelError,
+    SpecificationError,
+    StructureError,
+)
 from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import (
     BarrierSpecification,
@@ -110,25 +116,26 @@ def _barrier_jobs(
         return _hop_jobs(structure, asked, defaults, models, base, known)
 
     for candidate in candidates(asked.structures, folder):
-        yield from _jobs_of(candidate, of_hops, "barrier", asked.ion or defaults.ion, models)
+        unusable = {"kind": "barrier", "mechanism": asked.mechanism, "family": asked.family}
+        yield from _jobs_of(candidate, of_hops, unusable, asked.ion or defaults.ion, models)
 
 
 def _jobs_of(
     candidate: Candidate,
     planned: Callable[[Structure], Iterator[Job]],
-    kind: Literal["barrier", "md"],
+    unusable: dict[str, Any],
     ion: str | None,
     models: Sequence[Model],
 ) -> list[Job]:
-    """Plan the jobs of a structure; where one of many cannot be used, they are jobs that say so."""
+    """Plan the jobs of a structure; where one of many cannot be used, jobs that say so, with these fields."""
     try:
         return list(planned(candidate.load()))
-    except (StructureError, CampaignError) as error:
+    except StructureError as error:
         if not candidate.one_of_many:
             raise
         return [
             Job(
-                kind=kind,
+                **unusable,
                 material=candidate.material,
                 source=candidate.source,
                 specification=Specification(model=model.name, ion=ion or "-"),
@@ -136,6 +143,14 @@ def _jobs_of(
             )
             for model in models
         ]
+
+
+def _require_few_atoms(structure: Structure, n_atoms: int) -> None:
+    """Refuse a supercell that is too large for its structure alone: one of many may be."""
+    try:
+        require_few_atoms(n_atoms)
+    except SpecificationError as error:
+        raise StructureError(f"{structure.material}: {error}") from error
 
 
 def _hop_jobs(
@@ -152,11 +167,11 @@ def _hop_jobs(
     if "preset" in options:
         options |= preset_fields(options.pop("preset"))
     if asked.supercell is not None:
-        require_few_atoms(len(structure.atoms) * math.prod(asked.supercell))
+        _require_few_atoms(structure, len(structure.atoms) * math.prod(asked.supercell))
     hops = select_hops(structure, ion, max_length, "all")
     if asked.hops != "all":
         if len(hops) < asked.hops:
-            raise CampaignError(
+            raise StructureError(
                 f"{structure.material} has {len(hops)} distinct hops up to {max_length:g} A, not {asked.hops}"
             )
         hops = hops[: asked.hops]
@@ -203,7 +218,7 @@ def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> It
         return _run_jobs(structure, asked, models, known)
 
     for candidate in candidates(asked.structures, folder):
-        yield from _jobs_of(candidate, of_runs, "md", asked.ion, models)
+        yield from _jobs_of(candidate, of_runs, {"kind": "md"}, asked.ion, models)
 
 
 def _run_jobs(
@@ -223,7 +238,7 @@ def _run_jobs(
             MDSpecification, **given, model=model.name, ion=ion, temperature_K=kelvin, seed=seed
         )
         n_atoms, n_steps = dynamics_size(structure, specification)
-        require_few_atoms(n_atoms)
+        _require_few_atoms(structure, n_atoms)
         yield Job(
             kind="md",
             material=structure.material,

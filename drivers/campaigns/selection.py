@@ -136,7 +136,7 @@ def _of_set(path: Path, index: str) -> Iterator[Candidate]:
         info, source = frames[number].info, f"{path}@{number}"
         name = next((str(info[key]) for key in _NAMES if info.get(key)), f"{path.stem}-{number}")
         load = partial(checked_structure, frames[number], material=name, source=source)
-        yield Candidate(material=name, source=source, load=load, one_of_many=True)
+        yield Candidate(material=name, source=source, load=load, one_of_many=len(parts) > 1)
 
 
 def some(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""`hopkin bench`, `status`, `results`, `export`."""
+"""`hopkin bench`, `status`, `results`, `compare`, `schema`, `export`."""
 
 import time
 from pathlib import Path
@@ -79,6 +79,7 @@ def bench(
             raise CampaignError(f"{campaign}: none of its models is ready here")
     jobs = campaigns.plan(asked, file.parent, models)
     root = out or Path("runs") / asked.name
+    campaigns.require_folder_of(root, asked.name)
     if calibrate:
         for model in models:
             with progress(f"measuring {model.name}"):

@@ -200,7 +200,7 @@ def show_jobs(
     if hours is not None:
         console.print(f"about {shown(hours, 2)} hours on the cores of this machine")
         if memory_GB is not None:
-            console.print(f"up to {memory_GB:.1f} GB for each evaluation at a time")
+            console.print(f"up to {memory_GB:.1f} GB for each evaluation of 112 atoms at a time")
     elif unknown:
         names = ", ".join(sorted(unknown))
         console.print(f"what they take is not known: --calibrate measures {plain(names)}", soft_wrap=True)
@@ -213,7 +213,7 @@ def show_changes(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         return
     table = table_of("model", "quantity", "cases", "mean change", "from", "to", "largest", "", "failed")
     for row in rows:
-        mark = {True: "changed", False: "as before", None: "one case"}[row["significant"]]
+        mark = {True: "changed", False: "as before", None: "too few cases"}[row["significant"]]
         numbers = ("mean_change", "mean_change_low", "mean_change_high", "largest_change")
         failed = f"{row['failed_before']} to {row['failed_after']}"
         table.add_row(

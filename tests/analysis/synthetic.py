@@ -85,7 +85,8 @@ class Synthetic:
         result: dict[str, Any] = {
             "material": name,
             "ion": "Na",
-            "hop": 0,
+            "hop": "Na0(a) -> Na1(a)  3.005 A x4",
+            "hop_index": 0,
             "mechanism": "vacancy",
             "path_length_A": 3.0,
             "images": 3,

@@ -17,7 +17,6 @@ def barriers(model: str, values: Any, *, failed: tuple[int, ...] = ()) -> dict[s
                 "ion": "Li",
                 "mechanism": "vacancy",
                 "hop_index": 0,
-                "path_length_A": 3.0,
                 "model": model,
                 "barrier_eV": value,
                 "error_eV": value - 0.5,
@@ -50,7 +49,7 @@ def test_a_shift_is_found_and_noise_is_not_significant() -> None:
 def test_models_of_other_names_are_compared_where_there_is_one_of_each() -> None:
     (change, _) = compare_campaigns(barriers("old", [0.5]), barriers("new", [0.7]))
     assert (change["model"], change["mean_change"]) == ("old to new", pytest.approx(0.2))
-    assert change["significant"] is None  # one case
+    assert change["significant"] is None  # of one case
     with pytest.raises(ResultsError, match="no case of the same model in common"):
         compare_campaigns(
             barriers("a", [0.5]),
@@ -67,3 +66,23 @@ def test_diffusivities_are_compared_by_their_logarithms() -> None:
     assert (msd["mean_change"], diffusivity["mean_change"]) == (0.0, pytest.approx(1.0))
     (msd,) = compare_campaigns(run(1e-6), run(-1e-6))
     assert msd["quantity"] == "log10_msd"
+
+
+def test_a_model_that_fails_everywhere_now_is_not_left_out() -> None:
+    (change,) = compare_campaigns(barriers("m", [0.5, 0.6]), barriers("m", [0.5, 0.6], failed=(0, 1)))
+    assert (change["n"], change["mean_change"], change["failed_before"], change["failed_after"]) == (
+        0,
+        None,
+        0,
+        2,
+    )
+
+
+def test_noise_is_seldom_significant() -> None:
+    """In 5 of 100 draws of seven cases."""
+    rng = np.random.default_rng(5)
+    found = [
+        compare_campaigns(barriers("m", np.zeros(7)), barriers("m", rng.normal(0, 0.1, 7)))[0]["significant"]
+        for _ in range(200)
+    ]
+    assert 1 <= sum(found) <= 20

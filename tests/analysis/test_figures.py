@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synthetic import (
-    BIAS,
     RDF_AREA_A,
     SLOPE,
     Synthetic,
@@ -106,6 +105,8 @@ def test_barrier_errors_by_architecture_with_the_training_set(figures: dict[str,
     assert list(bars["MPtrj"].x) == ["mace-mp-0b3", "sevennet-0"]
     assert bars["MPtrj"].y == pytest.approx([mae(0), mae(2)], abs=1e-12)
     assert bars["MPtrj and Alexandria"].y == pytest.approx([mae(1)], abs=1e-12)
+    (panel,) = figures["barrier_errors"].panels
+    assert list(panel.categories) == ["mace-mp-0b3", "orb-v2", "sevennet-0"]  # by architecture
     assert dict(zip(bars["published"].x, bars["published"].y, strict=True)) == {
         "mace-mp-0b3": 0.312,
         "orb-v2": 0.348,
@@ -179,7 +180,18 @@ def test_softening_and_cost(figures: dict[str, Figure]) -> None:
     assert {one.label: (one.x[0], one.y[0]) for one in figures["cost"].panels[0].series} == {
         model: (10.0 * (number + 1), pytest.approx(mae(number))) for number, model in enumerate(MODELS)
     }
-    assert BIAS < 0
+    assert bias.series[0].y == pytest.approx(
+        [
+            np.mean(
+                [computed_barrier(MODELS.index(m), n) - known_barrier(n) for n in converged(MODELS.index(m))]
+            )
+            for m in bias.series[0].x
+        ]
+    )
+    assert all(
+        low < y < high
+        for low, y, high in zip(bias.series[0].low, bias.series[0].y, bias.series[0].high, strict=True)
+    )
 
 
 def test_prints_show_the_same_numbers(figures: dict[str, Figure]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.markers import MarkerStyle
 from page import report, rows_of
+from synthetic import Synthetic
 
 from hopkin.analysis.comparison.comparison import BARRIER_FIELDS, IMAGES_FIELDS
 from hopkin.analysis.comparison.dynamics_tables import COLUMNS
@@ -26,7 +27,8 @@ from hopkin.analysis.transport.tables import read_table
 
 TRIANGLE = len(MarkerStyle("^").get_path().vertices)
 BARRIER: dict[str, Any] = {
-    "material": "LiFePO4-olivine", "ion": "Li", "hop": 1, "path_length_A": 3.0049, "images": 5,
+    "material": "LiFePO4-olivine", "ion": "Li", "hop": "Li0(a) -> Li3(a)  3.005 A x4",
+    "hop_index": 1, "path_length_A": 3.0049, "images": 5,
     "model": "sevennet-0", "model_sha256": "ab" * 32, "barrier_eV": 0.26149,
     "forward_barrier_eV": 0.2663, "reverse_barrier_eV": 0.2567, "converged": True,
     "energies_eV": [-7.0, -6.8, -6.73, -6.81, -6.99], "max_atom_force_eV_per_A": 0.0431,
@@ -135,8 +137,9 @@ def test_a_direct_model_is_marked(tmp_path: Path) -> None:
 
 
 def test_a_run_alone_stands_beside_the_known_barrier_of_its_cathode(tmp_path: Path) -> None:
-    put(tmp_path, "a", "barrier", BARRIER | {"hop": 0, "mechanism": "vacancy"})
-    (row,) = rows_of(report(tmp_path), "barriers")
+    put(tmp_path, "a", "barrier", BARRIER | {"hop_index": 0, "mechanism": "vacancy"})
+    put(tmp_path, "open", "barrier", None, material="LiCoO2-layered", model="m")  # two hops are known of it
+    row, _ = sorted(rows_of(report(tmp_path), "barriers"), key=lambda row: row["barrier_eV"] is None)
     assert row["reference_eV"] == 0.27
     assert row["error_eV"] == pytest.approx(BARRIER["barrier_eV"] - 0.27)
 
@@ -149,6 +152,14 @@ def test_a_campaign_of_errors_alone_has_a_page(tmp_path: Path) -> None:
     (row,) = rows_of(content, "barriers")
     assert (row["failure"], row["message"], row["run"]) == ("ModelError", "no weights", None)
     write_figures(tmp_path, tmp_path / "figures")
+
+
+def test_what_several_campaigns_have_counts_once(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        Synthetic(tmp_path / name, ("m",), n_barriers=3)
+    content = report(tmp_path)
+    assert len(rows_of(content, "barriers")) == 3
+    assert rows_of(content, "models")[0]["n_barriers"] == 3
 
 
 def test_the_path_of_a_run_can_be_seen(tmp_path: Path) -> None:

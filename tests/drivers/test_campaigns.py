@@ -25,6 +25,7 @@ from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.campaigns.costs import Cost, hours_of, seconds_of
 from hopkin.drivers.campaigns.executors import configuration, load_executor
 from hopkin.drivers.campaigns.jobs import Job
+from hopkin.drivers.campaigns.ledger import require_folder_of
 from hopkin.drivers.campaigns.planning import plan
 from hopkin.drivers.campaigns.selection import campaign_file, model_names, ready_models
 from hopkin.drivers.crystals.structures import lammps_orientation, load_structure
@@ -102,11 +103,11 @@ def planned(folder: Path, text: str) -> list[Job]:
         ),
         (
             WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [300], supercell: [90, 90, 90]}]",
-            r"dynamics.0: the supercell has .* atoms; accepted: at most 100000",
+            r"dynamics.0: Li6PS5Cl: the supercell has .* atoms; accepted: at most 100000",
         ),
         (
             HOPS.replace("]}", "], supercell: [90, 90, 90]}"),
-            r"barriers.0: the supercell has .* atoms; accepted: at most 100000",
+            r"barriers.0: LiFePO4-olivine: the supercell has .* atoms; accepted: at most 100000",
         ),
         (HOPS.replace("]}", "], mechanism: swap}"), r"barriers.0.mechanism: wanted 'vacancy'"),
         (HOPS.replace("]}", "], ion: Na}"), r"barriers.0: the structure holds no Na"),
@@ -194,6 +195,31 @@ def test_a_data_set_is_its_structures(tmp_path: Path) -> None:
     assert names("set@1.extxyz") == ["set@1"]
 
 
+def test_one_of_many_that_cannot_be_used_is_a_job_that_says_so(tmp_path: Path) -> None:
+    cell = load_structure("LiFePO4-olivine").atoms
+    ase.io.write(tmp_path / "set.extxyz", [cell, cell[[symbol != "Li" for symbol in cell.symbols]]])
+    text = HOPS.replace("LiFePO4-olivine", "'set.extxyz@:'").replace("]}", "], family: olivine}", 1)
+    jobs = planned(tmp_path, text)
+    assert [(job.material, job.family, job.ground is None) for job in jobs] == [
+        ("set-0", "olivine", False),
+        ("set-1", "olivine", True),
+    ]
+    assert jobs[1].title.startswith("set-1, ")
+    with pytest.raises(
+        StructureError, match=r"set.extxyz@1 holds no alkali metal|set-1 holds no alkali metal"
+    ):
+        jobs[1].work(tmp_path, verify=False, say=print)
+
+
+def test_a_folder_has_one_campaign(tmp_path: Path) -> None:
+    (tmp_path / "campaign.json").write_text('{"name": "mine", "jobs": []}')
+    require_folder_of(tmp_path, "mine")
+    with pytest.raises(
+        CampaignError, match=r"holds the results of the campaign mine: give yours another --out"
+    ):
+        require_folder_of(tmp_path, "yours")
+
+
 def test_a_run_that_is_too_short_is_refused_before_anything_runs(tmp_path: Path) -> None:
     text = WHOLE + "dynamics: [{structures: [Li6PS5Cl], temperatures_K: [300], time_ps: 0.1}]"
     with pytest.raises(
@@ -211,7 +237,7 @@ def test_jobs_say_what_they_take(tmp_path: Path) -> None:
     assert band.n_atoms == 55
     assert band.n_evaluations > 5 * 20
     assert (run.n_atoms, run.n_evaluations) == (52, 5500)
-    cost = Cost(machine="x", seconds=0.01, seconds_per_atom=0.001, memory_GB=1.0)
+    cost = Cost(machine="x", seconds=0.01, seconds_per_atom=0.001, peak_memory_GB=1.0)
     assert seconds_of(run, cost) == pytest.approx(5500 * 0.062)
     assert hours_of([run], {run.specification.model: cost}, 2) == pytest.approx(5500 * 0.062 / 7200)
     assert hours_of([run], {}, 2) is None

@@ -2,6 +2,18 @@
 
 const drawn = new Map(); // element: function that draws it again
 
+// plotly reads some tags in its texts
+function escaped(text) { return typeof text === "string" ? text.replaceAll("&", "&amp;").replaceAll("<", "&lt;") : text; }
+
+// Forget the plots in an element that goes away.
+function forget(within) {
+  for (const element of within.querySelectorAll(".plot, .scene")) {
+    drawn.delete(element);
+    if (element.classList.contains("plot")) Plotly.purge(element);
+    for (const canvas of element.querySelectorAll("canvas")) { const gl = canvas.getContext("webgl2") || canvas.getContext("webgl"); if (gl) gl.getExtension("WEBGL_lose_context")?.loseContext(); }
+  }
+}
+
 function colour(name) { return getComputedStyle(root).getPropertyValue(`--${name}`).trim(); }
 
 function axis(title, type) {
@@ -25,9 +37,9 @@ const EDGES = ["triangle-up", "triangle-down", "triangle-right", "triangle-left"
 function edgeOf(x, y, [low, high]) { return [y > high, y < low, x > high, x < low].indexOf(true); }
 
 function traceOf(series, index, ends) {
-  const own = models.indexOf(series.label.split(":")[0]);
+  const own = models.indexOf(series.model);
   const at = own < 0 ? index : own, hue = COLOURS[at % COLOURS.length];
-  const common = { name: series.label, x: series.x, y: series.y, text: series.hover, hovertemplate: series.hover.length ? "%{text}<br>%{x}, %{y}<extra>%{fullData.name}</extra>" : undefined };
+  const common = { name: escaped(series.label), x: series.x.map(escaped), y: series.y, text: series.hover.map(escaped), hovertemplate: series.hover.length ? "%{text}<br>%{x}, %{y}<extra>%{fullData.name}</extra>" : undefined };
   if (series.mark === "box") return { ...common, type: "box", boxpoints: "all", jitter: 0.4, pointpos: 0, marker: { color: hue, size: 4 }, showlegend: false };
   const bars = series.high.length ? { error_y: { type: "data", symmetric: false,
     array: series.y.map((y, n) => (series.high[n] === null ? 0 : series.high[n] - y)),
@@ -37,8 +49,8 @@ function traceOf(series, index, ends) {
   const edges = series.y.map((y, n) => (ends ? edgeOf(series.x[n], y, ends) : -1));
   const symbols = edges.map((edge, n) => `${edge < 0 ? own_symbol : EDGES[edge]}${series.hollow[n] ? "-open" : ""}`);
   const clip = (value) => (ends && typeof value === "number" ? Math.min(ends[1], Math.max(ends[0], value)) : value);
-  const text = series.hover.map((hover, n) => (edges[n] < 0 ? hover : `${hover}<br>outside: ${series.x[n]}, ${series.y[n]}`));
-  return { ...common, ...bars, text, x: series.x.map(clip), y: series.y.map(clip), type: "scatter", mode: "markers", cliponaxis: false,
+  const text = series.hover.map((hover, n) => (edges[n] < 0 ? escaped(hover) : `${escaped(hover)}<br>outside: ${series.x[n]}, ${series.y[n]}`));
+  return { ...common, ...bars, text, x: common.x.map(clip), y: series.y.map(clip), type: "scatter", mode: "markers", cliponaxis: false,
     marker: { color: hue, size: 8, symbol: symbols } };
 }
 
@@ -52,7 +64,7 @@ function highest(panel) {
 function drawPanel(element, panel) {
   const layout = () => {
     const categories = new Set(panel.series.flatMap((one) => one.x.filter((x) => typeof x === "string"))).size;
-    const made = { bargap: Math.max(0.2, 1 - categories / 8), title: panel.title ? { text: panel.title, font: { size: 13 } } : undefined, barmode: panel.stacked ? "stack" : "group",
+    const made = { bargap: Math.max(0.2, 1 - categories / 8), title: panel.title ? { text: escaped(panel.title), font: { size: 13 } } : undefined, barmode: { stacked: "stack", overlaid: "overlay" }[panel.bars] || "group",
       xaxis: axis(panel.x_label, panel.log_x ? "log" : undefined), yaxis: axis(panel.y_label, panel.log_y ? "log" : undefined), shapes: [] };
     const dashed = { dash: "dash", color: colour("soft"), width: 1 };
     if (panel.ends) {
@@ -61,7 +73,8 @@ function drawPanel(element, panel) {
       const range = panel.log_x ? [Math.log10(low), Math.log10(high)] : [low, high];
       Object.assign(made.xaxis, { range }); Object.assign(made.yaxis, { range });
     }
-    if (panel.stacked) made.yaxis.dtick = highest(panel) < 10 ? 1 : undefined;
+    if (panel.categories.length) Object.assign(made.xaxis, { categoryorder: "array", categoryarray: panel.categories.map(escaped) });
+    if (panel.bars === "stacked") made.yaxis.dtick = highest(panel) < 10 ? 1 : undefined;
     if (panel.level !== null) made.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: panel.level, y1: panel.level, line: dashed });
     return made;
   };
@@ -86,14 +99,14 @@ function profiles(element, runs, label) {
   const traces = () => runs.flatMap((run) => {
     const hue = COLOURS[Math.max(0, models.indexOf(run.model)) % COLOURS.length], { coordinate, energies_eV, curve } = run.band;
     const barrier = run.facts.barrier_eV === undefined ? "no barrier" : `${run.facts.barrier_eV.toFixed(3)} eV`;
-    const name = `${run.model}: ${barrier}${run.facts.failure ? `, ${run.facts.failure.replaceAll("_", " ")}` : ""}`;
+    const name = `${escaped(run.model)}: ${barrier}${run.facts.failure ? `, ${run.facts.failure.replaceAll("_", " ")}` : ""}`;
     const line = { color: hue, dash: run.facts.failure ? "dash" : "solid", width: 2 };
     return [
       { x: curve ? curve[0] : coordinate, y: curve ? curve[1] : energies_eV, mode: "lines", line, name, legendgroup: run.name },
       { x: coordinate, y: energies_eV, mode: "markers", marker: { color: hue, size: 7 }, name, legendgroup: run.name, showlegend: false },
     ];
   });
-  plot(element, traces, () => ({ title: { text: label, font: { size: 13 } }, xaxis: axis("reaction coordinate"), yaxis: axis("energy above the initial end (eV)") }));
+  plot(element, traces, () => ({ title: { text: escaped(label), font: { size: 13 } }, xaxis: axis("reaction coordinate"), yaxis: axis("energy above the initial end (eV)") }));
 }
 
 function curves(element, runs, name, x, columns, titles, label) {
@@ -101,7 +114,7 @@ function curves(element, runs, name, x, columns, titles, label) {
     const hue = COLOURS[Math.max(0, models.indexOf(run.model)) % COLOURS.length];
     return columns(run).map((column, n) => ({ x: run[name][x], y: run[name][column], mode: "lines",
       line: { color: runs.length > 1 ? hue : COLOURS[n % COLOURS.length], dash: runs.length > 1 && n ? "dot" : "solid", width: 1.6 },
-      name: runs.length > 1 ? `${run.model}${n ? ` (${column})` : ""}` : column.replaceAll("_", " "), legendgroup: run.name }));
+      name: runs.length > 1 ? `${escaped(run.model)}${n ? ` (${column})` : ""}` : escaped(column.replaceAll("_", " ")), legendgroup: run.name }));
   });
-  plot(element, traces, () => ({ title: { text: label, font: { size: 13 } }, xaxis: axis(titles[0]), yaxis: axis(titles[1]) }));
+  plot(element, traces, () => ({ title: { text: escaped(label), font: { size: 13 } }, xaxis: axis(titles[0]), yaxis: axis(titles[1]) }));
 }

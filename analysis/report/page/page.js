@@ -21,8 +21,9 @@ function show(name) {
     tab.setAttribute("aria-selected", String(other === name));
     tab.tabIndex = other === name ? 0 : -1;
   }
+  const known = new Set(drawn.keys());
   fillPart(name);
-  redraw(parts.get(name).section);
+  for (const [element, draw] of drawn) if (known.has(element) && parts.get(name).section.contains(element)) draw();
 }
 
 function redraw(within) { for (const [element, draw] of drawn) if (within.contains(element)) draw(); }
@@ -84,7 +85,7 @@ function addMaterials(section) {
   section.append(make("div", { class: "bar" }, make("label", { for: "material" }, "Material"), select), holder);
   const grouped = (runs) => Object.entries(Object.groupBy(runs, (run) => run.title));
   const fill = () => {
-    for (const element of holder.querySelectorAll(".plot")) drawn.delete(element);
+    forget(holder);
     const ours = data.runs.filter((run) => run.material === select.value), panels = make("div", { class: "panels" });
     const links = make("ul", {}, ...ours.map((run) => make("li", {}, make("a", { href: `#run-${data.runs.indexOf(run)}` }, `${run.title}: ${run.model || run.kind}`),
       run.state === "finished" ? "" : ` (${(run.facts.failure || run.state).replaceAll("_", " ")})`)));
@@ -114,9 +115,9 @@ function addFailures(section) {
   section.append(bars);
   const made = addTable(section, "failed", { height: "60vh" });
   const classes = [...new Set(rows.map((row) => row.failure))].sort();
-  plot(bars, () => [{ type: "bar", x: classes.map((name) => name.replaceAll("_", " ")), y: classes.map((name) => rows.filter((row) => row.failure === name).length), marker: { color: COLOURS[1] } }],
+  plot(bars, () => [{ type: "bar", x: classes.map((name) => escaped(name.replaceAll("_", " "))), y: classes.map((name) => rows.filter((row) => row.failure === name).length), marker: { color: COLOURS[1] } }],
     () => ({ bargap: Math.max(0.2, 1 - classes.length / 8), title: { text: "by class: choose one", font: { size: 13 } }, xaxis: axis(""), yaxis: axis("runs") }));
-  bars.on("plotly_click", (event) => made.setHeaderFilterValue("failure", classes[event.points[0].pointIndex]));
+  bars.on("plotly_click", (event) => made.setHeaderFilterValue("failure", classes[event.points[0].pointIndex].replaceAll("_", " ")));
 }
 
 part("Models", (section) => {
@@ -149,10 +150,12 @@ addEventListener("beforeprint", () => {
   before = root.dataset.theme;
   setTheme("light", false);
   for (const name of parts.keys()) { parts.get(name).section.hidden = false; fillPart(name); }
+  for (const print of onPaper) print();
   redraw(document);
 });
 addEventListener("afterprint", () => {
   setTheme(before, false);
+  for (const paper of document.querySelectorAll(".paper")) paper.replaceChildren();
   show([...parts].find(([, { tab }]) => tab.getAttribute("aria-selected") === "true")[0]);
 });
 

@@ -47,7 +47,7 @@ function scene(holder, crystal) {
 function openRun(number) {
   const run = data.runs[number];
   if (!run) return;
-  for (const element of dialog.querySelectorAll(".plot, .scene")) drawn.delete(element);
+  forget(dialog);
   const close = make("button", { class: "close", type: "button" }, "Close");
   close.addEventListener("click", () => dialog.close());
   const facts = make("dl", { class: "facts" });
@@ -56,7 +56,7 @@ function openRun(number) {
     facts.append(make("dt", {}, name), make("dd", {}, text));
   }
   const panels = make("div", { class: "panels" }), plots = [];
-  const add = (...how) => { const element = make("div", { class: "plot" }); panels.append(element); plots.push([element, how]); };
+  const add = (...how) => { const element = make("div", { class: "plot", "aria-label": how.at(-1) }); panels.append(element); plots.push([element, how]); };
   if (run.band) add(profiles, [run], "energy along the path");
   if (run.msd) add(curves, [run], "msd", "time_ps", () => ["msd_windowed_A2", "msd_single_origin_A2"], ["time, or lag (ps)", "MSD (Å²)"], "mean squared displacement");
   if (run.rdf) add(curves, [run], "rdf", "r_A", (of) => Object.keys(of.rdf).filter((pair) => pair !== "r_A"), ["r (Å)", "g(r)"], "radial distribution functions");
@@ -72,6 +72,6 @@ function openRun(number) {
   dialog.scrollTop = 0;
 }
 
-dialog.addEventListener("close", () => { if (location.hash.startsWith("#run-")) history.replaceState(null, "", location.pathname + location.search); });
+dialog.addEventListener("close", () => { forget(dialog); dialog.replaceChildren(); if (location.hash.startsWith("#run-")) history.replaceState(null, "", location.pathname + location.search); });
 function follow() { const found = /^#run-(\d+)$/.exec(location.hash); if (found) openRun(Number(found[1])); }
 addEventListener("hashchange", follow);

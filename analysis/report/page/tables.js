@@ -19,10 +19,10 @@ function make(tag, attributes = {}, ...children) {
 
 // ---- numbers, as Python's format has them -----------------------------------------------------------------
 
-function written(value, form) {
+function written(value, form, field = "") {
   if (value === null || value === undefined || value === "") return MISSING;
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value !== "number") return String(value).replaceAll("_", " ");
+  if (typeof value !== "number") return field.startsWith("failure") ? String(value).replaceAll("_", " ") : String(value);
   const [, sign, digits, kind] = /^(\+?)(?:\.(\d+))?([a-z%]?)$/.exec(form) || [];
   const shown = kind === "f" ? value.toFixed(digits) : kind === "e" ? value.toExponential(digits)
     : kind === "%" ? `${(100 * value).toFixed(digits)} %` : kind === "d" ? String(value)
@@ -35,6 +35,7 @@ function written(value, form) {
 function goodness(column, value) {
   if (value === null || value === undefined || column.good === null) return null;
   const distance = column.ideal === null ? value : Math.abs(value - column.ideal);
+  if (column.good === column.bad) return distance <= column.good ? 1 : 0;
   return Math.min(1, Math.max(0, (column.bad - distance) / (column.bad - column.good)));
 }
 
@@ -46,33 +47,44 @@ function shade(good) {
 
 // ---- tables -----------------------------------------------------------------------------------------------
 
-const tables = [];
+const onPaper = []; // what makes the tables that are printed: all rows, whatever is scrolled or filtered
+
+function shownCell(column, row) {
+  const value = row[column.field], text = written(value, column.form, column.field);
+  const low = column.low ? row[column.low] : null, high = column.high ? row[column.high] : null;
+  const shown = make("span", {}, text);
+  if (value !== null && high !== null && high !== undefined && high !== value) {
+    const ends = low === null ? `to ${written(high, column.form)}` : `${written(low, column.form)} to ${written(high, column.form)}`;
+    shown.append(make("span", { class: "interval" }, ` ${ends}`));
+  }
+  return shown;
+}
+
+function paperTable(columns, rows) {
+  const head = columns.map((column) => make("th", { scope: "col" }, column.unit ? `${column.title} (${column.unit})` : column.title));
+  const body = rows.map((row) => make("tr", {}, ...columns.map((column) => make("td", {}, shownCell(column, row)))));
+  return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
+}
 
 function definition(column, weights) {
   const numeric = column.form !== "";
+  const matches = (wanted, value) => written(value, column.form, column.field).toLowerCase().includes(wanted.toLowerCase());
   return {
     field: column.field, headerTooltip: column.header || false, hozAlign: numeric ? "right" : "left",
     title: column.title, sorter: numeric ? "number" : "string", sorterParams: { alignEmptyValues: "bottom" },
-    headerFilter: numeric ? false : "input", headerFilterPlaceholder: "filter", maxWidth: 320,
+    headerFilter: numeric ? false : "input", headerFilterFunc: matches, headerFilterPlaceholder: "filter", maxWidth: 320,
     titleFormatter: () => {
       const title = make("span", {}, column.title);
       if (column.unit) title.append(make("span", { class: "unit" }, column.unit));
       return title;
     },
     formatter: (cell) => {
-      const row = cell.getData(), value = cell.getValue(), text = written(value, column.form);
+      const row = cell.getData(), value = cell.getValue();
       if (weights && column.good !== null) cell.getElement().style.backgroundColor = shade(goodness(column, value));
-      if (column.field === row.opens) return make("a", { href: `#run-${row.run}` }, text);
-      const low = column.low ? row[column.low] : null, high = column.high ? row[column.high] : null;
-      const shown = make("span", {}, text);
-      if (value !== null && high !== null && high !== undefined && high !== value) {
-        const ends = low === null ? `to ${written(high, column.form)}` : `${written(low, column.form)} to ${written(high, column.form)}`;
-        shown.append(make("span", { class: "interval" }, ` ${ends}`));
-      }
-      return shown;
+      if (column.field === row.opens) return make("a", { href: `#run-${row.run}` }, written(value, column.form, column.field));
+      return shownCell(column, row);
     },
-    formatterPrint: (cell) => written(cell.getValue(), column.form),
-    accessorDownload: (value) => value,
+    titleDownload: column.unit ? `${column.title} (${column.unit})` : column.title,
   };
 }
 
@@ -83,11 +95,13 @@ function addTable(section, name, { height = null, extra = [], weights = null, so
   const holder = make("div");
   const search = make("input", { type: "search", placeholder: "search all columns", "aria-label": `Search ${table.heading}` });
   const download = make("button", { type: "button" }, "CSV");
-  section.append(make("div", { class: "bar" }, search, download), holder);
+  const paper = make("div", { class: "paper" });
+  section.append(make("div", { class: "bar" }, search, download), holder, paper);
+  onPaper.push(() => paper.replaceChildren(paperTable(table.columns, table.rows)));
   const made = new Tabulator(holder, {
     data: rows, columns: [...extra, ...table.columns.map((column) => definition(column, weights))],
     layout: "fitDataFill", height: height && rows.length > 20 ? height : false, movableColumns: true,
-    initialSort: sort, placeholder: "nothing", printAsHtml: true, printStyled: false,
+    initialSort: sort, placeholder: "nothing",
     rowFormatter: (row) => row.getElement().classList.toggle("failed", Boolean(row.getData().failure)),
   });
   made.on("tableBuilt", () => { // what scrolls is a group of rows, and can be reached by the keyboard
@@ -97,9 +111,8 @@ function addTable(section, name, { height = null, extra = [], weights = null, so
   });
   search.addEventListener("input", () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    made.setFilter((row) => words.every((word) => Object.values(row).some((value) => String(value).toLowerCase().includes(word))));
+    made.setFilter((row) => words.every((word) => table.columns.some((column) => written(row[column.field], column.form, column.field).toLowerCase().includes(word))));
   });
   download.addEventListener("click", () => made.download("csv", `${name}.csv`));
-  tables.push(made);
   return made;
 }
