@@ -31,8 +31,8 @@ def compare_campaigns(first: Tables, second: Tables) -> list[Row]:
         for each model and quantity: `n` cases in common; the `mean_change` from the first to the second, with
         its 95 % interval (Student's t over the cases; a bootstrap's is too narrow where these are few), and
         the `largest_change`; `significant` where zero lies outside it, None for one case; `failed_before` and
-        `failed_after`: of the cases that both were asked for. Where a barrier is known, also the change of the
-        absolute error: negative is better.
+        `failed_after`: of the cases that both were asked for. Where a barrier is known, also the change of
+        the absolute error: negative is better.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def _changes(
     common = [(before[key], after[key]) for key in before if key in after]
     failed = [sum(bool(pair[side]["failure"]) for pair in common) for side in (0, 1)]
     whole = [pair for pair in common if not (pair[0]["failure"] or pair[1]["failure"])]
-    table = []
+    table: list[Row] = []
     for field, name in quantities.items():
         values = [(_value(a, field), _value(b, field)) for a, b in whole]
         differences = np.array([b - a for a, b in values if a is not None and b is not None])
