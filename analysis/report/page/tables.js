@@ -66,13 +66,13 @@ function paperTable(columns, rows) {
   return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
 }
 
-function definition(column, weights) {
+function definition(column, weights, first) {
   const numeric = column.form !== "";
   const matches = (wanted, value) => written(value, column.form, column.field).toLowerCase().includes(wanted.toLowerCase());
   return {
     field: column.field, headerTooltip: column.header || false, hozAlign: numeric ? "right" : "left",
     title: column.title, sorter: numeric ? "number" : "string", sorterParams: { alignEmptyValues: "bottom" },
-    headerFilter: numeric ? false : "input", headerFilterFunc: matches, headerFilterPlaceholder: "filter", maxWidth: 320,
+    headerFilter: numeric ? false : "input", headerFilterFunc: matches, headerFilterPlaceholder: "filter", maxWidth: 320, minWidth: first ? 150 : 40,
     titleFormatter: () => {
       const title = make("span", {}, column.title);
       if (column.unit) title.append(make("span", { class: "unit" }, column.unit));
@@ -99,7 +99,7 @@ function addTable(section, name, { height = null, extra = [], weights = null, so
   section.append(make("div", { class: "bar" }, search, download), holder, paper);
   onPaper.push(() => paper.replaceChildren(paperTable(table.columns, table.rows)));
   const made = new Tabulator(holder, {
-    data: rows, columns: [...extra, ...table.columns.map((column) => definition(column, weights))],
+    data: rows, columns: [...extra, ...table.columns.map((column, n) => definition(column, weights, n === 0))],
     layout: "fitDataFill", height: height && rows.length > 20 ? height : false, movableColumns: true,
     initialSort: sort, placeholder: "nothing",
     rowFormatter: (row) => row.getElement().classList.toggle("failed", Boolean(row.getData().failure)),
