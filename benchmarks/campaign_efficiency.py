@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from benchmarks.page import processor, write_page
+from benchmarks.page import COMMIT, processor, write_page
 from hopkin.drivers.campaigns import load_campaign
 from hopkin.drivers.models import find_model, service_of
 
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("campaign", nargs="?", type=Path, default=CAMPAIGN)
     parser.add_argument("--jobs", type=int, default=40)
     parser.add_argument("--workers", nargs="+", type=int, default=(1, 2))
+    parser.add_argument("--out", type=Path, help="keep the runs of the last number of workers there")
     asked = parser.parse_args()
     model = find_model(load_campaign(asked.campaign).models[0])
     service_of(model)
@@ -57,16 +58,19 @@ def main() -> None:
             ]
             path = Path(scratch) / "campaign.yaml"
             path.write_text(yaml.safe_dump(content))
+            root = Path(scratch) / "results"
+            if asked.out is not None and workers == asked.workers[-1]:
+                root = asked.out
             before, spent = evaluators(), evaluators()
             start = time.monotonic()
             command = [Path(sys.executable).with_name("hopkin"), "bench", path, "--no-verify"]
-            command += ["--workers", str(workers), "--out", Path(scratch) / "results"]
+            command += ["--workers", str(workers), "--out", root]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
                 while process.poll() is None:
                     time.sleep(0.2)
                     spent |= evaluators()
             wall = time.monotonic() - start
-            ended = len(list((Path(scratch) / "results").glob("*hop*/result.json")))
+            ended = len(list(root.glob("*hop*/result.json")))
         busy = sum(seconds - before.get(number, 0.0) for number, seconds in spent.items())
         rows.append(
             {
@@ -74,6 +78,7 @@ def main() -> None:
                 "bands": ended,
                 "wall [s]": f"{wall:.0f}",
                 "evaluations, of all cores": f"{busy / cores / wall:.2f}",
+                "commit": COMMIT,
             }
         )
         print(rows[-1], file=sys.stderr, flush=True)
