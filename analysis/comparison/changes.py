@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from hopkin.analysis.comparison.metrics import LEVEL
 from hopkin.analysis.comparison.results import Row
@@ -112,10 +111,12 @@ def _value(row: Row, field: str) -> float | None:
 
 
 def _statistics(differences: FloatArray) -> Row:
+    from scipy.special import stdtrit  # the quantiles of Student's t
+
     n = len(differences)
     low = high = None
     if n > 1:
-        reach = scipy.stats.t.ppf((1 + LEVEL) / 2, n - 1) * differences.std(ddof=1) / np.sqrt(n)
+        reach = stdtrit(n - 1, (1 + LEVEL) / 2) * differences.std(ddof=1) / np.sqrt(n)
         low, high = float(differences.mean() - reach), float(differences.mean() + reach)
     return {
         "mean_change": float(differences.mean()) if n else None,
