@@ -138,6 +138,19 @@ def test_every_part_in_both_themes_on_a_desk_and_on_a_phone(opened: Callable[...
             assert page.locator("html").get_attribute("data-theme") != scheme
 
 
+def test_each_plot_keeps_to_its_place(opened: Callable[..., Any], report: Path) -> None:
+    """Also the first of several, which had all of the width when it was drawn."""
+    page = opened(report, viewport={"width": 1400, "height": 1000})
+    page.get_by_role("tab", name="Materials").click()
+    page.get_by_label("Material", exact=True).select_option("Na0PS4")
+    page.wait_for_timeout(500)
+    plots = page.locator("#materials .plot")
+    assert plots.count() > 2
+    for plot in plots.all():
+        place, drawn = plot.bounding_box(), plot.locator(".main-svg >> nth=0").bounding_box()
+        assert drawn["width"] <= place["width"] + 1
+
+
 def test_on_paper_all_parts_are_there(opened: Callable[..., Any], report: Path, tmp_path: Path) -> None:
     page = opened(report)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -2,6 +2,11 @@
 
 const drawn = new Map(); // element: function that draws it again
 
+// a plot keeps to its place, whatever comes beside it later
+const resized = new ResizeObserver((entries) => {
+  for (const { target } of entries) if (target.classList.contains("js-plotly-plot") && target.offsetWidth) Plotly.Plots.resize(target);
+});
+
 // plotly reads some tags in its texts
 function escaped(text) { return typeof text === "string" ? text.replaceAll("&", "&amp;").replaceAll("<", "&lt;") : text; }
 
@@ -9,6 +14,7 @@ function escaped(text) { return typeof text === "string" ? text.replaceAll("&", 
 function forget(within) {
   for (const element of within.querySelectorAll(".plot, .scene")) {
     drawn.delete(element);
+    resized.unobserve(element);
     if (element.classList.contains("plot")) Plotly.purge(element);
     for (const canvas of element.querySelectorAll("canvas")) { const gl = canvas.getContext("webgl2") || canvas.getContext("webgl"); if (gl) gl.getExtension("WEBGL_lose_context")?.loseContext(); }
   }
@@ -29,6 +35,7 @@ function plot(element, traces, layout) {
     ...layout(),
   }, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
   drawn.set(element, draw);
+  resized.observe(element);
   if (!element.closest("[hidden]")) draw();
 }
 
