@@ -243,3 +243,34 @@ def test_known_barriers_are_of_hops_of_the_built_in_cathodes(shared_data: Path) 
         assert row["ion"] == ion
         if row["cls"] == "MARICITE":
             assert hop.length_A == pytest.approx(float(row["hop_distance"]), abs=1e-3)
+
+
+def test_labels_and_saddles_of_dft() -> None:
+    """Of planted rows: each number is in its panel, by its group or model."""
+    of = [("800", "a"), ("800", "b"), ("1200", "a"), ("1200", "b")]
+    labels = [
+        {"source": "set.xyz", "group": group, "model": model, "energy_shifted_mae_eV_per_atom": n / 1000,
+         "force_mae_eV_per_A": n / 100, "stress_mae_GPa": None if group == "800" else n / 10}
+        for n, (group, model) in enumerate(of, start=1)
+    ]  # fmt: skip
+    images = [
+        {"material": f"m{n}", "model": model, "failure": None, "saddle_energy_eV": 0.1 * n,
+         "saddle_reference_energy_eV": 0.2 * n, "saddle_normal_force_mae_eV_per_A": 0.01 * n,
+         "saddle_stress_mae_GPa": 1.0 * n}
+        for n, model in enumerate(("a", "a", "b"), start=1)
+    ]  # fmt: skip
+    found = {figure.name: figure for figure in figures_of({"labels": labels, "images": images}, [], {})}
+    energies, forces, stresses = found["labels"].panels
+    assert [(bars.label, list(bars.x), list(bars.y)) for bars in energies.series] == [
+        ("set.xyz, 800", ["a", "b"], [0.001, 0.002]),
+        ("set.xyz, 1200", ["a", "b"], [0.003, 0.004]),
+    ]
+    assert [list(bars.y) for bars in forces.series] == [[0.01, 0.02], [0.03, 0.04]]
+    assert [(bars.label, list(bars.y)) for bars in stresses.series] == [("set.xyz, 1200", [0.3, 0.4])]
+    parity, across, stress = found["transition_states"].panels
+    assert [(one.model, list(one.x), list(one.y)) for one in parity.series] == [
+        ("a", [0.2, 0.4], [0.1, 0.2]),
+        ("b", [pytest.approx(0.6)], [pytest.approx(0.3)]),
+    ]
+    assert [list(box.y) for box in across.series] == [[0.01, 0.02], [0.03]]
+    assert [list(box.y) for box in stress.series] == [[1.0, 2.0], [3.0]]
