@@ -6,7 +6,7 @@ counts.
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from hopkin.analysis.comparison.jobs import read_jobs
 from hopkin.analysis.comparison.metrics import errors, statistic
 from hopkin.analysis.comparison.published import cathode_barriers
 from hopkin.analysis.comparison.references import Reference, find_reference
-from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs
-from hopkin.analysis.errors import ResultsError
+from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs, nothing_in
 
 TABLES = (
     *("barriers", "statistics", "images", "labels", "dynamics", "dynamics_statistics", "rdf_differences"),
@@ -28,16 +27,17 @@ TABLES = (
 BARRIER_FIELDS = (
     *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
     *("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
+    *("unresolved", "below_ends", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
     *(
-        "unresolved",
-        "below_ends",
-        "max_atom_force_eV_per_A",
-        "force_evaluations",
-        "wall_s",
-        "verified",
         "conservative",
+        "reference_eV",
+        "reference_kind",
+        "error_eV",
+        "functional",
+        "source",
+        "directory",
+        "message",
     ),
-    *("reference_eV", "reference_kind", "error_eV", "functional", "source", "directory", "message"),
 )
 IMAGES_FIELDS = (
     *("material", "ion", "family", "model", "n_atoms", "images", "saddle_image", "saddle_energy_eV"),
@@ -51,7 +51,7 @@ LABELS_FIELDS = (
 )
 
 
-def collect(results: Path) -> dict[str, list[Row]]:
+def collect(results: Path, runs: Sequence[Run] | None = None) -> dict[str, list[Row]]:
     """Gather the tables of a folder: `barriers`, `statistics` of them, `images`, `labels`, `dynamics`.
 
     Where dynamics are known, too: `dynamics_statistics`, `rdf_differences` pair by pair, and
@@ -60,13 +60,13 @@ def collect(results: Path) -> dict[str, list[Row]]:
     A campaign (`campaign.json`), the folder's own or one below it, has a row for each of its jobs, those too
     that ended with an error or have not begun, and its known barrier; of what is in no campaign, each run has
     a row, and the known barrier of the cathode that it is of.
+
+    Parameters
+    ----------
+    runs
+        of `find_runs`; None: they are read
     """
-    return tables_of(_jobs(results))
-
-
-def tables_of(jobs: Iterable[tuple[Row, Run | None]]) -> dict[str, list[Row]]:
-    """Make the tables of jobs, each with its run where it has one; see `collect`."""
-    rows = [_row(job, run) for job, run in jobs]
+    rows = [_row(job, run) for job, run in _jobs(results, find_runs(results) if runs is None else runs)]
     barriers = [_compared(row) for row in rows if row["kind"] in ("barrier", "neb")]
     images = [_only(row, IMAGES_FIELDS) for row in rows if row["kind"] == "images"]
     labels = [group for row in rows if row["kind"] == "evaluation" for group in _labels(row)]
@@ -74,18 +74,15 @@ def tables_of(jobs: Iterable[tuple[Row, Run | None]]) -> dict[str, list[Row]]:
     return {name: table for name, table in zip(TABLES, tables, strict=True) if table}
 
 
-def _jobs(results: Path) -> Iterator[tuple[Row, Run | None]]:
+def _jobs(results: Path, found: Sequence[Run]) -> Iterator[tuple[Row, Run | None]]:
     campaigns = {
         file.parent: jobs
         for file in sorted(results.rglob("campaign.json"))
         if (jobs := read_jobs(file)) is not None
     }
-    try:
-        runs = {run.directory: run for run in find_runs(results)}
-    except ResultsError:
-        if not campaigns:
-            raise
-        runs = {}
+    if not found and not campaigns:  # what there is of one is torn
+        raise nothing_in(results)
+    runs = {run.directory: run for run in found}
     told: set[str] = set()  # what several campaigns have counts once: their jobs and runs have the same names
     for folder, jobs in campaigns.items():
         for job in jobs:

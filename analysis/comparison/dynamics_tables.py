@@ -19,17 +19,8 @@ from hopkin.analysis.comparison.references import KIND, DynamicsReference
 from hopkin.analysis.comparison.results import Row, count_failures
 
 COLUMNS = (
-    *(
-        "kind",
-        "material",
-        "ion",
-        "model",
-        "temperature_K",
-        "temperature_mean_K",
-        "seed",
-        "ensemble",
-        "timestep_fs",
-    ),
+    *("kind", "material", "ion", "model", "temperature_K", "temperature_mean_K", "seed", "ensemble"),
+    "timestep_fs",
     *("time_ps", "n_ions", "msd_A2_final", "framework_msd_A2", "diffusivity_cm2_per_s"),
     *("diffusivity_windowed_cm2_per_s", "diffusivity_std", "n_hops", "log_log_slope", "failure"),
     *("reference_diffusivity_cm2_per_s", "common_msd_A2", "reference_common_msd_A2", "rdf_mae_A"),
@@ -78,7 +69,20 @@ def dynamics_tables(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row
         named = {name: stated.get(name) for name in ("functional", "source")}
         table.append({name: {**row, **named, **compared}.get(name) for name in COLUMNS})
     table += [{name: row.get(name) for name in COLUMNS} for row in lost]
-    return table, list(_statistics(ended, runs, known)), differences, list(_energies(ended, runs, known))
+    statistics, energies = [], []
+    for head, found in _comparisons(ended, runs, known):
+        statistics.append(head | _fields(found))
+        if found is not None and (head["over"], head["temperature_K"]) == ("converged", None):
+            energies += [
+                {
+                    "material": material,
+                    "model": head["model"],
+                    "reference_activation_energy_eV": first,
+                    "activation_energy_eV": second,
+                }
+                for material, first, second in found.energies
+            ]
+    return table, statistics, differences, energies
 
 
 def _known(rows: Sequence[Row]) -> Iterator[Dynamics]:
@@ -102,50 +106,23 @@ def _known(rows: Sequence[Row]) -> Iterator[Dynamics]:
             yield known
 
 
-def _statistics(
+def _comparisons(
     rows: Sequence[Row], runs: Sequence[Dynamics | None], known: Sequence[Dynamics], *, seed: int = 1
-) -> Iterator[Row]:
-    """Of each model, over the runs that ended without a failure, and over all that have numbers."""
-    for model, every in _of_models(rows, runs):
+) -> Iterator[tuple[Row, DynamicsComparison | None]]:
+    """Of each model, over all temperatures and over each: of the runs without a failure, and of all."""
+    pairs = [pair for pair in zip(rows, runs, strict=True) if pair[0].get("reference")]
+    for model in dict.fromkeys(row["model"] for row, _ in pairs):
+        every = [pair for pair in pairs if pair[0]["model"] == model]
         kelvins = sorted({row["reference"]["temperature_K"] for row, _ in every})
         for kelvin in (None, *kelvins):
             ours = [pair for pair in every if kelvin in (None, pair[0]["reference"]["temperature_K"])]
             failures = count_failures(row.get("failure") for row, _ in ours)
             cases = {"n_cases": len(ours), "failures": failures}
             for over in ("converged", "all"):
-                compared = _compared(ours, known, over)
-                row = {"model": model, "temperature_K": kelvin, "over": over, "n": len(compared), **cases}
-                yield row | _fields(compare_dynamics(known, compared, seed=seed) if compared else None)
-
-
-def _energies(
-    rows: Sequence[Row], runs: Sequence[Dynamics | None], known: Sequence[Dynamics]
-) -> Iterator[Row]:
-    """Activation energies of each model and material, over the runs that ended without a failure."""
-    for model, ours in _of_models(rows, runs):
-        if compared := _compared(ours, known, "converged"):
-            for material, first, second in compare_dynamics(known, compared, seed=1).energies:
-                yield {
-                    "material": material,
-                    "model": model,
-                    "reference_activation_energy_eV": first,
-                    "activation_energy_eV": second,
-                }
-
-
-_Pairs = Sequence[tuple[Row, Dynamics | None]]
-
-
-def _of_models(rows: Sequence[Row], runs: Sequence[Dynamics | None]) -> Iterator[tuple[str, _Pairs]]:
-    """Give the runs of each model that have a reference."""
-    pairs = [pair for pair in zip(rows, runs, strict=True) if pair[0].get("reference")]
-    for model in dict.fromkeys(row["model"] for row, _ in pairs):
-        yield model, [pair for pair in pairs if pair[0]["model"] == model]
-
-
-def _compared(ours: _Pairs, known: Sequence[Dynamics], over: str) -> list[Dynamics]:
-    counted = [run for row, run in ours if run and (over == "all" or not row.get("failure"))]
-    return [run for run in counted if reference_of(run, known)]
+                counted = [run for row, run in ours if run and (over == "all" or not row.get("failure"))]
+                compared = [run for run in counted if reference_of(run, known)]
+                head = {"model": model, "temperature_K": kelvin, "over": over, "n": len(compared), **cases}
+                yield head, compare_dynamics(known, compared, seed=seed) if compared else None
 
 
 def _fields(found: DynamicsComparison | None) -> Row:

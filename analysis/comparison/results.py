@@ -58,15 +58,20 @@ def find_runs(results_root: Path) -> list[Run]:
     Raises
     ------
     ResultsError
-        If there is no such folder, or no run in it.
+        If there is no such folder, or neither a run nor a campaign in it.
     """
     if not results_root.is_dir():
         raise ResultsError(f"{results_root} is not a folder; give the folder that holds the runs")
     every = [_read_run(file.parent, results_root) for file in sorted(results_root.rglob("run.json"))]
     runs = [run for run in every if run.kind != _PART]
-    if not runs:
-        raise ResultsError(f"no run directories (with a run.json) in {results_root} or below it")
+    if not runs and not any(results_root.rglob("campaign.json")):
+        raise nothing_in(results_root)
     return runs
+
+
+def nothing_in(results_root: Path) -> ResultsError:
+    """Say that a folder holds nothing to be told of."""
+    return ResultsError(f"no run directories (with a run.json) in {results_root} or below it")
 
 
 def count_failures(failures: Iterable[str | None]) -> str:

@@ -9,6 +9,7 @@ from hopkin.analysis.report.panels import (
     Panel,
     Series,
     Tables,
+    boxes_of,
     by_model,
     interval_of,
     parity,
@@ -143,7 +144,6 @@ def transition_states(tables: Tables) -> Figure:
                         "saddle_reference_energy_eV",
                         lambda row: row["saddle_energy_eV"],
                         model=model,
-                        hover=lambda row: str(row["material"]),
                     )
                     for model, ours in by_model(rows)
                 ],
@@ -153,19 +153,7 @@ def transition_states(tables: Tables) -> Figure:
         ("saddle_normal_force_mae_eV_per_A", "MAE of forces across the path (eV/Å)"),
         ("saddle_stress_mae_GPa", "MAE of stresses (GPa)"),
     ):
-        known = [row for row in rows if row[name] is not None]
-        boxes = [
-            Series(
-                label=model,
-                model=model,
-                mark="box",
-                x=[model] * len(ours),
-                y=[row[name] for row in ours],
-                hover=[str(row["material"]) for row in ours],
-            )
-            for model, ours in by_model(known)
-        ]
-        if boxes:
+        if boxes := boxes_of(rows, name):
             panels.append(Panel(y_label=label, series=boxes))
     return Figure(
         name="transition_states",

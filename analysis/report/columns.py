@@ -1,6 +1,9 @@
 """Columns of the tables on the page: one line a column."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from hopkin.analysis.comparison import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,11 @@ class Column:
     bad: float | None = None
     ideal: float | None = None
     header: str = ""
+
+
+def used(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
+    """Return the columns that are not empty in every row."""
+    return [column for column in columns if any(row.get(column.field) not in (None, "") for row in rows)]
 
 
 def _column(field: str, title: str, unit: str = "", form: str = "", header: str = "") -> Column:

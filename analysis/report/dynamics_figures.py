@@ -1,40 +1,33 @@
 """Figures of dynamics, and of energies and forces against DFT."""
 
-from hopkin.analysis.report.panels import Figure, Panel, Series, Tables, by_model, parity, points_of
+from hopkin.analysis.report.panels import (
+    Figure,
+    Panel,
+    Tables,
+    bars_by_group,
+    boxes_of,
+    by_model,
+    parity,
+    points_of,
+)
 
 
 def dynamics_errors(tables: Tables) -> Figure:
     """Show the errors of MSD, diffusivity and radial distributions at each temperature."""
     rows = tables.get("dynamics_statistics", ())
     drawn = [row for row in rows if row["over"] == "converged" and row["temperature_K"] is not None]
-    panels = []
-    for name, label in (
+    drawn.sort(key=lambda row: float(row["temperature_K"]))
+    quantities = (
         ("log10_msd_mae", "MAE of log10 MSD"),
         ("diffusivity_mae_cm2_per_s", "MAE of D (cm²/s)"),
         ("rdf_mae_median_A", "RDF, median difference (Å)"),
-    ):
-        kelvins = sorted({row["temperature_K"] for row in drawn})
-        bars = []
-        for kelvin in kelvins:
-            ours = [row for row in drawn if row["temperature_K"] == kelvin and row[name] is not None]
-            if ours:
-                title = f"{kelvin:g} K"
-                bars.append(
-                    Series(
-                        label=title,
-                        mark="bar",
-                        x=[row["model"] for row in ours],
-                        y=[row[name] for row in ours],
-                    )
-                )
-        if bars:
-            panels.append(Panel(y_label=label, series=bars))
+    )
     return Figure(
         name="dynamics_errors",
         title="Errors of dynamics at each temperature",
         caption="Of the runs that ended without a failure; materials that do not move in the reference are"
         " left out of D.",
-        panels=panels,
+        panels=bars_by_group(drawn, quantities, lambda row: f"{row['temperature_K']:g} K"),
     )
 
 
@@ -49,9 +42,7 @@ def dynamics_parity(tables: Tables, name: str, field: str, label: str) -> Figure
             title=f"{kelvin:g} K",
             log=True,
             series=[
-                points_of(
-                    ours, known, lambda row: row[field], model=model, hover=lambda row: str(row["material"])
-                )
+                points_of(ours, known, lambda row: row[field], model=model)
                 for model, ours in by_model([row for row in positive if row["temperature_K"] == kelvin])
             ],
         )
@@ -74,17 +65,11 @@ def rdf(tables: Tables) -> Figure:
         Panel(
             title=f"{kelvin:g} K",
             y_label="difference of RDFs (Å)",
-            series=[
-                Series(
-                    label=model,
-                    model=model,
-                    mark="box",
-                    x=[model] * len(ours),
-                    y=[row["mae_A"] for row in ours],
-                    hover=[f"{row['material']}, {row['pair']}" for row in ours],
-                )
-                for model, ours in by_model([row for row in rows if row["temperature_K"] == kelvin])
-            ],
+            series=boxes_of(
+                (row for row in rows if row["temperature_K"] == kelvin),
+                "mae_A",
+                lambda row: f"{row['material']}, {row['pair']}",
+            ),
         )
         for kelvin in sorted({row["temperature_K"] for row in rows})
     ]
@@ -105,7 +90,6 @@ def activation_energies(tables: Tables) -> Figure:
             "reference_activation_energy_eV",
             lambda row: row["activation_energy_eV"],
             model=model,
-            hover=lambda row: str(row["material"]),
         )
         for model, ours in by_model(tables.get("activation_energies", ()))
     ]
@@ -119,28 +103,19 @@ def activation_energies(tables: Tables) -> Figure:
 
 def labels(tables: Tables) -> Figure:
     """Show the errors of energies, forces and stresses of labelled structures, by group."""
-    rows = tables.get("labels", ())
-    panels = []
-    for name, label in (
+    quantities = (
         ("energy_shifted_mae_eV_per_atom", "MAE of energies (eV/atom)"),
         ("force_mae_eV_per_A", "MAE of forces (eV/Å)"),
         ("stress_mae_GPa", "MAE of stresses (GPa)"),
-    ):
-        groups = dict.fromkeys((row["source"], row["group"]) for row in rows)
-        bars = []
-        for source, group in groups:
-            ours = [r for r in rows if (r["source"], r["group"]) == (source, group) and r[name] is not None]
-            if ours:
-                title = f"{source}{group and ', '}{group}"
-                bars.append(
-                    Series(label=title, mark="bar", x=[r["model"] for r in ours], y=[r[name] for r in ours])
-                )
-        if bars:
-            panels.append(Panel(y_label=label, series=bars))
+    )
     return Figure(
         name="labels",
         title="Energies, forces and stresses against DFT",
         caption="Of labelled structures (`hopkin evaluate`), by their groups, such as temperatures. Energies:"
         " without a constant for each element.",
-        panels=panels,
+        panels=bars_by_group(
+            tables.get("labels", ()),
+            quantities,
+            lambda row: f"{row['source']}{row['group'] and ', '}{row['group']}",
+        ),
     )

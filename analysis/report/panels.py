@@ -110,7 +110,7 @@ def points_of(
     computed: Callable[[Row], float],
     *,
     model: str,
-    hover: Callable[[Row], str],
+    hover: Callable[[Row], str] = lambda row: str(row["material"]),
     label: str = "",
 ) -> Series:
     """Return the known and the computed numbers of a model as a series."""
@@ -122,6 +122,43 @@ def points_of(
         hover=[hover(row) for row in rows],
         hollow=[bool(row.get("failure")) for row in rows],
     )
+
+
+def boxes_of(
+    rows: Iterable[Row], field: str, hover: Callable[[Row], str] = lambda row: str(row["material"])
+) -> list[Series]:
+    """Return the numbers of each model in a column, for a box with all of them."""
+    return [
+        Series(
+            label=model,
+            model=model,
+            mark="box",
+            x=[model] * len(ours),
+            y=[row[field] for row in ours],
+            hover=[hover(row) for row in ours],
+        )
+        for model, ours in by_model(row for row in rows if row[field] is not None)
+    ]
+
+
+def bars_by_group(
+    rows: Sequence[Row], quantities: Iterable[tuple[str, str]], group: Callable[[Row], str]
+) -> list[Panel]:
+    """Make a panel for each quantity, a column and its label: bars of each model, one for each group."""
+    panels = []
+    for field, label in quantities:
+        known = [row for row in rows if row[field] is not None]
+        bars = []
+        for name in dict.fromkeys(map(group, known)):
+            ours = [row for row in known if group(row) == name]
+            bars.append(
+                Series(
+                    label=name, mark="bar", x=[row["model"] for row in ours], y=[row[field] for row in ours]
+                )
+            )
+        if bars:
+            panels.append(Panel(y_label=label, series=bars))
+    return panels
 
 
 def interval_of(rows: Sequence[Row], name: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -66,15 +65,13 @@ def write_figures(results_root: Path, folder: Path, cards: Mapping[str, Card] | 
     """
     import pandas as pd
 
-    tables = collect(results_root)
+    runs = find_runs(results_root)
+    tables = collect(results_root, runs)
     board = leaderboard_of(tables, cards or {})
     folder.mkdir(parents=True, exist_ok=True)
     order = [row["model"] for row in sorted(board, key=lambda row: str(row["model"]))]
     drawings = [(figure.name, draw(figure, order)) for figure in figures_of(tables, board, cards or {})]
     written = []
-    runs = []
-    with suppress(ResultsError):  # a campaign none of whose jobs has come that far
-        runs = find_runs(results_root)
     for name, drawing in (*drawings, *_of_materials(runs)):
         for label in drawing.findobj(Text):
             if isinstance(label, Text):
@@ -112,7 +109,7 @@ def latex(rows: Sequence[Row], of: Sequence[Column]) -> str:
     """Write rows as a LaTeX table (booktabs), without the columns that are empty."""
     import pandas as pd
 
-    used = [column for column in of if any(row.get(column.field) not in (None, "") for row in rows)]
+    used = columns.used(of, rows)
     cells = {
         f"{column.title}{column.unit and f' ({column.unit})'}": [_cell(row, column) for row in rows]
         for column in used

@@ -4,7 +4,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +14,6 @@ import jinja2
 from markupsafe import Markup
 
 from hopkin.analysis.comparison import Card, Row, Run, collect, find_runs, leaderboard_of
-from hopkin.analysis.errors import ResultsError
 from hopkin.analysis.report import columns
 from hopkin.analysis.report.columns import Column
 from hopkin.analysis.report.details import details_of
@@ -99,10 +97,8 @@ def write_report(results_root: Path, output: Path, cards: Mapping[str, Card] | N
 
 def contents(results_root: Path, output: Path, cards: Mapping[str, Card]) -> dict[str, Any]:
     """Gather all that the page shows, as plain numbers and text; see `write_report`."""
-    tables = collect(results_root)
-    runs = []
-    with suppress(ResultsError):  # a campaign none of whose jobs has come that far has tables all the same
-        runs = find_runs(results_root)
+    runs = find_runs(results_root)
+    tables = collect(results_root, runs)
     numbers = {run.directory.name: number for number, run in enumerate(runs)}
     board = leaderboard_of(tables, cards)
     shown: dict[str, Any] = {
@@ -128,7 +124,7 @@ def _table(
     heading: str, of: Sequence[Column], note: str, rows: Sequence[Row], numbers: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return a table for the page: without its empty columns, each row with the number of its run."""
-    used = [column for column in of if any(row.get(column.field) not in (None, "") for row in rows)]
+    used = columns.used(of, rows)
     fields = [name for column in used for name in (column.field, column.low, column.high) if name]
     return {
         "heading": heading,

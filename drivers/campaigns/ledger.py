@@ -44,8 +44,7 @@ class Ledger:
             "name": name,
             "jobs": [_row(job, of_job) for job, of_job in zip(jobs, self._ids, strict=True)],
         }
-        require_folder_of(root, name)
-        if read_json(root / "campaign.json") != plan:
+        if require_folder_of(root, name) != plan:
             write_json(root / "campaign.json", plan)
         self._lines = read_ended(root)
         self.ended = ended_before(root, jobs)
@@ -81,13 +80,14 @@ class Ledger:
             _logger.warning("%s: what became of %s is not on disk: %s", self._root, line["job"], error)
 
 
-def require_folder_of(root: Path, name: str) -> None:
-    """Refuse a folder that holds the results of another campaign, by a CampaignError."""
+def require_folder_of(root: Path, name: str) -> dict[str, Any] | None:
+    """Return the plan that a folder has, if it has one; CampaignError where it is another campaign's."""
     known = read_json(root / "campaign.json", "name")
     if known is not None and known["name"] != name:
         raise CampaignError(
             f"{root} holds the results of the campaign {known['name']}: give {name} another --out"
         )
+    return known
 
 
 def ended_before(root: Path, jobs: Sequence[Job]) -> dict[int, Outcome]:

@@ -22,6 +22,8 @@ function forget(within) {
 
 function colour(name) { return getComputedStyle(root).getPropertyValue(`--${name}`).trim(); }
 
+function hueOf(model) { return COLOURS[Math.max(0, models.indexOf(model)) % COLOURS.length]; }
+
 function axis(title, type) {
   const line = colour("line");
   return { title: { text: title }, type, gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
@@ -104,7 +106,7 @@ function addFigures(section) {
 
 function profiles(element, runs, label) {
   const traces = () => runs.flatMap((run) => {
-    const hue = COLOURS[Math.max(0, models.indexOf(run.model)) % COLOURS.length], { coordinate, energies_eV, curve } = run.band;
+    const hue = hueOf(run.model), { coordinate, energies_eV, curve } = run.band;
     const barrier = run.facts.barrier_eV === undefined ? "no barrier" : `${run.facts.barrier_eV.toFixed(3)} eV`;
     const name = `${escaped(run.model)}: ${barrier}${run.facts.failure ? `, ${run.facts.failure.replaceAll("_", " ")}` : ""}`;
     const line = { color: hue, dash: run.facts.failure ? "dash" : "solid", width: 2 };
@@ -118,7 +120,7 @@ function profiles(element, runs, label) {
 
 function curves(element, runs, name, x, columns, titles, label) {
   const traces = () => runs.flatMap((run) => {
-    const hue = COLOURS[Math.max(0, models.indexOf(run.model)) % COLOURS.length];
+    const hue = hueOf(run.model);
     return columns(run).map((column, n) => ({ x: run[name][x], y: run[name][column], mode: "lines",
       line: { color: runs.length > 1 ? hue : COLOURS[n % COLOURS.length], dash: runs.length > 1 && n ? "dot" : "solid", width: 1.6 },
       name: runs.length > 1 ? `${escaped(run.model)}${n ? ` (${column})` : ""}` : escaped(column.replaceAll("_", " ")), legendgroup: run.name }));

@@ -63,7 +63,7 @@ function addModels(section) {
         field.addEventListener("change", () => { if (field.value !== "" && Number.isFinite(Number(field.value))) { set(Number(field.value)); settle(); made.replaceData(table.rows.map(copy)); } });
         return make("td", {}, field);
       };
-      return make("tr", {}, make("td", {}, `${column.title}${column.unit ? ` (${column.unit})` : ""}${column.ideal === null ? "" : `, off ${column.ideal}`}`),
+      return make("tr", {}, make("td", {}, `${titled(column)}${column.ideal === null ? "" : `, off ${column.ideal}`}`),
         input("weight", () => weights.get(column.field), (value) => weights.set(column.field, Math.max(0, value))),
         input("good", () => column.good, (value) => { column.good = value; }), input("bad", () => column.bad, (value) => { column.bad = value; }));
     });
@@ -73,8 +73,7 @@ function addModels(section) {
   const copy = (row) => ({ ...row, opens: null });
   const column = { field: "score", title: "score", hozAlign: "right", sorter: "number", sorterParams: { alignEmptyValues: "bottom" },
     headerTooltip: "0 to 1, and over how many columns",
-    formatter: (cell) => (cell.getValue() === null ? MISSING : `${cell.getValue().toFixed(2)} (${cell.getData().scored})`),
-    formatterPrint: (cell) => (cell.getValue() === null ? MISSING : cell.getValue().toFixed(2)) };
+    formatter: (cell) => (cell.getValue() === null ? MISSING : `${cell.getValue().toFixed(2)} (${cell.getData().scored})`) };
   const made = addTable(section, "models", { extra: metrics.length ? [column] : [], weights, sort: metrics.length ? [{ column: "score", dir: "desc" }] : [] });
 }
 

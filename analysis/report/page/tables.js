@@ -49,6 +49,8 @@ function shade(good) {
 
 const onPaper = []; // what makes the tables that are printed: all rows, whatever is scrolled or filtered
 
+function titled(column) { return column.unit ? `${column.title} (${column.unit})` : column.title; }
+
 function shownCell(column, row) {
   const value = row[column.field], text = written(value, column.form, column.field);
   const low = column.low ? row[column.low] : null, high = column.high ? row[column.high] : null;
@@ -61,7 +63,7 @@ function shownCell(column, row) {
 }
 
 function paperTable(columns, rows) {
-  const head = columns.map((column) => make("th", { scope: "col" }, column.unit ? `${column.title} (${column.unit})` : column.title));
+  const head = columns.map((column) => make("th", { scope: "col" }, titled(column)));
   const body = rows.map((row) => make("tr", {}, ...columns.map((column) => make("td", {}, shownCell(column, row)))));
   return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
 }
@@ -84,7 +86,7 @@ function definition(column, weights, first) {
       if (column.field === row.opens) return make("a", { href: `#run-${row.run}` }, written(value, column.form, column.field));
       return shownCell(column, row);
     },
-    titleDownload: column.unit ? `${column.title} (${column.unit})` : column.title,
+    titleDownload: titled(column),
   };
 }
 
