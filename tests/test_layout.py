@@ -13,6 +13,7 @@ FLOORS = {
     "hopkin.drivers": [
         {"cli"},
         {"terminal"},
+        {"recommendation"},
         {"campaigns"},
         {"workflows"},
         {"bands", "doctor"},
@@ -23,7 +24,7 @@ FLOORS = {
     "hopkin.analysis": [
         {"mdanalysis", "report"},
         {"comparison"},
-        {"transport"},
+        {"calibration", "transport"},
         {"trajectories"},
         {"errors"},
     ],

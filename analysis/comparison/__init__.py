@@ -17,7 +17,7 @@ from hopkin.analysis.comparison.labels import (
 )
 from hopkin.analysis.comparison.leaderboard import Card, card_of, leaderboard_of
 from hopkin.analysis.comparison.pathimages import image_errors
-from hopkin.analysis.comparison.published import cathode_barriers
+from hopkin.analysis.comparison.published import cathode_barriers, published_errors
 from hopkin.analysis.comparison.references import (
     KIND,
     DynamicsReference,
@@ -53,6 +53,7 @@ __all__ = [
     "image_errors",
     "leaderboard_of",
     "parse_yaml",
+    "published_errors",
     "read_dynamics_references",
     "read_ended",
     "read_jobs",

@@ -6,12 +6,15 @@ counts.
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from hopkin.analysis.calibration import Belief, Calibration, believed, framework_of
 from hopkin.analysis.comparison.dynamics_tables import dynamics_tables
 from hopkin.analysis.comparison.jobs import read_jobs
 from hopkin.analysis.comparison.metrics import errors, statistic
@@ -20,13 +23,15 @@ from hopkin.analysis.comparison.references import Reference, find_reference
 from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs, nothing_in
 
 TABLES = (
-    *("barriers", "statistics", "images", "labels", "dynamics", "dynamics_statistics", "rdf_differences"),
-    "activation_energies",
+    *("barriers", "believed", "statistics", "images", "labels", "dynamics", "dynamics_statistics"),
+    *("rdf_differences", "activation_energies"),
 )
 
 BARRIER_FIELDS = (
-    *("material", "ion", "family", "mechanism", "hop_index", "path_length_A", "n_atoms", "model", "images"),
-    *("barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
+    *("material", "ion", "framework", "family", "mechanism", "hop_index", "path_length_A", "n_atoms"),
+    *("model", "images", "barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
+    *("believed_barrier_eV", "believed_low_eV", "believed_high_eV", "believed_cases", "believed_from"),
+    "not_believed",
     *("unresolved", "below_ends", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
     *(
         "conservative",
@@ -39,6 +44,7 @@ BARRIER_FIELDS = (
         "message",
     ),
 )
+HOP = ("material", "ion", "framework", "mechanism", "hop_index")
 IMAGES_FIELDS = (
     *("material", "ion", "family", "model", "n_atoms", "images", "saddle_image", "saddle_energy_eV"),
     *("saddle_reference_energy_eV", "saddle_energy_error_eV", "saddle_force_mae_eV_per_A"),
@@ -51,8 +57,12 @@ LABELS_FIELDS = (
 )
 
 
-def collect(results: Path, runs: Sequence[Run] | None = None) -> dict[str, list[Row]]:
+def collect(
+    results: Path, runs: Sequence[Run] | None = None, calibration: Calibration | None = None
+) -> dict[str, list[Row]]:
     """Gather the tables of a folder: `barriers`, `statistics` of them, `images`, `labels`, `dynamics`.
+
+    `believed`: what several models together say of a hop, where at least two of them are calibrated.
 
     Where dynamics are known, too: `dynamics_statistics`, `rdf_differences` pair by pair, and
     `activation_energies` material by material.
@@ -65,12 +75,17 @@ def collect(results: Path, runs: Sequence[Run] | None = None) -> dict[str, list[
     ----------
     runs
         of `find_runs`; None: they are read
+    calibration
+        what barriers are believed by; None: that of hopkin's own benchmark
     """
+    calibration = calibration or Calibration.shipped()
     rows = [_row(job, run) for job, run in _jobs(results, find_runs(results) if runs is None else runs)]
-    barriers = [_compared(row) for row in rows if row["kind"] in ("barrier", "neb")]
+    bands = [row for row in rows if row["kind"] in ("barrier", "neb")]
+    barriers = [_compared(_believed(row, calibration)) for row in bands]
     images = [_only(row, IMAGES_FIELDS) for row in rows if row["kind"] == "images"]
     labels = [group for row in rows if row["kind"] == "evaluation" for group in _labels(row)]
-    tables = (barriers, statistics(barriers), images, labels, *dynamics_tables(rows))
+    together = _believed_together(barriers, calibration)
+    tables = (barriers, together, statistics(barriers), images, labels, *dynamics_tables(rows))
     return {name: table for name, table in zip(TABLES, tables, strict=True) if table}
 
 
@@ -117,6 +132,38 @@ def _row(job: Row, run: Run | None) -> Row:
         known = find_reference(cathode_barriers(), row["material"], row["hop_index"], row.get("mechanism"))
         row["reference"] = known and known.model_dump(exclude_none=True)
     return row
+
+
+def _believed(row: Row, calibration: Calibration) -> Row:
+    """Set beside a barrier what it is likely to be; its run's own elements say what of."""
+    symbols = (row.get("structure") or row.get("initial") or {}).get("symbols")
+    if not symbols:
+        return row
+    framework = framework_of(re.findall(r"[A-Z][a-z]?", symbols), row["ion"])
+    return {**row, "framework": "-".join(framework), **believed(calibration, framework, row)}
+
+
+def _believed_together(barriers: Sequence[Row], calibration: Calibration) -> list[Row]:
+    """Join what all models say of each hop that at least two calibrated ones have converged for."""
+    hops: dict[tuple[Any, ...], list[Row]] = {}
+    for row in barriers:
+        if row["framework"] and row["converged"] and not row["failure"]:
+            hops.setdefault(tuple(row[name] for name in HOP), []).append(row)
+    table = []
+    for hop, rows in hops.items():
+        told = {row["model"]: row["barrier_eV"] for row in rows if row["believed_barrier_eV"] is not None}
+        if len(told) < 2:
+            continue
+        belief = calibration.believe(rows[0]["ion"], rows[0]["framework"].split("-"), told)
+        if isinstance(belief, Belief):
+            table.append(
+                dict(zip(HOP, hop, strict=True))
+                | {"models": ", ".join(sorted(told)), "n_models": len(told)}
+                | {"lowest_eV": min(told.values()), "highest_eV": max(told.values())}
+                | belief.fields()
+                | {"reference_eV": next((row["reference_eV"] for row in rows), None)}
+            )
+    return table
 
 
 def _compared(row: Row) -> Row:
@@ -202,12 +249,19 @@ def _errors(rows: Sequence[Row], seed: int) -> Row:
     return fields
 
 
-def write_tables(results: Path) -> None:
-    """Write the tables of a results folder there, as CSV and Parquet; remove those that are empty now."""
+def write_tables(results: Path, tables: Mapping[str, Sequence[Row]] | None = None) -> None:
+    """Write the tables of a results folder there, as CSV and Parquet; remove those that are empty now.
+
+    Parameters
+    ----------
+    tables
+        of `collect`; None: they are made
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
-    tables = collect(results)
+    if tables is None:
+        tables = collect(results)
     for name in TABLES:
         if name not in tables:
             for kind in ("csv", "parquet"):
@@ -218,7 +272,7 @@ def write_tables(results: Path) -> None:
             writer.writeheader()
             writer.writerows(rows)
         with _replacing(results / f"{name}.parquet") as new:
-            parquet.write_table(pa.Table.from_pylist(rows), new)
+            parquet.write_table(pa.Table.from_pylist(list(rows)), new)
 
 
 @contextmanager

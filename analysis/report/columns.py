@@ -121,6 +121,28 @@ MODELS = (
         header="of barriers, over others, some for a group: Guo, Gui, Wang (2026), arXiv:2601.10938",
     ),
 )
+_BELIEVED = Column(
+    title="believed",
+    field="believed_barrier_eV",
+    unit="eV",
+    form=".3f",
+    low="believed_low_eV",
+    high="believed_high_eV",
+    header="corrected by known barriers, with its 90 % interval",
+)
+BELIEVED = (
+    _column("material", "material"),
+    _column("ion", "ion"),
+    _column("mechanism", "mechanism"),
+    _column("hop_index", "hop", form="d"),
+    _BELIEVED,
+    _column("reference_eV", "known", "eV", ".3f"),
+    _column("lowest_eV", "lowest", "eV", ".3f", "of the models, as they are"),
+    _column("highest_eV", "highest", "eV", ".3f", "of the models, as they are"),
+    _column("models", "models"),
+    _column("believed_cases", "cases", form="d", header="known barriers that it stands on"),
+    _column("believed_from", "by", header="what these have in common"),
+)
 BARRIERS = (
     _column("material", "material"),
     _column("ion", "ion"),
@@ -136,6 +158,10 @@ BARRIERS = (
     _column("reverse_barrier_eV", "reverse", "eV", ".3f", "over the final end"),
     _column("reference_eV", "known", "eV", ".3f"),
     _column("error_eV", "error", "eV", "+.3f", "computed less known, the same of both"),
+    _BELIEVED,
+    _column("believed_cases", "cases", form="d", header="known barriers that it stands on"),
+    _column("believed_from", "by", header="what these have in common"),
+    _column("not_believed", "not believed", header="why there is no believed barrier"),
     _column("failure", "failure"),
     _column("max_atom_force_eV_per_A", "force", "eV/Å", ".3f", "largest on an atom of the band"),
     _column("force_evaluations", "evaluations", form="d"),

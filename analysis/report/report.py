@@ -13,6 +13,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from hopkin.analysis.calibration import Calibration
 from hopkin.analysis.comparison import Card, Row, Run, collect, find_runs, leaderboard_of
 from hopkin.analysis.report import columns
 from hopkin.analysis.report.columns import Column
@@ -32,6 +33,12 @@ _TABLES: Mapping[str, tuple[str, Sequence[Column], str]] = {
         columns.BARRIERS,
         "One row for each hop and model. Error: the same of both, over the mean of the ends, or over one end"
         " where only that is known.",
+    ),
+    "believed": (
+        "Believed barriers",
+        columns.BELIEVED,
+        "What the calibrated models together say of a hop, each corrected by its errors for known barriers;"
+        " models that err alike share a weight. The interval is one of 90 %.",
     ),
     "statistics": (
         "Statistics of barriers",
@@ -60,7 +67,12 @@ _TABLES: Mapping[str, tuple[str, Sequence[Column], str]] = {
 }
 
 
-def write_report(results_root: Path, output: Path, cards: Mapping[str, Card] | None = None) -> None:
+def write_report(
+    results_root: Path,
+    output: Path,
+    cards: Mapping[str, Card] | None = None,
+    calibration: Calibration | None = None,
+) -> None:
     """Write the page on every run directory at or below a folder; it needs no network.
 
     Parameters
@@ -71,6 +83,8 @@ def write_report(results_root: Path, output: Path, cards: Mapping[str, Card] | N
         the HTML file to write
     cards
         what is known of models, by their names
+    calibration
+        what barriers are believed by; None: that of hopkin's own benchmark
 
     Raises
     ------
@@ -81,7 +95,7 @@ def write_report(results_root: Path, output: Path, cards: Mapping[str, Card] | N
         loader=jinja2.FileSystemLoader(_PAGE), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["plain"] = plain
-    content = contents(Path(results_root), Path(output), cards or {})
+    content = contents(Path(results_root), Path(output), cards or {}, calibration)
     text = environment.get_template("report.html.j2").render(
         title=content["title"],
         counts=content["counts"],
@@ -95,10 +109,12 @@ def write_report(results_root: Path, output: Path, cards: Mapping[str, Card] | N
     Path(output).write_text(text, encoding="utf-8")
 
 
-def contents(results_root: Path, output: Path, cards: Mapping[str, Card]) -> dict[str, Any]:
+def contents(
+    results_root: Path, output: Path, cards: Mapping[str, Card], calibration: Calibration | None = None
+) -> dict[str, Any]:
     """Gather all that the page shows, as plain numbers and text; see `write_report`."""
     runs = find_runs(results_root)
-    tables = collect(results_root, runs)
+    tables = collect(results_root, runs, calibration)
     numbers = {run.directory.name: number for number, run in enumerate(runs)}
     board = leaderboard_of(tables, cards)
     shown: dict[str, Any] = {

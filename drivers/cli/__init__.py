@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from hopkin.drivers.cli import barriers, campaign, dynamics, structures
+from hopkin.drivers.cli import barriers, calibration, campaign, dynamics, structures
 from hopkin.drivers.cli.models import models_app, serve
-from hopkin.drivers.cli.options import JsonOption
+from hopkin.drivers.cli.options import CalibrationOption, JsonOption, chosen_calibration
 
 app = typer.Typer(
     name="hopkin",
@@ -37,6 +37,8 @@ for command in (
     campaign.schema,
     campaign.status,
     campaign.results,
+    calibration.calibrate,
+    calibration.recommend,
     dynamics.evaluate,
     serve,
 ):
@@ -76,6 +78,7 @@ def report(
         Path | None,
         typer.Option(help="Folder for the figures as PDF, SVG and PNG, and tables as LaTeX and JSON."),
     ] = None,
+    calibration: CalibrationOption = None,
 ) -> None:
     """One HTML page of all runs below a folder; with --figures, its figures for print, too."""
     from hopkin.analysis.comparison import Card
@@ -88,7 +91,7 @@ def report(
         for name, model in known_models().items()
     }
     with writing_to(output):
-        write_report(results, output, known)
+        write_report(results, output, known, chosen_calibration(calibration))
     typer.echo(output)
     if figures is not None:
         with writing_to(figures):

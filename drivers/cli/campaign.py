@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from hopkin.drivers.cli.options import JsonOption, TrustOption, VerifyOption, chosen_model
+from hopkin.drivers.cli.options import (
+    CalibrationOption,
+    JsonOption,
+    TrustOption,
+    VerifyOption,
+    chosen_calibration,
+    chosen_model,
+)
 
 _WATCH_S = 2.0
 
@@ -124,15 +131,18 @@ def status(
     show_standing(standing, errors, as_json=json)
 
 
-def results(results: ResultsArgument, json: JsonOption = False) -> None:
+def results(
+    results: ResultsArgument, calibration: CalibrationOption = None, json: JsonOption = False
+) -> None:
     """Show the tables of a folder of run directories, and write them there as CSV and Parquet."""
     from hopkin.analysis.comparison import collect, write_tables
     from hopkin.drivers.engine import writing_to
     from hopkin.drivers.terminal import show_tables
 
+    tables = collect(results, calibration=chosen_calibration(calibration))
     with writing_to(results):
-        write_tables(results)
-    show_tables(collect(results), results, as_json=json)
+        write_tables(results, tables)
+    show_tables(tables, results, as_json=json)
 
 
 def compare(

@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from hopkin.analysis.calibration import Calibration
     from hopkin.drivers.errors import HopkinError
     from hopkin.drivers.models import Model
     from hopkin.drivers.specification import Specification
@@ -35,6 +36,12 @@ IonOption = Annotated[
     str | None,
     typer.Option(
         "--ion", help="Chemical symbol of the mobile ion; not needed where there is one alkali metal."
+    ),
+]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration", help="Table of `hopkin calibrate`; that of hopkin's benchmark if not given."
     ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the run directories.")]
@@ -122,6 +129,13 @@ def chosen_model(name: str, trust: bool, route: str | None = None) -> "Model":
         with progress(f"fetching {name}") as say:
             fetch(found, trusted=True, say=say)
     return found
+
+
+def chosen_calibration(path: Path | None) -> "Calibration":
+    """Return the calibration of a table, or that which hopkin comes with."""
+    from hopkin.analysis.calibration import Calibration, read_cases
+
+    return Calibration.shipped() if path is None else Calibration(read_cases(path))
 
 
 def add_rates(run: "Run", model: "Model", temperatures_K: list[float] | None, *, say: "Say") -> "Run":

@@ -1,8 +1,10 @@
 """What the terminal shows: progress, tables and JSON, of results that are there.
 
-`console` is shared; `catalogue` shows what there is, `runs` and `campaigns` what came out.
+`console` is shared; `catalogue` shows what there is, `runs` and `campaigns` what came out, `calibration` what
+that is worth.
 """
 
+from hopkin.drivers.terminal.calibration import show_advice, show_quality
 from hopkin.drivers.terminal.campaigns import (
     show_changes,
     show_jobs,
@@ -17,6 +19,7 @@ from hopkin.drivers.terminal.runs import show_arrhenius, show_barriers, show_dyn
 __all__ = [
     "print_json",
     "progress",
+    "show_advice",
     "show_arrhenius",
     "show_barriers",
     "show_changes",
@@ -29,6 +32,7 @@ __all__ = [
     "show_materials",
     "show_models",
     "show_parity",
+    "show_quality",
     "show_standing",
     "show_tables",
     "standing_shown",

@@ -42,6 +42,15 @@ def show_barriers(runs: Runs, network: Mapping[str, Any] | None, *, as_json: boo
                 console.print(f"{result['material']}, look at the path: {reason}", markup=False)
         if reason := result.get("rates_evidence"):
             console.print(f"{result['material']}, no rates: {reason}", markup=False)
+        if (likely := result.get("believed_barrier_eV")) is not None:
+            low, high = result["believed_low_eV"], result["believed_high_eV"]
+            console.print(
+                f"{result['material']}: believed {likely:.3f} eV, 90 % between {low:.3f} and {high:.3f} eV,"
+                f" by {result['believed_cases']} known barriers ({result['believed_from']})",
+                markup=False,
+            )
+        elif reason := result.get("not_believed"):
+            console.print(f"{result['material']}, not calibrated: {reason}", markup=False)
         if rates := result.get("rates"):
             for kelvin, rate in rates["rates_per_s"].items():
                 console.print(

@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from hopkin.analysis.calibration import Calibration, believed, framework_of
 from hopkin.drivers import bands
 from hopkin.drivers.crystals import Structure, image_distance, require_ion, supercell_matrix
 from hopkin.drivers.engine import slug, writing_to
@@ -166,7 +167,8 @@ def run_barrier(
         ends = vacancy_endpoints(bulk, moved, matrix, sites)
         band = relaxed_band(ends, -1, model, specification, directory, path=path, say=say)
         distance = image_distance(matrix @ bulk.cell.array)
-        return {**facts, **band, "path_length_A": moved.length_A, "image_distance_A": distance}
+        told = _told(structure.atoms, model, specification, band)
+        return {**facts, **band, **told, "path_length_A": moved.length_A, "image_distance_A": distance}
 
     return calculate(
         root,
@@ -186,6 +188,15 @@ def run_barrier(
         verify=verify,
         say=say,
     )
+
+
+def _told(
+    atoms: Atoms, model: Model, specification: BandSpecification, band: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say what the barrier of a band is likely to be, by the cases that hopkin comes with."""
+    framework = framework_of(atoms.symbols, specification.ion)
+    asked = {"model": model.name, "ion": specification.ion}
+    return believed(Calibration.shipped(), framework, {**band, **asked})
 
 
 def _begun_from(path: Sequence[Atoms] | None) -> dict[str, str]:
@@ -227,6 +238,11 @@ def run_neb(
         **band_facts(specification),
     }
     ends = initial.atoms, final.atoms
+
+    def work(directory: Path) -> dict[str, Any]:
+        band = relaxed_band(ends, ion, model, specification, directory, path=path, say=say)
+        return {**facts, **band, **_told(initial.atoms, model, specification, band)}
+
     return calculate(
         root,
         f"{slug(initial.material, hyphens=True)}-neb",
@@ -234,9 +250,7 @@ def run_neb(
         initial.atoms,
         model,
         specification,
-        lambda directory: (
-            facts | relaxed_band(ends, ion, model, specification, directory, path=path, say=say)
-        ),
+        work,
         asked={
             "initial": fingerprint(initial.atoms),
             "final": fingerprint(final.atoms),

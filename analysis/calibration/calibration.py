@@ -1,0 +1,204 @@
+"""Which cases speak for a crystal, and what they say; a refusal where none do."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from hopkin.analysis.calibration.cases import Case, shipped_cases
+from hopkin.analysis.calibration.chemistry import chemistry_of
+from hopkin.analysis.calibration.estimator import LEAST_MATERIALS, Estimator
+
+_FIELDS = (
+    *("believed_barrier_eV", "believed_low_eV", "believed_high_eV", "believed_cases", "believed_from"),
+    "not_believed",
+)
+_OF_THE_EVALUATOR = ("dtype=", "evaluator=", "route=")
+"""Options of a model's name that do not change its energies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belief:
+    """What a barrier is likely to be by the functional of the known ones.
+
+    Attributes
+    ----------
+    barrier_eV
+        The estimate.
+    low_eV, high_eV
+        Its 90 % interval.
+    n_cases, n_materials
+        Known barriers that it stands on, and of how many frameworks they are.
+    scope
+        What these have in common, such as "Li, oxide".
+    """
+
+    barrier_eV: float
+    low_eV: float
+    high_eV: float
+    n_cases: int
+    n_materials: int
+    scope: str
+
+    def fields(self) -> dict[str, Any]:
+        """Fields of a result."""
+        return {
+            "believed_barrier_eV": self.barrier_eV,
+            "believed_low_eV": self.low_eV,
+            "believed_high_eV": self.high_eV,
+            "believed_cases": self.n_cases,
+            "believed_from": self.scope,
+            "not_believed": None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no belief, in one sentence."""
+
+    reason: str
+
+    def fields(self) -> dict[str, Any]:
+        """Fields of a result."""
+        return dict.fromkeys(_FIELDS) | {"not_believed": self.reason}
+
+
+class Calibration:
+    """Beliefs from cases.
+
+    Parameters
+    ----------
+    cases
+        of any number of models; those that failed, or of which nothing is known, are left out
+    """
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self.cases = tuple(case for case in cases if case.usable)
+        self._hops: dict[tuple[tuple[str, ...], str | None, str | None], list[list[Case]]] = {}
+        self._estimators: dict[tuple[tuple[str, ...], str], Estimator] = {}
+
+    @classmethod
+    def shipped(cls) -> "Calibration":
+        """Return that of hopkin's own benchmark."""
+        return _shipped()
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """Models that have a case."""
+        return tuple(dict.fromkeys(case.model for case in self.cases))
+
+    def believe(self, ion: str, framework: Sequence[str], barriers: Mapping[str, float]) -> Belief | Refusal:
+        """Estimate the known barrier of a hop, by all the models that computed it together.
+
+        Parameters
+        ----------
+        ion
+            chemical symbol of the mobile ion
+        framework
+            elements of the crystal but that (`framework_of`)
+        barriers
+            of converged runs, by the model's name [eV]
+        """
+        named = {_plain(model): barrier for model, barrier in barriers.items()}
+        models = tuple(sorted(model for model in named if model in self.models))
+        if not models:
+            return Refusal(f"{', '.join(barriers) or 'no model'} has not been calibrated")
+        chemistry = chemistry_of(framework)
+        if ion not in {case.ion for case in self._of(models)}:
+            return Refusal(f"no barrier of {ion} is known that {', '.join(models)} computed")
+        if chemistry not in {case.chemistry for case in self._of(models)}:
+            return Refusal(
+                f"no barrier of the class `{chemistry}` is known that {', '.join(models)} computed"
+            )
+        scopes: tuple[tuple[str | None, str | None], ...] = (
+            (ion, chemistry),
+            (None, chemistry),
+            (ion, None),
+            (None, None),
+        )
+        for alike in scopes:
+            hops = self.hops(models, *alike)
+            n_materials = len({cases[0].framework for cases in hops})
+            if n_materials >= LEAST_MATERIALS:
+                break
+        else:
+            return Refusal(
+                f"{', '.join(models)} has known barriers of {n_materials} materials; wanted at least"
+                f" {LEAST_MATERIALS}"
+            )
+        known = np.array([[case.barrier_eV for case in cases] for cases in hops])
+        asked = np.array([named[model] for model in models])
+        for model, barrier, column in zip(models, asked, known.T, strict=True):
+            if not column.min() <= barrier <= column.max():
+                return Refusal(
+                    f"{barrier:.3f} eV of {model} lies outside what it was calibrated on,"
+                    f" {column.min():.3f} to {column.max():.3f} eV"
+                )
+        scope = ", ".join(filter(None, alike)) or "all"
+        key = (models, scope)
+        if key not in self._estimators:
+            self._estimators[key] = Estimator(
+                known,
+                np.array([cases[0].reference_eV for cases in hops]),
+                [cases[0].framework for cases in hops],
+            )
+        estimate = self._estimators[key](asked)
+        return Belief(
+            barrier_eV=estimate.barrier_eV,
+            low_eV=estimate.low_eV,
+            high_eV=estimate.high_eV,
+            n_cases=len(hops),
+            n_materials=n_materials,
+            scope=scope,
+        )
+
+    def without(self, framework: Sequence[str]) -> "Calibration":
+        """Return the calibration that has not seen a framework."""
+        return Calibration(case for case in self.cases if case.framework != tuple(framework))
+
+    def _of(self, models: Sequence[str]) -> list[Case]:
+        return [case for case in self.cases if case.model in models]
+
+    def hops(
+        self, models: Sequence[str], ion: str | None = None, chemistry: str | None = None
+    ) -> list[list[Case]]:
+        """Hops that all of some models have converged for: of each, its cases in the order of the models."""
+        key = (tuple(models), ion, chemistry)
+        if key not in self._hops:
+            found: dict[str, dict[str, Case]] = {}
+            for case in self._of(models):
+                if ion in (None, case.ion) and chemistry in (None, case.chemistry):
+                    found.setdefault(case.hop, {})[case.model] = case
+            whole = (cases for cases in found.values() if len(cases) == len(models))
+            self._hops[key] = [[cases[model] for model in models] for cases in whole]
+        return self._hops[key]
+
+
+def believed(calibration: Calibration, framework: Sequence[str], band: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a result that say what its barrier is likely to be, or in `not_believed` why nobody knows.
+
+    Parameters
+    ----------
+    band
+        fields of a result: model, ion, barrier_eV, converged, failure
+    """
+    if band.get("barrier_eV") is None or band.get("failure") or not band.get("converged"):
+        return Refusal("only the barrier of a converged band is believed").fields()
+    return calibration.believe(band["ion"], framework, {band["model"]: band["barrier_eV"]}).fields()
+
+
+@cache
+def _shipped() -> Calibration:
+    return Calibration(shipped_cases())
+
+
+def _plain(model: str) -> str:
+    """Name of a model without the options that do not change its energies."""
+    name, *options = model.split(":") if not _is_path(model) else [model]
+    return ":".join([name, *(option for option in options if not option.startswith(_OF_THE_EVALUATOR))])
+
+
+def _is_path(model: str) -> bool:
+    return "/" in model or model.startswith("ase:")

@@ -1,0 +1,73 @@
+"""What barriers are worth: the quality of a calibration, advice on models."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hopkin.drivers.terminal.console import console, plain, print_json, show_table, shown, table_of
+
+if TYPE_CHECKING:
+    from hopkin.analysis.calibration import Quality
+    from hopkin.drivers.recommendation import Advice
+
+
+def show_quality(qualities: "Sequence[Quality]", path: Path, n_cases: int, *, as_json: bool) -> None:
+    """Show how far models are off, and how well their corrected barriers hold for materials left out."""
+    if as_json:
+        print_json([asdict(quality) for quality in qualities])
+        return
+    table = table_of(
+        *("models", "known", "materials", "MAE [eV]", "bias", "believed: MAE", "in 90 %", "+-", "raw +-"),
+        "refused",
+    )
+    for quality in qualities:
+        coverage = "-" if quality.coverage is None else f"{quality.coverage:.0%}"
+        table.add_row(
+            plain(", ".join(quality.models)),
+            str(quality.n_cases),
+            str(quality.n_materials),
+            *(shown(value) for value in (quality.mae_eV, quality.bias_eV, quality.believed_mae_eV)),
+            coverage,
+            *(shown(value) for value in (quality.half_width_eV, quality.raw_half_width_eV)),
+            str(quality.n_refused),
+        )
+    show_table(table)
+    for line in (
+        "believed: corrected by the other materials; in 90 %: part of the known barriers in their intervals",
+        "+-: median half width of these; raw: what normal errors of this MAE would have",
+        f"{path}: {n_cases} cases",
+    ):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_advice(material: str, advice: "Sequence[Advice]", *, as_json: bool) -> None:
+    """Show which models to use for a crystal, the best first."""
+    if as_json:
+        print_json([one.as_dict() for one in advice])
+        return
+    table = table_of(
+        *("model", "state", "by", "known", "MAE [eV]", "believed: MAE", "+- 90 %", "failed", "minutes"),
+        *("published MAE", "why"),
+    )
+    for one in advice:
+        minutes = None if one.seconds is None else one.seconds / 60
+        table.add_row(
+            plain(one.model),
+            one.state,
+            plain(one.scope or "-"),
+            str(one.n_cases or "-"),
+            *(shown(value) for value in (one.mae_eV, one.believed_mae_eV, one.half_width_eV)),
+            f"{one.n_failed}/{one.n_runs}" if one.n_runs else "-",
+            "-" if minutes is None else shown(minutes, 1) + "*" * (not one.measured_here),
+            shown(one.published_mae_eV),
+            plain(one.reason),
+        )
+    show_table(table)
+    console.print(
+        f"for {material}; by: the known barriers that were looked at; believed: corrected, for materials left"
+        " out; *: as in the benchmark, `hopkin bench FILE --calibrate` measures it here",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
