@@ -38,7 +38,7 @@ class Case(BaseModel):
     def _cell(cls, value: Any, info: Any) -> Any:
         """Read a cell of a table: empty is unknown; a framework is written Fe-O-P."""
         if info.field_name == "framework" and isinstance(value, str):
-            return tuple(value.split("-"))
+            return tuple(filter(None, value.split("-")))
         return None if value == "" and cls.model_fields[info.field_name].annotation is not str else value
 
     @property

@@ -16,8 +16,8 @@ def framework_of(elements: Iterable[str], ion: str) -> tuple[str, ...]:
 def chemistry_of(framework: Iterable[str]) -> str:
     """Return the class of a framework.
 
-    `oxide`, `polyanionic oxide`, `chalcogenide`, `halide`, `mixed anion` or `other`. Mixed anions are a halogen
-    beside oxygen or a chalcogen: oxyfluorides, antiperovskites, argyrodites.
+    `oxide`, `polyanionic oxide`, `chalcogenide`, `halide`, `mixed anion` or `other`. Mixed anions are a
+    halogen beside oxygen or a chalcogen: oxyfluorides, antiperovskites, argyrodites.
     """
     elements = set(framework)
     halogens, chalcogens = elements & _HALOGENS, elements & _CHALCOGENS

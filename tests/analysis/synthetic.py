@@ -180,7 +180,8 @@ class Synthetic:
     def _put(self, name: str, kind: str, result: dict[str, Any]) -> Path:
         directory = self.root / name
         directory.mkdir()
-        (directory / "run.json").write_text(json.dumps({"kind": kind, "hopkin_version": "0.1.0"}))
+        asked = {"kind": kind, "hopkin_version": "0.1.0", "structure": {"symbols": str(self.atoms.symbols)}}
+        (directory / "run.json").write_text(json.dumps(asked))
         (directory / "result.json").write_text(json.dumps(result))
         return directory
 
