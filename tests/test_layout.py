@@ -16,7 +16,7 @@ FLOORS = {
         {"recommendation"},
         {"campaigns"},
         {"workflows"},
-        {"bands", "doctor"},
+        {"bands", "doctor", "kinetics"},
         {"hops", "models"},
         {"crystals", "engine", "specification"},
         {"errors", "lammps_plugins"},

@@ -6,14 +6,16 @@ its site.
 """
 
 from hopkin.drivers.hops.find import Hop, find_hops
-from hopkin.drivers.hops.percolation import percolating_barriers
+from hopkin.drivers.hops.percolation import Bond, components_of, percolating_barriers
 from hopkin.drivers.hops.sites import SEPARATE_SITES_A, strayed
 from hopkin.drivers.hops.vacancies import Site, supercell_for, vacancy_endpoints, vacant_sites
 
 __all__ = [
     "SEPARATE_SITES_A",
+    "Bond",
     "Hop",
     "Site",
+    "components_of",
     "find_hops",
     "percolating_barriers",
     "strayed",

@@ -84,6 +84,15 @@ class Network:
                 self.dimension = max(self.dimension, len(extended))
 
 
+def components_of(n_sites: int, start: Integers, end: Integers) -> Integers:
+    """Return (n_sites,) the number of the connected part that each site is of, joined pair by pair."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    joined = coo_matrix((np.ones(len(start)), (start, end)), (n_sites, n_sites))
+    return np.asarray(connected_components(joined, directed=False)[1], dtype=int)
+
+
 def dimension_of(bonds: Iterable[Bond]) -> int:
     """Return the dimension, 0 to 3, of the network that bonds make."""
     return Network(bonds).dimension

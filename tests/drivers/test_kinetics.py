@@ -1,0 +1,117 @@
+"""Diffusivities from hops: correlation factors of lattices, closed forms, detailed balance."""
+
+from collections.abc import Sequence
+
+import ase
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from hopkin.drivers.hops import find_hops
+from hopkin.drivers.hops.site_symmetry import site_symmetry
+from hopkin.drivers.kinetics.diffusion import ion_diffusivity, vacancy_diffusivity
+from hopkin.drivers.kinetics.network import Network, balanced, network_of
+
+SQUARE = ase.Atoms("Li", cell=[3.0, 3.0, 10.0], pbc=True)
+CHAIN = ase.Atoms("Li", cell=[3.0, 10.0, 10.0], pbc=True)
+HONEYCOMB = ase.Atoms(
+    "Li2",
+    scaled_positions=[(0, 0, 0), (1 / 3, 2 / 3, 0)],
+    cell=[[3.0, 0, 0], [-1.5, 1.5 * np.sqrt(3), 0], [0, 0, 10.0]],
+    pbc=True,
+)
+
+
+def network(atoms: ase.Atoms, longest: float) -> tuple[Network, np.ndarray]:
+    """Return the graph of a crystal of ions alone, and its primitive cell."""
+    hops = find_hops(atoms, "Li", longest)
+    symmetry = site_symmetry(atoms, np.arange(len(atoms)), 0.01)
+    return network_of(symmetry.positions, symmetry.cell, [hop.bonds for hop in hops]), symmetry.cell
+
+
+# Compaan, Haven, Trans. Faraday Soc. 52, 786 (1956); square: Montet, Phys. Rev. B 7, 650 (1973): 1 / (pi - 1)
+@pytest.mark.parametrize(
+    ("atoms", "longest", "factors"),
+    [
+        pytest.param(bulk("Li", "sc", a=3.0), 3.1, (0.6531, 0.6531, 0.6531), id="simple cubic"),
+        pytest.param(bulk("Li", "fcc", a=4.0), 2.9, (0.7815, 0.7815, 0.7815), id="fcc"),
+        pytest.param(bulk("Li", "bcc", a=3.0), 2.7, (0.7272, 0.7272, 0.7272), id="bcc"),
+        pytest.param(bulk("Li", "diamond", a=5.0), 2.3, (0.5, 0.5, 0.5), id="diamond"),
+        pytest.param(
+            bulk("Li", "hcp", a=3.0, c=3.0 * np.sqrt(8 / 3)), 3.05, (0.7812, 0.7812, 0.7815), id="hcp"
+        ),
+        pytest.param(HONEYCOMB, 1.8, (1 / 3, 1 / 3, 0.0), id="honeycomb"),
+        pytest.param(SQUARE, 3.1, (1 / (np.pi - 1), 1 / (np.pi - 1), 0.0), id="square"),
+        pytest.param(CHAIN, 3.1, (0.0, 0.0, 0.0), id="chain"),
+    ],
+)
+def test_correlation_factors_are_the_known_ones(
+    atoms: ase.Atoms, longest: float, factors: Sequence[float]
+) -> None:
+    graph, cell = network(atoms, longest)
+    rates = balanced(graph, [1.0], [1.0]) if graph.hop.max() == 0 else balanced(graph, [1.0, 1.0], [1.0, 1.0])
+    vacancy = np.diag(vacancy_diffusivity(graph, rates))
+    ion = np.diag(ion_diffusivity(graph, rates, cell, most_states=3000))
+    moves = vacancy > 0
+    assert ion[moves] / vacancy[moves] == pytest.approx(np.array(factors)[moves], abs=1e-3)
+    assert ion[~moves] == pytest.approx(0.0, abs=1e-12)
+    # the mean square of a jump, times the rate: 6 D = z r^2, in a lattice of one site
+    if graph.n_sites == 1:
+        lengths = np.linalg.norm(graph.vectors, axis=1)
+        assert 2 * vacancy.sum() == pytest.approx((lengths**2).sum())
+
+
+def test_a_slow_hop_blocks_a_chain() -> None:
+    # sites in turn 1 and 2 A apart, rates a and b: the resistances of a cell of 3 A add up
+    graph = network_of([[0, 0, 0], [1, 0, 0]], 3 * np.eye(3), [[(0, 1, 0, 0, 0)], [(1, 0, 1, 0, 0)]])
+    for slow in (1.0, 1e-3, 1e-12):
+        found = vacancy_diffusivity(graph, balanced(graph, [1.0, slow], [1.0, slow]))
+        assert found[0, 0] == pytest.approx(9 / 2 / (1 + 1 / slow), rel=1e-9)
+
+
+def test_sites_of_unequal_energy_trap_the_vacancy() -> None:
+    bonds = [[(0, 1, 0, 0, 0)], [(1, 0, 1, 0, 0)]]  # a chain of two sites, 1 A apart
+    graph = network_of([[0, 0, 0], [1, 0, 0]], 2 * np.eye(3), bonds)
+    # the ion of the second site leaves it quickly: the vacancy, of the first slowly, and it is seldom there
+    rates = balanced(graph, [1.0, 1e4], [1e4, 1.0])
+    assert rates.weights == pytest.approx([1 / (1 + 1e4), 1e4 / (1 + 1e4)])
+    conductance = rates.weights[1] * 1.0
+    assert vacancy_diffusivity(graph, rates)[0, 0] == pytest.approx(2**2 * conductance / 2)
+
+
+def test_each_axis_has_its_own_rate() -> None:
+    bonds = [[(0, 0, *axis)] for axis in np.eye(3, dtype=int).tolist()]
+    graph = network_of([[0, 0, 0]], np.diag([2.0, 3.0, 4.0]), bonds)
+    rates = balanced(graph, [5.0, 0.7, 1e-6], [5.0, 0.7, 1e-6])
+    assert np.diag(vacancy_diffusivity(graph, rates)) == pytest.approx([5.0 * 4, 0.7 * 9, 1e-6 * 16])
+
+
+def test_rates_are_in_detailed_balance() -> None:
+    rng = np.random.default_rng(1)
+    bonds = [[(0, 1, 0, 0, 0)], [(1, 2, 0, 0, 0)], [(2, 0, 1, 0, 0)], [(0, 0, 0, 1, 0)], [(1, 1, 0, 0, 1)]]
+    graph = network_of(rng.uniform(0, 3, (3, 3)), 4 * np.eye(3), bonds)
+    energies = np.array([0.0, 1.0, -0.5])  # of the vacancy, in units of kT
+    saddles = np.array([3.0, 4.0, 2.0, 5.0, 3.5])
+    ends = np.array([bond[0][:2] for bond in bonds])
+    # the ion starts where the vacancy is not: at first the vacancy is at the final site
+    forward, reverse = np.exp(energies[ends[:, 1]] - saddles), np.exp(energies[ends[:, 0]] - saddles)
+    rates = balanced(graph, forward, reverse)
+    assert rates.weights == pytest.approx(np.exp(-energies) / np.exp(-energies).sum())
+    assert rates.disagreement == pytest.approx(0.0, abs=1e-12)
+    assert rates.per_s == pytest.approx(np.concatenate([forward, reverse]))
+    half = graph.n_jumps // 2
+    flow = rates.weights[graph.initial] * rates.per_s
+    assert flow[:half] == pytest.approx(flow[half:])
+    # computed one by one, they may disagree: the flows are equal all the same, and it is told
+    apart = balanced(graph, forward * [1, 2, 1, 1, 1], reverse)
+    flow = apart.weights[graph.initial] * apart.per_s
+    assert flow[:half] == pytest.approx(flow[half:])
+    assert apart.disagreement == pytest.approx(np.log(2) / 6)
+
+
+def test_parts_that_are_not_joined_each_have_a_vacancy() -> None:
+    # two chains side by side, one ten times as fast: the mean of the two
+    graph = network_of([[0, 0, 0], [0, 2, 0]], 4 * np.eye(3), [[(0, 0, 1, 0, 0)], [(1, 1, 1, 0, 0)]])
+    rates = balanced(graph, [1.0, 10.0], [1.0, 10.0])
+    assert rates.weights == pytest.approx([1.0, 1.0])
+    assert vacancy_diffusivity(graph, rates)[0, 0] == pytest.approx(16 * 5.5)
