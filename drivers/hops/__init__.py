@@ -6,7 +6,7 @@ its site.
 """
 
 from hopkin.drivers.hops.find import Hop, find_hops
-from hopkin.drivers.hops.percolation import Bond, components_of, percolating_barriers
+from hopkin.drivers.hops.percolation import Bond, Joined, components_of, percolating_barriers
 from hopkin.drivers.hops.sites import SEPARATE_SITES_A, strayed
 from hopkin.drivers.hops.vacancies import Site, supercell_for, vacancy_endpoints, vacant_sites
 
@@ -14,6 +14,7 @@ __all__ = [
     "SEPARATE_SITES_A",
     "Bond",
     "Hop",
+    "Joined",
     "Site",
     "components_of",
     "find_hops",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hopkin.drivers.crystals import neighbours, require_ion
 from hopkin.drivers.errors import SpecificationError
 from hopkin.drivers.hops.bottlenecks import bottleneck_radii
-from hopkin.drivers.hops.percolation import Bond, Network, dimension_of
+from hopkin.drivers.hops.percolation import Bond, Joined, dimension_of
 from hopkin.drivers.hops.site_symmetry import SiteSymmetry, site_symmetry
 
 BLOCKING_DISTANCE_A = 0.5
@@ -196,7 +196,7 @@ def _orbits(
 
 def _dimensions_up_to(lengths: NDArray[np.float64], bonds: Sequence[Sequence[Bond]]) -> list[int]:
     """Dimensions of the network of all bonds up to each length; `lengths` are sorted."""
-    network, joined = Network(), 0
+    network, joined = Joined(), 0
     dimensions = []
     for length in lengths:
         while joined < len(lengths) and lengths[joined] <= length + SAME_LENGTH_A:

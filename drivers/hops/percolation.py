@@ -31,7 +31,7 @@ class Bonded(Protocol):
         ...
 
 
-class Network:
+class Joined:
     """Sites that are joined step by step: union-find, with the cell of each site beside its root."""
 
     def __init__(self, bonds: Iterable[Bond] = ()) -> None:
@@ -95,7 +95,7 @@ def components_of(n_sites: int, start: Integers, end: Integers) -> Integers:
 
 def dimension_of(bonds: Iterable[Bond]) -> int:
     """Return the dimension, 0 to 3, of the network that bonds make."""
-    return Network(bonds).dimension
+    return Joined(bonds).dimension
 
 
 def percolating_barriers(
@@ -135,11 +135,11 @@ def percolating_barriers(
     rise = np.array([rise for _, _, rise in steps])
     site = np.eye(ends.max() + 1)
     energies = np.linalg.lstsq(site[ends[:, 1]] - site[ends[:, 0]], rise)[0]
-    whole = Network(bond for bond, _, _ in steps)
+    whole = Joined(bond for bond, _, _ in steps)
     for part in whole.parts():
         energies[part] -= energies[part].min()
     saddles = energies[ends] + over
-    network = Network()
+    network = Joined()
     thresholds: dict[int, float | None] = {1: None, 2: None, 3: None}
     for n in np.argsort(saddles.max(axis=1), kind="stable").tolist():
         network.join(steps[n][0])

@@ -64,7 +64,7 @@ def test_correlation_factors_are_the_known_ones(
 def test_a_slow_hop_blocks_a_chain() -> None:
     # sites in turn 1 and 2 A apart, rates a and b: the resistances of a cell of 3 A add up
     graph = network_of([[0, 0, 0], [1, 0, 0]], 3 * np.eye(3), [[(0, 1, 0, 0, 0)], [(1, 0, 1, 0, 0)]])
-    for slow in (1.0, 1e-3, 1e-12):
+    for slow in (1.0, 1e-3, 1e-12, 1e-25):
         found = vacancy_diffusivity(graph, balanced(graph, [1.0, slow], [1.0, slow]))
         assert found[0, 0] == pytest.approx(9 / 2 / (1 + 1 / slow), rel=1e-9)
 
@@ -115,3 +115,32 @@ def test_parts_that_are_not_joined_each_have_a_vacancy() -> None:
     rates = balanced(graph, [1.0, 10.0], [1.0, 10.0])
     assert rates.weights == pytest.approx([1.0, 1.0])
     assert vacancy_diffusivity(graph, rates)[0, 0] == pytest.approx(16 * 5.5)
+
+
+def test_a_slow_way_out_of_a_fast_cage_keeps_its_digits() -> None:
+    # rings of four sites in a square, 1 A wide, fast; from ring to ring, slowly, along each axis
+    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=float)
+    around = [(0, 1, 0, 0, 0), (1, 2, 0, 0, 0), (2, 3, 0, 0, 0), (3, 0, 0, 0, 0)]
+    out = [(1, 0, 1, 0, 0), (2, 3, 1, 0, 0), (3, 0, 0, 1, 0), (2, 1, 0, 1, 0)]
+    graph = network_of(corners, 5 * np.eye(3), [around, out])
+    for slow in (1e-6, 1e-20):
+        rates = balanced(graph, [1.0, slow], [1.0, slow])
+        # the cage is a point of weight 1: two bonds of weight 1/4 lead 5 A on, each way
+        expected = 25 * 2 * slow / 4
+        assert np.diag(vacancy_diffusivity(graph, rates))[:2] == pytest.approx([expected, expected], rel=1e-5)
+        ions = ion_diffusivity(graph, rates, 5 * np.eye(3), most_states=1000)
+        assert np.diag(ions)[:2] == pytest.approx(np.diag(ions)[0])
+        assert 0.1 * expected < ions[0, 0] < expected
+
+
+def test_layers_that_are_all_but_apart_are_layers() -> None:
+    graph, cell = network(ase.Atoms("Li", cell=[3.0, 3.0, 4.0], pbc=True), 4.1)
+    slow = 1e-20
+    rates = balanced(graph, [1.0, slow], [1.0, slow])
+    vacancy = np.diag(vacancy_diffusivity(graph, rates))
+    assert vacancy == pytest.approx([9.0, 9.0, 16.0 * slow])
+    factors = np.diag(ion_diffusivity(graph, rates, cell, most_states=3000)) / vacancy
+    assert factors[:2] == pytest.approx(1 / (np.pi - 1), abs=1e-3)
+    assert (
+        0.9 < factors[2] < 1.0
+    )  # a vacancy that has left a layer is lost in the next one before it comes back
