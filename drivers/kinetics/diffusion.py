@@ -162,8 +162,8 @@ def ion_diffusivity(network: Network, rates: Rates, cell: Floats, most_states: i
     low, high = thresholds[-1] / _WIDEST, thresholds[-1] * _WIDEST
     if low <= conductances.min() and conductances.max() <= high:
         return _extrapolated(network, rates, cell, most_states)
-    # Slow jumps are lost to rounding beside fast ones. With the fast ones slower, and without the slowest, the
-    # diffusivity is less along each axis, and about what it is along that which the jumps between decide.
+    # Slow jumps are lost to rounding beside fast ones. With the fast ones slower, and without the slowest,
+    # the diffusivity is less, but for the axis along which the jumps between decide.
     found = np.zeros(3)
     _, axes = np.linalg.eigh(vacancy_diffusivity(network, rates))
     for threshold in dict.fromkeys(thresholds):

@@ -9,7 +9,8 @@ from ase.build import bulk
 
 from hopkin.drivers.hops import find_hops
 from hopkin.drivers.hops.site_symmetry import site_symmetry
-from hopkin.drivers.kinetics.diffusion import ion_diffusivity, vacancy_diffusivity
+from hopkin.drivers.kinetics.diffusion import ion_diffusivity, tracer_diffusivity, vacancy_diffusivity
+from hopkin.drivers.kinetics.montecarlo import walk
 from hopkin.drivers.kinetics.network import Network, balanced, network_of
 
 SQUARE = ase.Atoms("Li", cell=[3.0, 3.0, 10.0], pbc=True)
@@ -144,3 +145,28 @@ def test_layers_that_are_all_but_apart_are_layers() -> None:
     assert (
         0.9 < factors[2] < 1.0
     )  # a vacancy that has left a layer is lost in the next one before it comes back
+
+
+def test_a_walk_of_one_vacancy_is_what_the_equations_say() -> None:
+    # sites of two energies, and a slow way: nothing in it is an accident of symmetry
+    bonds = [[(0, 1, 0, 0, 0)], [(1, 0, 1, 0, 0)], [(0, 0, 0, 1, 0)], [(1, 1, 0, 1, 0)], [(0, 0, 0, 0, 1)]]
+    graph = network_of([[0, 0, 0], [1.2, 0.5, 0.3]], np.diag([3.0, 2.5, 3.5]), bonds)
+    rates = balanced(graph, [1.0, 0.5, 0.7, 0.2, 0.4], [3.0, 1.5, 0.7, 0.2, 0.4])
+    found = walk(graph, rates, (3, 3, 3), 1, n_jumps=2000, n_crystals=500)
+    ions = 53 * tracer_diffusivity(graph, rates, (3, 3, 3))
+    assert np.abs(found.ions - ions).max() < 4 * found.ions_error.max()
+    assert found.ions_error.max() < 0.02 * ions.max()
+    vacancy = vacancy_diffusivity(graph, rates)
+    assert np.abs(found.charge - vacancy).max() < 4 * found.charge_error.max()
+
+
+def test_ions_block_one_another() -> None:
+    graph, _ = network(bulk("Li", "fcc", a=4.0), 2.9)
+    rates = balanced(graph, [1.0], [1.0])
+    # one ion on an empty lattice: nothing correlates its jumps, or those of its hole
+    alone = walk(graph, rates, (4, 4, 4), 63, n_jumps=300, n_crystals=400)
+    free = vacancy_diffusivity(graph, rates)[0, 0]
+    assert 63 * np.trace(alone.charge) / 3 == pytest.approx(free, rel=0.1)
+    half = walk(graph, rates, (4, 4, 4), 32, n_jumps=600, n_crystals=400)
+    # of all jumps half are blocked
+    assert np.trace(half.charge) / 3 == pytest.approx(free * 32 / 63, rel=0.15)
