@@ -15,6 +15,7 @@ Mechanism = Literal["vacancy", "divacancy"]
 _Repeat = Annotated[int, Field(gt=0, le=1000)]
 Repeats = tuple[_Repeat, _Repeat, _Repeat]
 Images = Annotated[int, Field(ge=3, le=100)]
+Temperature = Annotated[float, Field(gt=0, le=100_000)]
 Iterations = Annotated[int, Field(gt=0, le=10_000_000)]
 
 _SHORT = Repr()  # of what was received, whatever it holds
@@ -111,6 +112,31 @@ class BarrierSpecification(BandSpecification, CrystalSpecification):
         default=_PRESETS["paper"], gt=0, le=1000, description="from a vacancy to its periodic images [A]"
     )
     relax_bulk: bool = Field(default=True, description="relax cell and atoms of the crystal first")
+
+
+class KineticsSpecification(BandSpecification, CrystalSpecification):
+    """The diffusivity that all vacancy hops of a crystal make together."""
+
+    max_length_A: float = Field(
+        default=5.0, gt=0, le=LONGEST_HOP_A, description="longest hop that is taken [A]"
+    )
+    repeats: Repeats | None = Field(
+        default=None, description="supercell; None: the smallest that keeps min_image_distance_A"
+    )
+    min_image_distance_A: float = Field(
+        default=_PRESETS["paper"], gt=0, le=1000, description="from a vacancy to its periodic images [A]"
+    )
+    attempt_frequency_THz: float | None = Field(
+        default=None, gt=0, le=1000, description="of all hops [THz]; None: by harmonic theory, of each"
+    )
+    temperatures_K: Annotated[tuple[Temperature, ...], Field(min_length=1)] = Field(
+        default=(200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 800.0, 1000.0, 1200.0), description="[K]"
+    )
+    vacant_part: float = Field(
+        default=0.01, gt=0, lt=1, description="of the sites of the ion, for diffusivity and conductivity"
+    )
+    samples: PositiveInt = Field(default=200, le=100_000, description="draws of barriers and frequencies")
+    seed: int = Field(default=1, ge=1, lt=900_000_000, description="of these")
 
 
 class MDSpecification(CrystalSpecification):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hopkin.analysis.calibration.cases import Case, shipped_cases
-from hopkin.analysis.calibration.chemistry import chemistry_of
+from hopkin.analysis.calibration.chemistry import chemistry_of, reach_of
 from hopkin.analysis.calibration.estimator import LEAST_MATERIALS, Estimator
 
 _FIELDS = (
@@ -32,7 +32,7 @@ class Belief:
     n_cases, n_materials
         Known barriers that it stands on, and of how many frameworks they are.
     scope
-        What these have in common, such as "Li, oxide".
+        What these have in common, such as "Li, oxide, short hops".
     """
 
     barrier_eV: float
@@ -76,7 +76,7 @@ class Calibration:
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self.cases = tuple(case for case in cases if case.usable)
-        self._hops: dict[tuple[tuple[str, ...], str | None, str | None], list[list[Case]]] = {}
+        self._hops: dict[tuple[object, ...], list[list[Case]]] = {}
         self._estimators: dict[tuple[tuple[str, ...], str], Estimator] = {}
 
     @classmethod
@@ -89,7 +89,9 @@ class Calibration:
         """Models that have a case."""
         return tuple(dict.fromkeys(case.model for case in self.cases))
 
-    def believe(self, ion: str, framework: Sequence[str], barriers: Mapping[str, float]) -> Belief | Refusal:
+    def believe(
+        self, ion: str, framework: Sequence[str], path_length_A: float, barriers: Mapping[str, float]
+    ) -> Belief | Refusal:
         """Estimate the known barrier of a hop, by all the models that computed it together.
 
         Parameters
@@ -98,6 +100,8 @@ class Calibration:
             chemical symbol of the mobile ion
         framework
             elements of the crystal but that (`framework_of`)
+        path_length_A
+            of the hop, straight [A]
         barriers
             of converged runs, by the model's name [eV]
         """
@@ -105,19 +109,16 @@ class Calibration:
         models = tuple(sorted(model for model in named if model in self.models))
         if not models:
             return Refusal(f"{', '.join(barriers) or 'no model'} has not been calibrated")
-        chemistry = chemistry_of(framework)
-        if ion not in {case.ion for case in self._of(models)}:
-            return Refusal(f"no barrier of {ion} is known that {', '.join(models)} computed")
-        if chemistry not in {case.chemistry for case in self._of(models)}:
-            return Refusal(
-                f"no barrier of the class `{chemistry}` is known that {', '.join(models)} computed"
-            )
-        scopes: tuple[tuple[str | None, str | None], ...] = (
-            (ion, chemistry),
-            (None, chemistry),
-            (ion, None),
-            (None, None),
-        )
+        chemistry, reach = chemistry_of(framework), reach_of(path_length_A)
+        for what, wanted, seen in (
+            ("of", ion, {case.ion for case in self._of(models)}),
+            ("of the class", chemistry, {case.chemistry for case in self._of(models)}),
+        ):
+            if wanted not in seen:
+                return Refusal(
+                    f"no known barrier {what} {wanted} is among those that {', '.join(models)} computed"
+                )
+        scopes = ((ion, chemistry, reach), (None, chemistry, reach), (ion, None, reach), (None, None, reach))
         for alike in scopes:
             hops = self.hops(models, *alike)
             n_materials = len({cases[0].framework for cases in hops})
@@ -125,8 +126,8 @@ class Calibration:
                 break
         else:
             return Refusal(
-                f"{', '.join(models)} has known barriers of {n_materials} materials; wanted at least"
-                f" {LEAST_MATERIALS}"
+                f"{', '.join(models)} has known barriers of {reach} of {n_materials} materials; wanted at"
+                f" least {LEAST_MATERIALS}"
             )
         known = np.array([[case.barrier_eV for case in cases] for cases in hops])
         asked = np.array([named[model] for model in models])
@@ -136,7 +137,7 @@ class Calibration:
                     f"{barrier:.3f} eV of {model} lies outside what it was calibrated on,"
                     f" {column.min():.3f} to {column.max():.3f} eV"
                 )
-        scope = ", ".join(filter(None, alike)) or "all"
+        scope = ", ".join(filter(None, alike))
         key = (models, scope)
         if key not in self._estimators:
             self._estimators[key] = Estimator(
@@ -162,14 +163,19 @@ class Calibration:
         return [case for case in self.cases if case.model in models]
 
     def hops(
-        self, models: Sequence[str], ion: str | None = None, chemistry: str | None = None
+        self,
+        models: Sequence[str],
+        ion: str | None = None,
+        chemistry: str | None = None,
+        reach: str | None = None,
     ) -> list[list[Case]]:
         """Hops that all of some models have converged for: of each, its cases in the order of the models."""
-        key = (tuple(models), ion, chemistry)
+        key = (tuple(models), ion, chemistry, reach)
         if key not in self._hops:
             found: dict[str, dict[str, Case]] = {}
             for case in self._of(models):
-                if ion in (None, case.ion) and chemistry in (None, case.chemistry):
+                kinds = ((ion, case.ion), (chemistry, case.chemistry), (reach, case.reach))
+                if all(wanted in (None, has) for wanted, has in kinds):
                     found.setdefault(case.hop, {})[case.model] = case
             whole = (cases for cases in found.values() if len(cases) == len(models))
             self._hops[key] = [[cases[model] for model in models] for cases in whole]
@@ -182,11 +188,12 @@ def believed(calibration: Calibration, framework: Sequence[str], band: Mapping[s
     Parameters
     ----------
     band
-        fields of a result: model, ion, barrier_eV, converged, failure
+        fields of a result: model, ion, path_length_A, barrier_eV, converged, failure
     """
     if band.get("barrier_eV") is None or band.get("failure") or not band.get("converged"):
         return Refusal("only the barrier of a converged band is believed").fields()
-    return calibration.believe(band["ion"], framework, {band["model"]: band["barrier_eV"]}).fields()
+    told = {band["model"]: band["barrier_eV"]}
+    return calibration.believe(band["ion"], framework, band["path_length_A"], told).fields()
 
 
 @cache

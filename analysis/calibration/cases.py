@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from hopkin.analysis.calibration.chemistry import chemistry_of
+from hopkin.analysis.calibration.chemistry import chemistry_of, reach_of
 from hopkin.analysis.errors import ReferencesError
 
 
@@ -22,6 +22,7 @@ class Case(BaseModel):
     family: str = Field(default="", description="family of structures")
     ion: str = Field(description="chemical symbol of the mobile ion")
     framework: tuple[str, ...] = Field(min_length=1, description="elements of the crystal but the mobile ion")
+    path_length_A: float = Field(gt=0, description="of the hop, straight [A]")
     model: str = Field(description="name of the model")
     barrier_eV: float | None = Field(default=None, description="as computed; None: the run failed [eV]")
     reference_eV: float | None = Field(default=None, description="as known, of the same kind; None: not [eV]")
@@ -47,6 +48,11 @@ class Case(BaseModel):
         return chemistry_of(self.framework)
 
     @property
+    def reach(self) -> str:
+        """Class of its length."""
+        return reach_of(self.path_length_A)
+
+    @property
     def usable(self) -> bool:
         """Whether it says how far the model is off."""
         return self.failure is None and None not in (self.barrier_eV, self.reference_eV)
@@ -59,7 +65,7 @@ def cases_of(barriers: Iterable[Mapping[str, Any]], *, note: str = "") -> list[C
     """
     cases = []
     for row in barriers:
-        if not row["framework"] or not (row["failure"] or row["converged"]):
+        if not row["framework"] or not row["path_length_A"] or not (row["failure"] or row["converged"]):
             continue
         known, error, failed = row["reference_eV"], row["error_eV"], row["failure"]
         computed = row["barrier_eV"] if error is None else known + error

@@ -1,4 +1,4 @@
-"""Classes of crystals: by what holds the framework together, read off its elements."""
+"""Classes of crystals, by what holds the framework together, read off its elements; and of hops."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,15 @@ _HALOGENS = frozenset(("F", "Cl", "Br", "I"))
 _CHALCOGENS = frozenset(("S", "Se", "Te"))
 _CENTRES = frozenset(("B", "C", "N", "Si", "P", "S", "Ge", "As", "Se", "Te"))
 """Of polyanions with oxygen: borates, carbonates, nitrates, silicates, phosphates, sulphates, ..."""
+
+
+LONG_HOP_A = 4.0
+"""A longer hop leads past other atoms: there are several ways, and the published one may be another [A]."""
+
+
+def reach_of(path_length_A: float) -> str:
+    """Return the class of a hop: `short hops` or `long hops`."""
+    return "long hops" if path_length_A > LONG_HOP_A else "short hops"
 
 
 def framework_of(elements: Iterable[str], ion: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from hopkin.analysis.trajectories import FloatArray
 
 LEVEL = 0.9
 LEAST_MATERIALS = 10
-"""Nine give a finite interval of 90 %, ten one that is not the largest error."""
+"""Nine give a finite interval of 90 %; up to 18 it is as wide as the largest error, whatever that is."""
 _LEAST_FOR_SLOPE = 12
 _FLOOR_EV = 0.2
 """Errors grow with the barrier, beyond about this [eV]."""

@@ -69,7 +69,7 @@ def quality_of(
         barriers = {case.model: case.barrier_eV for case in by_model if case.barrier_eV is not None}
         known = first.reference_eV or 0.0
         errors.append(float(np.mean(list(barriers.values()))) - known)
-        belief = left_out[first.framework].believe(first.ion, first.framework, barriers)
+        belief = left_out[first.framework].believe(first.ion, first.framework, first.path_length_A, barriers)
         if isinstance(belief, Belief):
             beliefs.append((belief, known))
     mae = float(np.mean(np.abs(errors)))

@@ -154,7 +154,9 @@ def _believed_together(barriers: Sequence[Row], calibration: Calibration) -> lis
         told = {row["model"]: row["barrier_eV"] for row in rows if row["believed_barrier_eV"] is not None}
         if len(told) < 2:
             continue
-        belief = calibration.believe(rows[0]["ion"], rows[0]["framework"].split("-"), told)
+        first = rows[0]
+        framework = first["framework"].split("-")
+        belief = calibration.believe(first["ion"], framework, first["path_length_A"], told)
         if isinstance(belief, Belief):
             table.append(
                 dict(zip(HOP, hop, strict=True))

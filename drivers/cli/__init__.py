@@ -30,6 +30,7 @@ for command in (
     barriers.hops,
     barriers.barrier,
     barriers.neb,
+    barriers.kinetics,
     dynamics.md,
     dynamics.analyze,
     campaign.bench,

@@ -154,6 +154,64 @@ def barrier(
     raise_together(errors)
 
 
+def kinetics(
+    structure: StructureArgument,
+    model: ModelOption,
+    ion: IonOption = None,
+    max_length: MaxLengthOption = 5.0,
+    images: ImagesOption = 5,
+    preset: PresetOption = "paper",
+    image_distance: ImageDistanceOption = None,
+    supercell: RepeatsOption = None,
+    no_symmetry: NoSymmetryOption = False,
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--temperature", "-T", min=1.0, max=1e5, help="[K], repeatable; 200 to 1200 if not given."
+        ),
+    ] = None,
+    attempt_frequency: Annotated[
+        float | None,
+        typer.Option(
+            "--attempt-frequency", help="Of all hops [THz]; of each by harmonic theory if not given."
+        ),
+    ] = None,
+    vacant_part: Annotated[float, typer.Option("--vacant-part", help="Of the sites of the ion.")] = 0.01,
+    route: RouteOption = None,
+    trust: TrustOption = False,
+    verify: VerifyOption = True,
+    out: OutOption = Path("runs"),
+    json: JsonOption = False,
+) -> None:
+    """Diffusivity at any temperature, by the barriers and rates of all vacancy hops of a crystal."""
+    from hopkin.drivers.crystals import load_structure, mobile_ion
+    from hopkin.drivers.models import prepare
+    from hopkin.drivers.specification import KineticsSpecification, preset_fields
+    from hopkin.drivers.terminal import progress, show_kinetics
+    from hopkin.drivers.workflows import run_kinetics
+
+    found = chosen_model(model, trust, route)
+    prepare(found)
+    loaded = load_structure(structure)
+    prepare(found, loaded.atoms.symbols)
+    specification = specify(
+        KineticsSpecification,
+        model=found.name,
+        ion=ion or mobile_ion(loaded.atoms.symbols, loaded.material),
+        max_length_A=max_length,
+        images=images,
+        repeats=supercell,
+        keep_symmetry=not no_symmetry,
+        attempt_frequency_THz=attempt_frequency,
+        vacant_part=vacant_part,
+        **({"temperatures_K": temperature} if temperature else {}),
+        **preset_fields(preset, image_distance),
+    )
+    with progress(f"{loaded.material}, {model}") as say:
+        run = run_kinetics(loaded, found, specification, out, verify=verify, say=say)
+    show_kinetics(run, as_json=json)
+
+
 def neb(
     initial: Annotated[str, typer.Argument(help="Structure file of the initial end.")],
     final: Annotated[str, typer.Argument(help="Structure file of the final end.")],

@@ -5,7 +5,7 @@
 its site.
 """
 
-from hopkin.drivers.hops.find import Hop, find_hops
+from hopkin.drivers.hops.find import Hop, Sites, find_hops, primitive_sites
 from hopkin.drivers.hops.percolation import Bond, Joined, components_of, percolating_barriers
 from hopkin.drivers.hops.sites import SEPARATE_SITES_A, strayed
 from hopkin.drivers.hops.vacancies import Site, supercell_for, vacancy_endpoints, vacant_sites
@@ -16,9 +16,11 @@ __all__ = [
     "Hop",
     "Joined",
     "Site",
+    "Sites",
     "components_of",
     "find_hops",
     "percolating_barriers",
+    "primitive_sites",
     "strayed",
     "supercell_for",
     "vacancy_endpoints",

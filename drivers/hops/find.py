@@ -160,6 +160,38 @@ def find_hops(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sites:
+    """The sites of an ion in the primitive cell: those that the bonds of hops are between."""
+
+    cell: NDArray[np.float64]
+    """(3, 3) primitive vectors as rows [A]."""
+    positions: NDArray[np.float64]
+    """(n, 3) [A]."""
+    atoms: tuple[int, ...]
+    """Index of each in the crystal."""
+    wyckoff: tuple[str, ...]
+    """Letter of each."""
+
+    def on(self, before: ase.Atoms, after: ase.Atoms) -> "Sites":
+        """Return the same sites after the crystal was relaxed."""
+        strain = np.linalg.solve(before.cell.array, after.cell.array)
+        return replace(self, cell=self.cell @ strain, positions=after.positions[list(self.atoms)])
+
+
+def primitive_sites(atoms: ase.Atoms, ion: str = "Li", symprec: float = 0.01) -> Sites:
+    """Find the sites between which the bonds of :func:`find_hops` are; see there."""
+    sites = np.flatnonzero(atoms.symbols == ion)
+    symmetry = site_symmetry(atoms, sites, symprec)
+    _, first = np.unique(symmetry.primitive_site, return_index=True)
+    return Sites(
+        cell=symmetry.cell,
+        positions=symmetry.positions,
+        atoms=tuple(sites[first].tolist()),
+        wyckoff=symmetry.wyckoff,
+    )
+
+
 class _Orbit(NamedTuple):
     """Pairs of sites that the operations make of one of them."""
 

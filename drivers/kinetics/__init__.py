@@ -1,5 +1,36 @@
 """From the hops of a crystal to a diffusivity.
 
 `network` is the graph of the sites of an ion, with the rates of its jumps; `diffusion` solves the master
-equation on it.
+equation on it, `montecarlo` walks on it; `estimate` goes over temperatures and uncertainties.
 """
+
+from hopkin.drivers.kinetics.diffusion import vacancy_diffusivity
+from hopkin.drivers.kinetics.estimate import (
+    CM2_PER_A2,
+    Diffusivities,
+    HopRate,
+    activation_energies,
+    along,
+    diffusivities,
+    rates_at,
+    sampled,
+)
+from hopkin.drivers.kinetics.montecarlo import Walk, walk
+from hopkin.drivers.kinetics.network import Network, Rates, network_of
+
+__all__ = [
+    "CM2_PER_A2",
+    "Diffusivities",
+    "HopRate",
+    "Network",
+    "Rates",
+    "Walk",
+    "activation_energies",
+    "along",
+    "diffusivities",
+    "network_of",
+    "rates_at",
+    "sampled",
+    "vacancy_diffusivity",
+    "walk",
+]

@@ -228,6 +228,8 @@ def _diffusivity(start: Integers, end: Integers, per_s: Floats, moved: Floats, w
     scale = per_s.max(initial=0.0)
     if scale == 0.0:
         return np.zeros((3, 3))
+    kept = per_s > 0
+    start, end, per_s, moved = start[kept], end[kept], per_s[kept], moved[kept]
     flow = weights[start] * per_s / scale
     bias = np.stack([np.bincount(start, flow * moved[:, axis], n) for axis in range(3)], axis=1)
     laplacian = coo_matrix((np.r_[flow, -flow], (np.r_[start, start], np.r_[start, end])), (n, n)).tocsc()

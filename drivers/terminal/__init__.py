@@ -14,6 +14,7 @@ from hopkin.drivers.terminal.campaigns import (
 )
 from hopkin.drivers.terminal.catalogue import show_checks, show_hops, show_materials, show_models, show_parity
 from hopkin.drivers.terminal.console import print_json, progress, show_fields
+from hopkin.drivers.terminal.kinetics import show_kinetics
 from hopkin.drivers.terminal.runs import show_arrhenius, show_barriers, show_dynamics, show_evaluation
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "show_fields",
     "show_hops",
     "show_jobs",
+    "show_kinetics",
     "show_materials",
     "show_models",
     "show_parity",

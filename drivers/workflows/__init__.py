@@ -2,6 +2,7 @@
 
 `calculation` is what all have in common, `parity` the gate before them, `groundwork` what several share.
 `barrier`: `relaxation`, then `band`, which goes down the `ladder` of `attempts`; `rates` beside it.
+`kinetics`: all hops of a crystal, and what they make together.
 `dynamics`: `relaxation`, then LAMMPS under `monitor`, on by `continuation`. `trajectories` and
 `known_dynamics` analyse what others ran; `images` and `evaluation` compare with labels.
 """
@@ -25,6 +26,7 @@ from hopkin.drivers.workflows.groundwork import (
     shared_key,
 )
 from hopkin.drivers.workflows.images import run_images
+from hopkin.drivers.workflows.kinetics import run_kinetics
 from hopkin.drivers.workflows.known_dynamics import run_reference
 from hopkin.drivers.workflows.parity import (
     ENERGY_TOLERANCE_EV_PER_ATOM,
@@ -61,6 +63,7 @@ __all__ = [
     "prepare",
     "run_barrier",
     "run_images",
+    "run_kinetics",
     "run_md",
     "run_neb",
     "run_reference",

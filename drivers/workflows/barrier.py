@@ -167,8 +167,8 @@ def run_barrier(
         ends = vacancy_endpoints(bulk, moved, matrix, sites)
         band = relaxed_band(ends, -1, model, specification, directory, path=path, say=say)
         distance = image_distance(matrix @ bulk.cell.array)
-        told = _told(structure.atoms, model, specification, band)
-        return {**facts, **band, **told, "path_length_A": moved.length_A, "image_distance_A": distance}
+        band |= {"path_length_A": moved.length_A, "image_distance_A": distance}
+        return {**facts, **band, **_told(structure.atoms, model, specification, band)}
 
     return calculate(
         root,
@@ -240,8 +240,8 @@ def run_neb(
     ends = initial.atoms, final.atoms
 
     def work(directory: Path) -> dict[str, Any]:
-        band = relaxed_band(ends, ion, model, specification, directory, path=path, say=say)
-        return {**facts, **band, **_told(initial.atoms, model, specification, band)}
+        result = facts | relaxed_band(ends, ion, model, specification, directory, path=path, say=say)
+        return {**result, **_told(initial.atoms, model, specification, result)}
 
     return calculate(
         root,

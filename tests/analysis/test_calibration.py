@@ -173,6 +173,7 @@ def table(
             hop=f"{ion}{METALS[i]}O2 vacancy 0",
             ion=ion,
             framework=framework_of(("O", METALS[i]), ion),
+            path_length_A=3.0,
             model=model,
             barrier_eV=0.3 + 0.05 * i + error + noise * rng.standard_normal(),
             reference_eV=0.3 + 0.05 * i,
@@ -182,18 +183,18 @@ def table(
 
 
 def test_a_crystal_of_a_known_kind_is_believed() -> None:
-    belief = Calibration(table(14)).believe("Li", ("O", "Sc"), {"m:dtype=float64": 0.5})
+    belief = Calibration(table(14)).believe("Li", ("O", "Sc"), 3.0, {"m:dtype=float64": 0.5})
     assert isinstance(belief, Belief)
     assert belief.barrier_eV == pytest.approx(0.6, abs=0.02)
     assert belief.low_eV < 0.6 < belief.high_eV < 0.75
-    assert (belief.n_cases, belief.n_materials, belief.scope) == (14, 14, "Li, oxide")
+    assert (belief.n_cases, belief.n_materials, belief.scope) == (14, 14, "Li, oxide, short hops")
 
 
 @pytest.mark.parametrize(
     ("cases", "ion", "framework", "barriers", "why"),
     [
-        (table(14), "Na", ("O", "Ti"), {"m": 0.5}, "no barrier of Na is known that m computed"),
-        (table(14), "Li", ("S", "Ti"), {"m": 0.5}, "no barrier of the class `chalcogenide`"),
+        (table(14), "Na", ("O", "Ti"), {"m": 0.5}, "no known barrier of Na is among those that m computed"),
+        (table(14), "Li", ("S", "Ti"), {"m": 0.5}, "no known barrier of the class chalcogenide is among"),
         (table(14), "Li", ("O", "Ti"), {"other": 0.5}, "other has not been calibrated"),
         (table(14), "Li", ("O", "Ti"), {"m:head=mh1": 0.5}, "m:head=mh1 has not been calibrated"),
         (table(14), "Li", ("O", "Ti"), {"m": 2.5}, "2.500 eV of m lies outside what it was calibrated on"),
@@ -203,7 +204,7 @@ def test_a_crystal_of_a_known_kind_is_believed() -> None:
             "Li",
             ("O", "Ti"),
             {"m": 0.5},
-            "known barriers of 9 materials; wanted at",
+            "known barriers of short hops of 9 materials; wanted at",
         ),
         ([], "Li", ("O", "Ti"), {"m": 0.5}, "m has not been calibrated"),
     ],
@@ -211,7 +212,7 @@ def test_a_crystal_of_a_known_kind_is_believed() -> None:
 def test_outside_what_was_calibrated_nothing_is_said(
     cases: list[Case], ion: str, framework: tuple[str, ...], barriers: dict[str, float], why: str
 ) -> None:
-    refusal = Calibration(cases).believe(ion, framework, barriers)
+    refusal = Calibration(cases).believe(ion, framework, 3.0, barriers)
     assert isinstance(refusal, Refusal)
     assert why in refusal.reason
 
@@ -226,22 +227,40 @@ def test_outside_what_was_calibrated_nothing_is_said(
     ],
 )
 def test_a_failed_run_is_not_believed(band: dict[str, object]) -> None:
-    fields = believed(Calibration(table(14)), ("O", "Ti"), {"model": "m", "ion": "Li", **band})
+    fields = believed(
+        Calibration(table(14)), ("O", "Ti"), {"model": "m", "ion": "Li", "path_length_A": 3.0, **band}
+    )
     assert fields["believed_barrier_eV"] is None
     assert fields["not_believed"] == "only the barrier of a converged band is believed"
 
 
 def test_few_of_an_ion_are_believed_by_all_of_their_class() -> None:
-    belief = Calibration([*table(14), *table(2, ion="Na")]).believe("Na", ("O", "Sc"), {"m": 0.25})
+    belief = Calibration([*table(14), *table(2, ion="Na")]).believe("Na", ("O", "Sc"), 3.0, {"m": 0.25})
     assert isinstance(belief, Belief)
-    assert belief.scope == "oxide"
+    assert belief.scope == "oxide, short hops"
     assert belief.n_cases == 16
     assert belief.n_materials == 14  # those of Na have the frameworks of others
 
 
+def test_long_hops_are_believed_by_long_ones() -> None:
+    long = [
+        case.model_copy(update={"hop": f"long {case.hop}", "path_length_A": 4.5})
+        for case in table(14, error=0.3)
+    ]
+    calibration = Calibration([*table(14), *long])
+    for length, expected in ((3.0, 0.6), (4.5, 0.2)):
+        belief = calibration.believe("Li", ("O", "Sc"), length, {"m": 0.5})
+        assert isinstance(belief, Belief)
+        assert belief.barrier_eV == pytest.approx(expected, abs=0.02)
+        assert belief.n_cases == 14
+    refusal = Calibration(table(14)).believe("Li", ("O", "Sc"), 4.5, {"m": 0.5})
+    assert isinstance(refusal, Refusal)
+    assert "known barriers of long hops of 0 materials" in refusal.reason
+
+
 def test_several_models_are_better_together() -> None:
     cases = [*table(18, noise=0.05), *table(18, model="n", error=0.2, noise=0.0)]
-    belief = Calibration(cases).believe("Li", ("O", "Sc"), {"m": 0.5, "n": 0.8, "unknown": 3.0})
+    belief = Calibration(cases).believe("Li", ("O", "Sc"), 3.0, {"m": 0.5, "n": 0.8, "unknown": 3.0})
     assert isinstance(belief, Belief)
     assert belief.barrier_eV == pytest.approx(0.6, abs=1e-3)  # n errs by a constant
 
@@ -250,8 +269,10 @@ def test_a_left_out_material_has_no_say_about_itself() -> None:
     cases = table(14, noise=0.0)
     odd = cases[6].model_copy(update={"barrier_eV": cases[6].reference_eV})
     calibration = Calibration([*cases[:6], odd, *cases[7:]])
-    seen = calibration.believe("Li", odd.framework, {"m": odd.barrier_eV or 0.0})
-    unseen = calibration.without(odd.framework).believe("Li", odd.framework, {"m": odd.barrier_eV or 0.0})
+    seen = calibration.believe("Li", odd.framework, 3.0, {"m": odd.barrier_eV or 0.0})
+    unseen = calibration.without(odd.framework).believe(
+        "Li", odd.framework, 3.0, {"m": odd.barrier_eV or 0.0}
+    )
     assert isinstance(unseen, Belief)
     assert isinstance(seen, Belief)
     assert unseen.n_cases == seen.n_cases - 1
@@ -277,8 +298,11 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         (None, "No such file"),
         ("hop,ion\n", "holds no case"),
-        ("hop,ion,framework,model,barrier_eV\na,Li,O,m,high\n", "row 1 of .* is no case: barrier_eV"),
-        ("hop,ion,framework,model\na,Li,,m\n", "row 1 of .* is no case: framework"),
+        (
+            "hop,ion,framework,path_length_A,model,barrier_eV\na,Li,O,3,m,high\n",
+            "row 1 of .* is no case: barrier_eV",
+        ),
+        ("hop,ion,framework,path_length_A,model\na,Li,,3,m\n", "row 1 of .* is no case: framework"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, text: str | None, why: str) -> None:

@@ -22,6 +22,7 @@ def phosphates(model: str, *, spread: float, failed: int = 0, seconds: float = 6
             hop=f"Li{metal}PO4 vacancy 0",
             ion="Li",
             framework=framework_of((metal, "P", "O"), "Li"),
+            path_length_A=3.0,
             model=model,
             barrier_eV=None if number < failed else 0.3 + 0.05 * number + (-1) ** number * spread,
             reference_eV=0.3 + 0.05 * number,
