@@ -248,8 +248,8 @@ def test_long_hops_are_believed_by_long_ones() -> None:
         for case in table(14, error=0.3)
     ]
     calibration = Calibration([*table(14), *long])
-    for length, expected in ((3.0, 0.6), (4.5, 0.2)):
-        belief = calibration.believe("Li", ("O", "Sc"), length, {"m": 0.5})
+    for length, expected in ((3.0, 0.8), (4.5, 0.4)):
+        belief = calibration.believe("Li", ("O", "Sc"), length, {"m": 0.7})
         assert isinstance(belief, Belief)
         assert belief.barrier_eV == pytest.approx(expected, abs=0.02)
         assert belief.n_cases == 14
