@@ -17,14 +17,15 @@ import numpy as np
 from hopkin.analysis.calibration import Belief, Calibration, believed, framework_of
 from hopkin.analysis.comparison.dynamics_tables import dynamics_tables
 from hopkin.analysis.comparison.jobs import read_jobs
+from hopkin.analysis.comparison.kinetics_table import kinetics_rows, kinetics_temperatures
 from hopkin.analysis.comparison.metrics import errors, statistic
 from hopkin.analysis.comparison.published import cathode_barriers
 from hopkin.analysis.comparison.references import Reference, find_reference
 from hopkin.analysis.comparison.results import Row, Run, count_failures, find_runs, nothing_in
 
 TABLES = (
-    *("barriers", "believed", "statistics", "images", "labels", "dynamics", "dynamics_statistics"),
-    *("rdf_differences", "activation_energies"),
+    *("barriers", "believed", "kinetics", "kinetics_temperatures", "statistics", "images", "labels"),
+    *("dynamics", "dynamics_statistics", "rdf_differences", "activation_energies"),
 )
 
 BARRIER_FIELDS = (
@@ -63,7 +64,7 @@ def collect(
     """Gather the tables of a folder: `barriers`, `statistics` of them, `images`, `labels`, `dynamics`.
 
     `believed`: what several models together say of a hop, where at least two of them are calibrated.
-
+    `kinetics`, `kinetics_temperatures`: diffusivities from hops.
     Where dynamics are known, too: `dynamics_statistics`, `rdf_differences` pair by pair, and
     `activation_energies` material by material.
 
@@ -85,7 +86,8 @@ def collect(
     images = [_only(row, IMAGES_FIELDS) for row in rows if row["kind"] == "images"]
     labels = [group for row in rows if row["kind"] == "evaluation" for group in _labels(row)]
     together = _believed_together(barriers, calibration)
-    tables = (barriers, together, statistics(barriers), images, labels, *dynamics_tables(rows))
+    kinetics = (kinetics_rows(rows), kinetics_temperatures(rows))
+    tables = (barriers, together, *kinetics, statistics(barriers), images, labels, *dynamics_tables(rows))
     return {name: table for name, table in zip(TABLES, tables, strict=True) if table}
 
 

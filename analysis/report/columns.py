@@ -171,6 +171,37 @@ BARRIERS = (
     _column("source", "source", header="of the known barrier"),
     _column("message", "message"),
 )
+KINETICS = (
+    _column("material", "material"),
+    _column("ion", "ion"),
+    _column("model", "model"),
+    _column("axis", "axis"),
+    _column("vacancy_300K_cm2_per_s", "D, vacancy", "cm²/s", ".1e"),
+    _column("vacancy_300K_at_most_cm2_per_s", "at most", "cm²/s", ".1e"),
+    Column(
+        title="believed",
+        field="believed_300K_cm2_per_s",
+        unit="cm²/s",
+        form=".1e",
+        low="believed_300K_low_cm2_per_s",
+        high="believed_300K_high_cm2_per_s",
+    ),
+    _column("vacant_part", "vacant", form=".2g", header="part of the sites of the ion"),
+    _column("ion_300K_cm2_per_s", "D, ion", "cm²/s", ".1e", "with so many vacancies"),
+    _column("conductivity_300K_S_per_cm", "conductivity", "S/cm", ".1e", "Nernst-Einstein, of the vacancies"),
+    _column("activation_energy_eV", "Ea", "eV", ".3f", "over all temperatures"),
+    Column(
+        title="Ea, believed",
+        field="believed_activation_energy_eV",
+        unit="eV",
+        form=".3f",
+        low="believed_activation_energy_eV_low",
+        high="believed_activation_energy_eV_high",
+    ),
+    _column("not_believed", "not believed"),
+    _column("failure", "failure"),
+    _column("message", "message"),
+)
 STATISTICS = (
     _column("model", "model"),
     _column("family", "family"),

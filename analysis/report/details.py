@@ -34,6 +34,8 @@ _FACTS = (
         "evaluator",
         "lammps_version",
     ),
+    *("activation_energy_eV", "believed_activation_energy_eV", "percolating_barriers_eV", "limiting_hops"),
+    *("hops_as_bounds", "not_believed", "vacant_part", "rate_disagreement"),
     "hopkin_version",
 )
 
@@ -61,6 +63,7 @@ def details_of(run: Run, link: str) -> dict[str, Any]:
         "facts": facts,
         "log": log_tail(run.directory),
         **(_band(run) if run.get("energies_eV") else {}),
+        **(_kinetics(run) if run.get("bonds") else {}),
         **_tables(run.directory),
         "crystal": _crystal(run),
     }
@@ -102,6 +105,28 @@ def _band(run: Run) -> dict[str, Any]:
     first = energies[0] if energies[0] is not None else np.nan
     relative = [None if energy is None else energy - first for energy in energies]
     return {"band": {"coordinate": coordinate, "energies_eV": relative, "curve": curve}}
+
+
+def _kinetics(run: Run) -> dict[str, Any]:
+    """Diffusivities over temperature, and the hops as lines between sites, each with its barrier."""
+    names = ("vacancy_diffusivity_cm2_per_s", "ion_diffusivity_cm2_per_s")
+    names += ("believed_low_cm2_per_s", "believed_high_cm2_per_s")
+    cell, places = np.array(run.get("primitive_cell_A")), np.array(run.get("site_positions_A"))
+    computed = [hop for hop in run.get("hops") if hop["frequency_from"] is not None]
+    lines = []
+    for hop, bonds in zip(computed, run.get("bonds"), strict=True):
+        barrier = max(hop["forward_barrier_eV"], hop["reverse_barrier_eV"])
+        for start, end, *image in bonds:
+            ends = np.array([places[start], places[end] + np.array(image) @ cell])
+            lines.append({"hop": hop["hop_index"], "barrier_eV": barrier, "ends": _rounded(ends, 3)})
+    return {
+        "kinetics": {
+            "kelvin": run.get("temperatures_K"),
+            "axes": run.get("axes"),
+            **{name: run.get(name) for name in names},
+        },
+        "network": {"cell": _rounded(cell, 4), "sites": _rounded(places, 3), "lines": lines},
+    }
 
 
 def _tables(directory: Path) -> dict[str, Any]:

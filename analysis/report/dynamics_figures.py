@@ -3,6 +3,7 @@
 from hopkin.analysis.report.panels import (
     Figure,
     Panel,
+    Series,
     Tables,
     bars_by_group,
     boxes_of,
@@ -54,6 +55,55 @@ def dynamics_parity(tables: Tables, name: str, field: str, label: str) -> Figure
         title=f"Computed against known: {label}",
         caption="Dashed: equality. Open: runs that failed."
         + (f" Left out of the logarithms: {left_out} numbers that are not positive." if left_out else ""),
+        panels=panels,
+    )
+
+
+def arrhenius(tables: Tables) -> Figure:
+    """Set diffusivities from hops (lines) and from dynamics (points) on the same axes, by material."""
+    hops = [row for row in tables.get("kinetics_temperatures", ()) if row["ion_cm2_per_s"] > 0]
+    moved = [
+        {**row, "D": row["diffusivity_windowed_cm2_per_s"] or row["diffusivity_cm2_per_s"]}
+        for row in tables.get("dynamics", ())
+    ]
+    panels = []
+    for material in dict.fromkeys(row["material"] for row in hops):
+        series = [
+            Series(
+                label=f"{model}, hops",
+                model=model,
+                mark="line",
+                x=[1000 / row["temperature_K"] for row in rows],
+                y=[row["ion_cm2_per_s"] for row in rows],
+            )
+            for model, rows in by_model(row for row in hops if row["material"] == material)
+        ]
+        runs = [row for row in moved if row["material"] == material and (row["D"] or 0.0) > 0]
+        series += [
+            Series(
+                label=f"{model}, dynamics",
+                model=model,
+                x=[1000 / row["temperature_K"] for row in rows],
+                y=[row["D"] for row in rows],
+                hollow=[bool(row["failure"]) for row in rows],
+            )
+            for model, rows in by_model(runs)
+        ]
+        panels.append(
+            Panel(
+                title=material,
+                x_label="1000 K / T",
+                y_label="diffusivity of the ion (cm²/s)",
+                series=series,
+                log_y=True,
+            )
+        )
+    vacant = sorted({row["vacant_part"] for row in hops})
+    return Figure(
+        name="arrhenius",
+        title="Diffusivity over temperature",
+        caption=f"Lines: from hops, with {', '.join(f'{part:g}' for part in vacant)} of the sites vacant, the"
+        " mean over the directions of space. Points: molecular dynamics of the crystal as it is.",
         panels=panels,
     )
 

@@ -17,6 +17,7 @@ from hopkin.analysis.report.barrier_figures import (
 )
 from hopkin.analysis.report.dynamics_figures import (
     activation_energies,
+    arrhenius,
     dynamics_errors,
     dynamics_parity,
     labels,
@@ -44,6 +45,7 @@ def figures_of(tables: Tables, board: Sequence[Row], cards: Mapping[str, Card]) 
         dynamics_parity(tables, "diffusivity", "diffusivity_cm2_per_s", "diffusivity (cm²/s)"),
         rdf(tables),
         activation_energies(tables),
+        arrhenius(tables),
         labels(tables),
         transition_states(tables),
         softening(board),

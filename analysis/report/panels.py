@@ -42,7 +42,7 @@ class Series:
     x: Sequence[float | str]
     y: Sequence[float]
     model: str = ""
-    mark: Literal["bar", "point", "box"] = "point"
+    mark: Literal["bar", "point", "line", "box"] = "point"
     hover: Sequence[str] = ()
     hollow: Sequence[bool] = ()
     low: Sequence[float | None] = ()

@@ -176,6 +176,8 @@ def _draw_panel(axes: Axes, panel: Panel, order: Sequence[str]) -> None:
                 error_kw={"elinewidth": 0.9, "ecolor": "0.35"},
             )  # fmt: skip
             bottom[x.astype(int)] += y
+        elif series.mark == "line":
+            axes.plot(x, y, color=style["color"], linewidth=1.4, label=series.label)
         else:
             _draw_points(axes, series, x, y, style, panel.ends)
     if categories:

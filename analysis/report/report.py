@@ -40,6 +40,13 @@ _TABLES: Mapping[str, tuple[str, Sequence[Column], str]] = {
         "What the calibrated models together say of a hop, each corrected by its errors for known barriers;"
         " models that err alike share a weight. The interval is one of 90 %.",
     ),
+    "kinetics": (
+        "Diffusivities from hops",
+        columns.KINETICS,
+        "At 300 K, by the barriers and rates of all vacancy hops, along the vectors of the cell. Vacancy: of"
+        " one; believed: by corrected barriers, with the 90 % interval; at most: as if hops that failed had"
+        " no barrier.",
+    ),
     "statistics": (
         "Statistics of barriers",
         columns.STATISTICS,

@@ -32,6 +32,8 @@ _SMALLER = 3.0
 """Ratio of the states of the two supercells."""
 _WIDEST = 1e6
 """Jumps that are faster or slower by more than that than those that decide do not matter."""
+_ROUNDING = 1e-9
+"""Correlation factors below it are zero: those of a chain, in which no ion passes another."""
 
 
 def vacancy_diffusivity(network: Network, rates: Rates) -> Floats:
@@ -170,8 +172,14 @@ def ion_diffusivity(network: Network, rates: Rates, cell: Floats, most_states: i
         within = np.minimum(conductances, threshold * _WIDEST)
         within[within < threshold / _WIDEST] = 0.0
         part = replace(rates, per_s=rates.per_s * within / conductances)
-        bound = _extrapolated(network, part, cell, most_states)
-        found = np.maximum(found, np.einsum("ai,ab,bi->i", axes, bound, axes))
+        bound, vacancy = (
+            np.einsum("ai,ab,bi->i", axes, tensor, axes)
+            for tensor in (
+                _extrapolated(network, part, cell, most_states),
+                vacancy_diffusivity(network, part),
+            )
+        )
+        found = np.maximum(found, np.where(bound > _ROUNDING * vacancy, bound, 0.0))
     ions: Floats = (axes * found) @ axes.T
     return ions
 

@@ -58,6 +58,18 @@ _SHOWN: Mapping[str, Mapping[str, str]] = {
         "to": "believed_high_eV",
         "known": "reference_eV",
     },
+    "kinetics": {
+        "material": "material",
+        "model": "model",
+        "axis": "axis",
+        "vacancy, 300 K [cm^2/s]": "vacancy_300K_cm2_per_s",
+        "believed": "believed_300K_cm2_per_s",
+        "from": "believed_300K_low_cm2_per_s",
+        "to": "believed_300K_high_cm2_per_s",
+        "Ea [eV]": "activation_energy_eV",
+        "conductivity [S/cm]": "conductivity_300K_S_per_cm",
+        "failure": "failure",
+    },
     "statistics": {
         "model": "model",
         "family": "family",

@@ -170,3 +170,13 @@ def test_ions_block_one_another() -> None:
     half = walk(graph, rates, (4, 4, 4), 32, n_jumps=600, n_crystals=400)
     # of all jumps half are blocked
     assert np.trace(half.charge) / 3 == pytest.approx(free * 32 / 63, rel=0.15)
+
+
+def test_ions_of_chains_that_are_all_but_apart_move_by_what_joins_them() -> None:
+    graph, cell = network(ase.Atoms("Li", cell=[3.0, 4.0, 9.0], pbc=True), 4.1)
+    for slow in (1e-15, 1e-25):
+        rates = balanced(graph, [1.0, slow], [1.0, slow])
+        along, across, never = np.diag(ion_diffusivity(graph, rates, cell, most_states=2000))
+        assert 0.9 * 16 * slow < across < 16 * slow
+        assert 0 < along < 1e6 * slow * 9.0  # ions of one chain cannot pass: it is no more than the bound
+        assert never == 0.0

@@ -54,6 +54,7 @@ function traceOf(series, index, ends) {
     array: series.y.map((y, n) => (series.high[n] === null ? 0 : series.high[n] - y)),
     arrayminus: series.y.map((y, n) => (series.low[n] === null ? 0 : y - series.low[n])), color: colour("soft"), thickness: 1.2 } } : {};
   if (series.mark === "bar") return { ...common, ...bars, type: "bar", marker: { color: hue } };
+  if (series.mark === "line") return { ...common, type: "scatter", mode: "lines", line: { color: hue, width: 1.6 } };
   const own_symbol = SYMBOLS[Math.floor(at / COLOURS.length) % SYMBOLS.length];
   const edges = series.y.map((y, n) => (ends ? edgeOf(series.x[n], y, ends) : -1));
   const symbols = edges.map((edge, n) => `${edge < 0 ? own_symbol : EDGES[edge]}${series.hollow[n] ? "-open" : ""}`);
@@ -126,4 +127,22 @@ function curves(element, runs, name, x, columns, titles, label) {
       name: runs.length > 1 ? `${escaped(run.model)}${n ? ` (${column})` : ""}` : escaped(column.replaceAll("_", " ")), legendgroup: run.name }));
   });
   plot(element, traces, () => ({ title: { text: escaped(label), font: { size: 13 } }, xaxis: axis(titles[0]), yaxis: axis(titles[1]) }));
+}
+
+function arrhenius(element, run, label) {
+  const of = run.kinetics, x = of.kelvin.map((kelvin) => 1000 / kelvin), traces = [];
+  const positive = (column) => column.map((value) => (value > 0 ? value : null));
+  of.axes.forEach((name, axis) => {
+    const along = (table) => positive(table.map((row) => row[axis]));
+    const hue = COLOURS[axis % COLOURS.length];
+    if (of.believed_low_cm2_per_s) {
+      const edge = { x, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false, legendgroup: name };
+      traces.push({ ...edge, y: along(of.believed_low_cm2_per_s) }, { ...edge, y: along(of.believed_high_cm2_per_s), fill: "tonexty", fillcolor: `${hue}22` });
+    }
+    traces.push({ x, y: along(of.vacancy_diffusivity_cm2_per_s), mode: "lines+markers", name: `vacancy, ${name}`, legendgroup: name, line: { color: hue, width: 1.6 } });
+    traces.push({ x, y: along(of.ion_diffusivity_cm2_per_s), mode: "lines", name: `ion, ${name}`, legendgroup: name, line: { color: hue, width: 1.2, dash: "dot" } });
+  });
+  const drawn_traces = traces.filter((one) => one.y.some((value) => value !== null));
+  plot(element, () => drawn_traces, () => ({ title: { text: escaped(label), font: { size: 13 } }, xaxis: axis("1000 K / T"),
+    yaxis: { ...axis("D (cm²/s)", "log"), exponentformat: "power" } }));
 }

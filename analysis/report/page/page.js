@@ -104,7 +104,7 @@ function addMaterials(section) {
 
 function addFailures(section) {
   section.append(make("h2", {}, "Failures"), make("p", { class: "note" }, "Runs that ended with a failure or an error: choose one to see its path, its numbers and the end of its log."));
-  const rows = ["barriers", "images", "dynamics"].flatMap((name) => (data.tables[name] ? data.tables[name].rows.filter((row) => row.failure)
+  const rows = ["barriers", "kinetics", "images", "dynamics"].flatMap((name) => (data.tables[name] ? data.tables[name].rows.filter((row) => row.failure)
     .map((row) => ({ ...row, of: data.tables[name].heading })) : []));
   const of = (field, title, form = "") => ({ field, title, form, unit: "", low: "", high: "", header: "", good: null, bad: null, ideal: null });
   data.tables.failed = { heading: "Failures", note: "", rows, columns: [of("material", "material"), of("model", "model"), of("failure", "failure"), of("family", "family"),
@@ -125,9 +125,9 @@ part("Models", (section) => {
 });
 if (data.figures.length) part("Figures", addFigures);
 if (data.runs.length) part("Materials", addMaterials);
-for (const name of ["barriers", "dynamics", "images"])
+for (const name of ["barriers", "believed", "kinetics", "dynamics", "images"])
   if (data.tables[name]) part(data.tables[name].heading, (section) => { head(section, name); addTable(section, name, { height: "70vh" }); });
-if (["barriers", "images", "dynamics"].some((name) => data.tables[name] && data.tables[name].rows.some((row) => row.failure))) part("Failures", addFailures);
+if (["barriers", "kinetics", "images", "dynamics"].some((name) => data.tables[name] && data.tables[name].rows.some((row) => row.failure))) part("Failures", addFailures);
 if (data.runs.length) part("Provenance", (section) => { head(section, "provenance"); addTable(section, "provenance", { height: "70vh" }); });
 
 // ---- light and dark ---------------------------------------------------------------------------------------
