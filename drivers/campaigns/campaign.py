@@ -57,6 +57,15 @@ class Barriers(HopOptions):
     mechanism: Mechanism = Field(default="vacancy", description="how the ion finds room to hop")
     supercell: Repeats | None = Field(default=None, description="repeats of the cell")
     family: str = Field(default="", description="family of structures, for statistics")
+    kinetics: bool = Field(
+        default=False, description="the diffusivity that all hops up to max_length_A make together, too"
+    )
+
+    @model_validator(mode="after")
+    def _of_single_vacancies(self) -> "Barriers":
+        if self.kinetics and self.mechanism != "vacancy":
+            raise ValueError("kinetics is of single vacancies: leave out mechanism")
+        return self
 
 
 class Select(_Part):

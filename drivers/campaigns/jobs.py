@@ -79,7 +79,7 @@ class Job:
         what it takes, about; 0 where no model is evaluated
     """
 
-    kind: Literal["barrier", "neb", "images", "md", "reference"]
+    kind: Literal["barrier", "neb", "kinetics", "images", "md", "reference"]
     material: str
     source: str
     mechanism: str | None = None
@@ -131,6 +131,8 @@ class Job:
                 words.append(f"seed {self.specification.seed}")
         if self.kind == "reference" and isinstance(self.reference, DynamicsReference):
             words.append(f"at {self.reference.temperature_K:g} K as known")
+        if self.kind == "kinetics":
+            words.append("kinetics")
         if self.kind == "images":
             words.append("images of VASP")
         return f"{' '.join(words)}, {self.specification.model}"

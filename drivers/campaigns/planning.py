@@ -33,6 +33,7 @@ from hopkin.drivers.errors import (
 from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import (
     BarrierSpecification,
+    KineticsSpecification,
     MDSpecification,
     Specification,
     preset_fields,
@@ -44,6 +45,7 @@ from hopkin.drivers.workflows import (
     barrier_size,
     dynamics_size,
     run_barrier,
+    run_kinetics,
     run_md,
     run_reference,
     select_hops,
@@ -169,6 +171,8 @@ def _hop_jobs(
     if asked.supercell is not None:
         _require_few_atoms(structure, len(structure.atoms) * math.prod(asked.supercell))
     hops = select_hops(structure, ion, max_length, "all")
+    if asked.kinetics:
+        yield from _kinetics_jobs(structure, asked, options, ion, max_length, models)
     if asked.hops != "all":
         if len(hops) < asked.hops:
             raise StructureError(
@@ -209,6 +213,34 @@ def _hop_jobs(
                 n_atoms=n_atoms,
                 n_evaluations=n_evaluations,
             )
+
+
+def _kinetics_jobs(
+    structure: Structure,
+    asked: Barriers,
+    options: dict[str, Any],
+    ion: str,
+    max_length: float,
+    models: Sequence[Model],
+) -> Iterator[Job]:
+    """Plan what the hops make together: without evaluations of their own, they come after the hops."""
+    for model in models:
+        specification = specify(
+            KineticsSpecification,
+            **options,
+            model=model.name,
+            ion=ion,
+            repeats=asked.supercell,
+            max_length_A=max_length,
+        )
+        yield Job(
+            kind="kinetics",
+            material=structure.material,
+            source=structure.source,
+            family=asked.family,
+            specification=specification,
+            work=partial(run_kinetics, structure, model, specification),
+        )
 
 
 def _dynamics_jobs(asked: Dynamics, folder: Path, models: Sequence[Model]) -> Iterator[Job]:

@@ -7,12 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms, units
 from ase.build import bulk
 from bands import silent
 
+from hopkin.analysis.comparison import collect
 from hopkin.drivers import kinetics
+from hopkin.drivers.campaigns.bench import run_campaign
+from hopkin.drivers.campaigns.campaign import load_campaign
+from hopkin.drivers.campaigns.executors import load_executor
+from hopkin.drivers.campaigns.planning import plan
 from hopkin.drivers.crystals.structures import Structure
+from hopkin.drivers.errors import CampaignError
 from hopkin.drivers.hops import Hop
 from hopkin.drivers.kinetics import HopRate
 from hopkin.drivers.models.model import Model
@@ -201,3 +208,29 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         true = np.diag(kinetics.CM2_PER_A2 * kinetics.vacancy_diffusivity(network, exact))
         inside.append((low <= true) & (true <= high))
     assert 0.85 <= np.mean(inside) <= 0.95
+
+
+def test_a_campaign_has_the_kinetics_of_a_crystal_after_its_hops(tmp_path: Path, private_cache: Path) -> None:
+    bulk("Cu", cubic=True).write(tmp_path / "Cu.cif")
+    barriers = {"structures": ["Cu.cif"], "supercell": [2, 2, 2], "max_length_A": 3.0, "kinetics": True}
+    asked = {
+        "name": "copper",
+        "models": ["ase:ase.calculators.emt:EMT"],
+        "defaults": {"images": 3, "ion": "Cu", "force_tolerance_eV_per_A": 0.02},
+        "barriers": [barriers],
+    }
+    path = tmp_path / "copper.yaml"
+    path.write_text(yaml.safe_dump(asked))
+    loaded = load_campaign(path)
+    jobs = plan(loaded, tmp_path, [find_model(name) for name in loaded.models])
+    assert sorted(job.title.partition(",")[0] for job in jobs) == ["Cu hop 0", "Cu kinetics"]
+    executor, root = load_executor("local", 2), tmp_path / "results"
+    outcomes = run_campaign(loaded.name, jobs, root, executor, verify=False, show=lambda _: None)
+    assert [outcome.failure for outcome in outcomes] == [None, None]
+    tables = collect(root)
+    assert len(tables["barriers"]) == 1
+    assert [row["axis"] for row in tables["kinetics"]] == ["a", "b", "c"]
+    assert len([*root.glob("Cu-hop0-*")]) == 1  # the hop of the campaign, read
+    path.write_text(yaml.safe_dump({**asked, "barriers": [{**barriers, "mechanism": "divacancy"}]}))
+    with pytest.raises(CampaignError, match="kinetics is of single vacancies"):
+        load_campaign(path)
