@@ -135,8 +135,21 @@ class KineticsSpecification(BandSpecification, CrystalSpecification):
     vacant_part: float = Field(
         default=0.01, gt=0, lt=1, description="of the sites of the ion, for diffusivity and conductivity"
     )
+    monte_carlo: bool = Field(
+        default=False,
+        description="let vacancies walk at this concentration, too, where they block one another",
+    )
+    blocked_part: float = Field(
+        default=0.0, ge=0, lt=1, description="of the sites, which no vacancy of that walk enters"
+    )
     samples: PositiveInt = Field(default=200, le=100_000, description="draws of barriers and frequencies")
-    seed: int = Field(default=1, ge=1, lt=900_000_000, description="of these")
+    seed: int = Field(default=1, ge=1, lt=900_000_000, description="of these, and of the walk")
+
+    @model_validator(mode="after")
+    def _some_ions(self) -> "KineticsSpecification":
+        if self.vacant_part + self.blocked_part >= 1:
+            raise ValueError("vacant_part and blocked_part leave no ion that could move: together below 1")
+        return self
 
 
 class MDSpecification(CrystalSpecification):

@@ -177,6 +177,12 @@ def kinetics(
         ),
     ] = None,
     vacant_part: Annotated[float, typer.Option("--vacant-part", help="Of the sites of the ion.")] = 0.01,
+    monte_carlo: Annotated[
+        bool, typer.Option("--monte-carlo", help="Let so many vacancies walk, too: they block one another.")
+    ] = False,
+    blocked_part: Annotated[
+        float, typer.Option("--blocked-part", help="Of the sites, which no vacancy of that walk enters.")
+    ] = 0.0,
     route: RouteOption = None,
     trust: TrustOption = False,
     verify: VerifyOption = True,
@@ -204,6 +210,8 @@ def kinetics(
         keep_symmetry=not no_symmetry,
         attempt_frequency_THz=attempt_frequency,
         vacant_part=vacant_part,
+        monte_carlo=monte_carlo,
+        blocked_part=blocked_part,
         **({"temperatures_K": temperature} if temperature else {}),
         **preset_fields(preset, image_distance),
     )

@@ -4,7 +4,7 @@
 equation on it, `montecarlo` walks on it; `estimate` goes over temperatures and uncertainties.
 """
 
-from hopkin.drivers.kinetics.diffusion import vacancy_diffusivity
+from hopkin.drivers.kinetics.diffusion import supercell_of, vacancy_diffusivity
 from hopkin.drivers.kinetics.estimate import (
     CM2_PER_A2,
     Diffusivities,
@@ -31,6 +31,7 @@ __all__ = [
     "network_of",
     "rates_at",
     "sampled",
+    "supercell_of",
     "vacancy_diffusivity",
     "walk",
 ]

@@ -189,7 +189,7 @@ def _extrapolated(network: Network, rates: Rates, cell: Floats, most_states: int
     kept = rates.per_s > 0
     found, inverse_size = [], []
     for states in (most_states / _SMALLER, most_states):
-        cells = _supercell(cell, network.n_sites, states)
+        cells = supercell_of(cell, network.n_sites, states / network.n_sites)
         ions = network.n_sites * math.prod(cells) - 1
         found.append(ions * tracer_diffusivity(network, rates, cells))
         inverse_size.append(_inverse_size(network, kept, cells))
@@ -221,11 +221,11 @@ def _inverse_size(network: Network, kept: NDArray[np.bool_], cells: tuple[int, i
     return float(np.mean(1 / others[others > 0]))
 
 
-def _supercell(cell: Floats, n_sites: int, states: float) -> tuple[int, int, int]:
-    """Primitive cells along each vector of a supercell about as wide in all directions, of so many states."""
+def supercell_of(cell: Floats, n_sites: int, wanted: float) -> tuple[int, int, int]:
+    """Return cells along each vector of a supercell of so many sites, about as wide in all directions."""
     volume = abs(np.linalg.det(cell))
     heights = volume / np.linalg.norm(np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1)
-    width = (states / n_sites**2 * math.prod(heights)) ** (1 / 3)
+    width = (wanted / n_sites * math.prod(heights)) ** (1 / 3)
     a, b, c = (max(2, round(width / height)) for height in heights)
     return a, b, c
 

@@ -13,6 +13,9 @@ import numpy as np
 
 from hopkin.drivers.kinetics.network import Floats, Integers, Network, Rates
 
+_VACANT, _BLOCKED = -1, -2
+"""What is at a site, where it is no ion that may move."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
@@ -41,6 +44,7 @@ def walk(
     cells: Sequence[int],
     n_vacancies: int,
     *,
+    n_blocked: int = 0,
     n_jumps: int,
     n_crystals: int = 500,
     seed: int = 1,
@@ -52,7 +56,9 @@ def walk(
     cells
         primitive cells of each crystal along each vector; two at least
     n_vacancies
-        in each crystal; fewer than sites
+        in each crystal
+    n_blocked
+        sites of each, drawn anew, that no vacancy enters: held by an ion that stays
     n_jumps
         of each crystal, after a tenth of that to forget where the vacancies began
     """
@@ -60,12 +66,14 @@ def walk(
     targets, per_s, vectors = _jumps_from(network, rates, cells)
     n_sites = len(targets)
     crystals = np.arange(n_crystals)
-    # where an ion is: its number; where a vacancy is: -1
     occupant = np.tile(np.arange(n_sites), (n_crystals, 1))
     weights = np.repeat(rates.weights, math.prod(cells))
-    keys = rng.random((n_crystals, n_sites)) ** (1 / np.maximum(weights, 1e-300))
+    blocked = np.argsort(rng.random((n_crystals, n_sites)), axis=1)[:, :n_blocked]
+    keys = np.log(rng.random((n_crystals, n_sites))) / np.maximum(weights, 1e-300)
+    np.put_along_axis(keys, blocked, -np.inf, axis=1)
     vacancies = np.argsort(keys, axis=1)[:, n_sites - n_vacancies :]  # drawn by their weights
-    np.put_along_axis(occupant, vacancies, -1, axis=1)
+    np.put_along_axis(occupant, blocked, _BLOCKED, axis=1)
+    np.put_along_axis(occupant, vacancies, _VACANT, axis=1)
     moved = np.zeros((n_crystals, n_sites, 3))  # of each ion
     time = np.zeros(n_crystals)
     for jump in range(-(n_jumps // 10), n_jumps):
@@ -76,15 +84,18 @@ def walk(
         chances = (per_s[vacancies] * free).reshape(n_crystals, -1)
         sums = np.cumsum(chances, axis=1)
         total = sums[:, -1]
-        chosen = (sums < (rng.random(n_crystals) * total)[:, None]).sum(axis=1)
+        chosen = (sums <= (rng.random(n_crystals) * total)[:, None]).sum(axis=1) % sums.shape[1]
         which, way = np.divmod(chosen, targets.shape[1])
         left, entered = vacancies[crystals, which], reach[crystals, which, way]
         ion = occupant[crystals, entered]
-        moved[crystals, ion] -= vectors[left, way]
-        occupant[crystals, left], occupant[crystals, entered] = ion, -1
-        vacancies[crystals, which] = entered
-        time += 1 / total
+        goes = total > 0  # in the others all ways are blocked
+        moved[crystals[goes], ion[goes]] -= vectors[left, way][goes]
+        occupant[crystals[goes], left[goes]] = ion[goes]
+        occupant[crystals[goes], entered[goes]] = _VACANT
+        vacancies[crystals[goes], which[goes]] = entered[goes]
+        time[goes] += 1 / total[goes]
     together = moved.sum(axis=1)
+    time = np.where(time > 0, time, np.inf)
     charge = np.einsum("na,nb->nab", together, together) / (2 * n_vacancies * time)[:, None, None]
     ions = np.einsum("nia,nib->nab", moved, moved) / (2 * n_vacancies * time)[:, None, None]
     error = math.sqrt(n_crystals)

@@ -52,6 +52,19 @@ def _show_diffusivities(result: Mapping[str, Any]) -> None:
     for n, kelvin in enumerate(result["temperatures_K"]):
         table.add_row(f"{kelvin:g}", *(f"{value:.1e}" for name in columns for value in result[name][n]))
     show_table(table)
+    for walk in result.get("monte_carlo") or ():
+        numbers = zip(
+            axes,
+            walk["vacancy_diffusivity_cm2_per_s"],
+            walk["vacancy_diffusivity_std"],
+            walk["ion_diffusivity_cm2_per_s"],
+            strict=True,
+        )
+        told = ", ".join(f"{axis} {v:.2e} +- {error:.0e}, ion {ion:.2e}" for axis, v, error, ion in numbers)
+        _say(
+            f"Monte Carlo at {walk['temperature_K']:g} K, {walk['n_vacancies']} vacancies and"
+            f" {walk['n_blocked']} blocked of {walk['n_sites']} sites [cm^2/s]: {told}"
+        )
     energies = zip(axes, result["activation_energy_eV"], strict=True)
     _say("activation energy [eV]: " + ", ".join(f"{axis} {shown(energy)}" for axis, energy in energies))
     if result["not_believed"]:

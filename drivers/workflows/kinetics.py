@@ -4,6 +4,7 @@ A hop whose run failed is a bound: diffusivities are given without it, and once 
 where the two are the same it does not matter.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import geometric_mean
@@ -34,6 +35,8 @@ _HALF_OF_90 = 1.645
 _NO_BARRIER_EV = 1e-3
 _STEP_EV = 1e-4
 _AXES = ("a", "b", "c")
+_LEAST_SITES, _MOST_SITES, _JUMPS, _CRYSTALS = 100, 2000, 1000, 200
+"""Of a walk: sites of each crystal, jumps of each vacancy, crystals."""
 
 
 def run_kinetics(
@@ -223,10 +226,58 @@ def _diffusivities(
         "failure": None,
         "evidence": None,
     }
+    if specification.monte_carlo:
+        result["monte_carlo"] = [
+            _walk(network, placed.cell, rates, t, specification, axes) for t in specification.temperatures_K
+        ]
     return {
         **result,
         **_bounds(placed, known, failed, rates, kelvin, axes),
         **_interval(network, of_known, specification, axes),
+    }
+
+
+def _walk(
+    network: kinetics.Network,
+    cell: np.ndarray,
+    rates: Sequence[HopRate],
+    kelvin: float,
+    specification: KineticsSpecification,
+    axes: np.ndarray,
+) -> dict[str, Any]:
+    """Diffusivities where vacancies block one another, and their standard errors, along the axes."""
+    part, blocked = specification.vacant_part, specification.blocked_part
+    cells = kinetics.supercell_of(cell, network.n_sites, min(_MOST_SITES, max(_LEAST_SITES, 2 / part)))
+    n_sites = network.n_sites * math.prod(cells)
+    n_vacancies = max(1, round(part * n_sites))
+    n_blocked = min(round(blocked * n_sites), n_sites - n_vacancies - 1)
+    found = kinetics.walk(
+        network,
+        kinetics.rates_at(network, rates, kelvin),
+        cells,
+        n_vacancies,
+        n_blocked=n_blocked,
+        n_jumps=_JUMPS * n_vacancies,
+        n_crystals=_CRYSTALS,
+        seed=specification.seed,
+    )
+    of_ions = n_vacancies / (n_sites - n_vacancies)  # the walk has them for each vacancy
+    columns = {
+        "vacancy_diffusivity_cm2_per_s": found.charge,
+        "vacancy_diffusivity_std": found.charge_error,
+        "ion_diffusivity_cm2_per_s": of_ions * found.ions,
+        "ion_diffusivity_std": of_ions * found.ions_error,
+    }
+    return {
+        "temperature_K": kelvin,
+        "n_sites": n_sites,
+        "n_vacancies": n_vacancies,
+        "n_blocked": n_blocked,
+        "jumps": found.jumps,
+        **{
+            name: (kinetics.CM2_PER_A2 * kinetics.along(tensor, axes)).tolist()
+            for name, tensor in columns.items()
+        },
     }
 
 

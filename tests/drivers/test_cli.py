@@ -22,7 +22,10 @@ COMMANDS = (
     *(["models", name] for name in ("list", "show", "fetch", "verify")),
     *(
         [name]
-        for name in ("materials", "hops", "barrier", "neb", "md", "analyze", "bench", "report", "serve")
+        for name in (
+            *("materials", "hops", "barrier", "neb", "kinetics", "md", "analyze", "bench", "report", "serve"),
+            *("calibrate", "recommend"),
+        )
     ),
 )
 HEAVY = (

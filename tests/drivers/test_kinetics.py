@@ -9,6 +9,7 @@ from ase.build import bulk
 
 from hopkin.drivers.hops import find_hops
 from hopkin.drivers.hops.site_symmetry import site_symmetry
+from hopkin.drivers.kinetics import diffusion, montecarlo
 from hopkin.drivers.kinetics.diffusion import ion_diffusivity, tracer_diffusivity, vacancy_diffusivity
 from hopkin.drivers.kinetics.montecarlo import walk
 from hopkin.drivers.kinetics.network import Network, balanced, network_of
@@ -180,3 +181,32 @@ def test_ions_of_chains_that_are_all_but_apart_move_by_what_joins_them() -> None
         assert 0.9 * 16 * slow < across < 16 * slow
         assert 0 < along < 1e6 * slow * 9.0  # ions of one chain cannot pass: it is no more than the bound
         assert never == 0.0
+
+
+def test_blocked_sites_stop_a_chain_and_slow_a_crystal() -> None:
+    chain, _ = network(CHAIN, 3.1)
+    stopped = walk(
+        chain, balanced(chain, [1.0], [1.0]), (40, 2, 2), 4, n_blocked=40, n_jumps=4000, n_crystals=100
+    )
+    assert stopped.charge[0, 0] < 0.05 * 9.0  # of 9 A^2/s without them
+    cubic, _ = network(bulk("Li", "sc", a=3.0), 3.1)
+    rates = balanced(cubic, [1.0], [1.0])
+    slowed = walk(cubic, rates, (8, 8, 8), 1, n_blocked=51, n_jumps=1500, n_crystals=500)
+    # the same by the master equation of single crystals, with other sites blocked
+    targets, per_s, vectors = montecarlo._jumps_from(cubic, rates, (8, 8, 8))
+    start = np.repeat(np.arange(512), 6)
+    rng, exact = np.random.default_rng(1), []
+    for _ in range(20):
+        open_site = np.ones(512, dtype=bool)
+        open_site[rng.permutation(512)[:51]] = False
+        kept = open_site[start] & open_site[targets.ravel()]
+        found = diffusion._diffusivity(
+            start[kept],
+            targets.ravel()[kept],
+            per_s.ravel()[kept],
+            vectors.reshape(-1, 3)[kept],
+            open_site / open_site.sum(),
+        )
+        exact.append(np.trace(found))
+    assert np.trace(slowed.charge) == pytest.approx(np.mean(exact), rel=0.08)
+    assert np.mean(exact) < 0.9 * 27.0

@@ -19,12 +19,12 @@ from hopkin.drivers.campaigns.campaign import load_campaign
 from hopkin.drivers.campaigns.executors import load_executor
 from hopkin.drivers.campaigns.planning import plan
 from hopkin.drivers.crystals.structures import Structure
-from hopkin.drivers.errors import CampaignError
+from hopkin.drivers.errors import CampaignError, SpecificationError
 from hopkin.drivers.hops import Hop
 from hopkin.drivers.kinetics import HopRate
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
-from hopkin.drivers.specification import KineticsSpecification
+from hopkin.drivers.specification import KineticsSpecification, specify
 from hopkin.drivers.workflows import kinetics as workflow
 from hopkin.drivers.workflows.relaxation import Bulk
 
@@ -148,6 +148,18 @@ def test_each_axis_goes_by_its_own_hop(planted: Planted) -> None:
 def test_a_frequency_that_is_given_is_that_of_all(planted: Planted) -> None:
     found = planted({n: hop(0.2) for n in range(3)}, attempt_frequency_THz=20.0)
     assert found["vacancy_diffusivity_cm2_per_s"][0][0] == pytest.approx(arrhenius(3, 20.0, 0.2, 300.0))
+
+
+def test_vacancies_that_walk_are_slowed_by_one_another(planted: Planted) -> None:
+    found = planted({n: hop(0.3) for n in range(3)}, vacant_part=0.2, blocked_part=0.1, monte_carlo=True)
+    walked, alone = found["monte_carlo"][1], found["vacancy_diffusivity_cm2_per_s"][1]
+    assert (walked["n_sites"], walked["temperature_K"]) == (pytest.approx(100, rel=0.3), 600.0)
+    assert walked["n_vacancies"] == round(0.2 * walked["n_sites"])
+    assert walked["n_blocked"] == round(0.1 * walked["n_sites"])
+    for with_others, without in zip(walked["vacancy_diffusivity_cm2_per_s"], alone, strict=True):
+        assert 0.3 * without < with_others < 0.9 * without
+    with pytest.raises(SpecificationError, match="leave no ion that could move"):
+        specify(KineticsSpecification, model="m", vacant_part=0.6, blocked_part=0.5)
 
 
 def test_a_hop_that_failed_is_a_bound(planted: Planted) -> None:
