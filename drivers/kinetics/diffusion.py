@@ -21,9 +21,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.linalg import splu
-
 from hopkin.drivers.hops import Joined, components_of
 from hopkin.drivers.kinetics.network import Floats, Integers, Network, Rates
 
@@ -232,6 +229,9 @@ def supercell_of(cell: Floats, n_sites: int, wanted: float) -> tuple[int, int, i
 
 def _diffusivity(start: Integers, end: Integers, per_s: Floats, moved: Floats, weights: Floats) -> Floats:
     """Solve the equations of the module as they stand: rates may differ by a factor of 1e10."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.linalg import splu
+
     n = len(weights)
     scale = per_s.max(initial=0.0)
     if scale == 0.0:
