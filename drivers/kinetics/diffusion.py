@@ -21,6 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+
 from hopkin.drivers.hops import Joined, components_of
 from hopkin.drivers.kinetics.network import Floats, Integers, Network, Rates
 
