@@ -19,7 +19,10 @@ SEED = 1
 
 def table(rows: list[dict[str, object]], digits: int = 3) -> str:
     """Markdown of rows; what is not known is empty."""
-    return pd.DataFrame(rows).to_markdown(index=False, floatfmt=f".{digits}f", missingval="") + "\n"
+    frame = pd.DataFrame(rows)
+    return (
+        frame.astype(object).where(frame.notna(), "").to_markdown(index=False, floatfmt=f".{digits}f") + "\n"
+    )
 
 
 def main() -> None:
