@@ -8,7 +8,7 @@ from typing import Any
 from hopkin.analysis.calibration import Calibration, Case, chemistry_of, framework_of, quality_of
 from hopkin.analysis.comparison import published_errors
 from hopkin.drivers.campaigns import known_cost
-from hopkin.drivers.crystals import Structure
+from hopkin.drivers.crystals import Structure, require_ion
 from hopkin.drivers.models import Model
 
 MOST_FAILURES = 0.25
@@ -79,6 +79,7 @@ def recommend(structure: Structure, ion: str, models: Sequence[Model], cases: Se
     cases
         what the advice stands on
     """
+    require_ion(structure.atoms, ion)
     elements = set(structure.atoms.symbols)
     framework = framework_of(elements, ion)
     calibration = Calibration(cases)
@@ -116,7 +117,7 @@ def _advice(
         scope=scope,
         n_cases=quality.n_cases if quality else 0,
         n_materials=quality.n_materials if quality else 0,
-        mae_eV=quality.mae_eV if quality else None,
+        mae_eV=quality.mae_all_eV if quality else None,
         bias_eV=quality.bias_eV if quality else None,
         believed_mae_eV=quality.believed_mae_eV if quality else None,
         half_width_eV=quality.half_width_eV if quality else None,

@@ -6,7 +6,15 @@ has not seen; `calibration` chooses the cases that speak for a crystal, and refu
 """
 
 from hopkin.analysis.calibration.calibration import Belief, Calibration, Refusal, believed
-from hopkin.analysis.calibration.cases import Case, cases_of, merged, read_cases, shipped_cases, write_cases
+from hopkin.analysis.calibration.cases import (
+    Case,
+    cases_of,
+    hop_of,
+    merged,
+    read_cases,
+    shipped_cases,
+    write_cases,
+)
 from hopkin.analysis.calibration.chemistry import chemistry_of, framework_of
 from hopkin.analysis.calibration.quality import Quality, quality_of
 
@@ -20,6 +28,7 @@ __all__ = [
     "cases_of",
     "chemistry_of",
     "framework_of",
+    "hop_of",
     "merged",
     "quality_of",
     "read_cases",

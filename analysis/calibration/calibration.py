@@ -30,7 +30,7 @@ class Belief:
     low_eV, high_eV
         Its 90 % interval.
     n_cases, n_materials
-        Known barriers that it stands on, and of how many frameworks they are.
+        Known barriers that it stands on, and of how many other frameworks they are.
     scope
         What these have in common, such as "Li, oxide, short hops".
     """
@@ -75,9 +75,11 @@ class Calibration:
     """
 
     def __init__(self, cases: Iterable[Case]) -> None:
-        self.cases = tuple(case for case in cases if case.usable)
+        self.cases = tuple(
+            case.model_copy(update={"model": _plain(case.model)}) for case in cases if case.usable
+        )
         self._hops: dict[tuple[object, ...], list[list[Case]]] = {}
-        self._estimators: dict[tuple[tuple[str, ...], str], Estimator] = {}
+        self._estimators: dict[tuple[object, ...], Estimator] = {}
 
     @classmethod
     def shipped(cls) -> "Calibration":
@@ -93,6 +95,8 @@ class Calibration:
         self, ion: str, framework: Sequence[str], path_length_A: float, barriers: Mapping[str, float]
     ) -> Belief | Refusal:
         """Estimate the known barrier of a hop, by all the models that computed it together.
+
+        What is known of its own framework is left out, so that a belief is of the same kind for any crystal.
 
         Parameters
         ----------
@@ -120,14 +124,15 @@ class Calibration:
                 )
         scopes = ((ion, chemistry, reach), (None, chemistry, reach), (ion, None, reach), (None, None, reach))
         for alike in scopes:
-            hops = self.hops(models, *alike)
+            every = self.hops(models, *alike)
+            hops = [cases for cases in every if cases[0].framework != tuple(framework)]
             n_materials = len({cases[0].framework for cases in hops})
             if n_materials >= LEAST_MATERIALS:
                 break
         else:
             return Refusal(
-                f"{', '.join(models)} has known barriers of {reach} of {n_materials} materials; wanted at"
-                f" least {LEAST_MATERIALS}"
+                f"{', '.join(models)} has known barriers of {reach} of {n_materials} other materials; wanted"
+                f" at least {LEAST_MATERIALS}"
             )
         known = np.array([[case.barrier_eV for case in cases] for cases in hops])
         asked = np.array([named[model] for model in models])
@@ -138,7 +143,7 @@ class Calibration:
                     f" {column.min():.3f} to {column.max():.3f} eV"
                 )
         scope = ", ".join(filter(None, alike))
-        key = (models, scope)
+        key = (models, scope, None if len(hops) == len(every) else tuple(framework))
         if key not in self._estimators:
             self._estimators[key] = Estimator(
                 known,
@@ -154,10 +159,6 @@ class Calibration:
             n_materials=n_materials,
             scope=scope,
         )
-
-    def without(self, framework: Sequence[str]) -> "Calibration":
-        """Return the calibration that has not seen a framework."""
-        return Calibration(case for case in self.cases if case.framework != tuple(framework))
 
     def _of(self, models: Sequence[str]) -> list[Case]:
         return [case for case in self.cases if case.model in models]

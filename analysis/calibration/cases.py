@@ -58,6 +58,13 @@ class Case(BaseModel):
         return self.failure is None and None not in (self.barrier_eV, self.reference_eV)
 
 
+def hop_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Tell which hop a row is of: by its number, or between given ends by how far these are apart."""
+    if row["hop_index"] is None:
+        return row["material"], f"{row['path_length_A']:.3f} A"
+    return row["material"], row["mechanism"], row["hop_index"]
+
+
 def cases_of(barriers: Iterable[Mapping[str, Any]], *, note: str = "") -> list[Case]:
     """Cases of the rows `barriers` of `comparison.collect`; those of jobs that never began are none.
 
@@ -69,8 +76,7 @@ def cases_of(barriers: Iterable[Mapping[str, Any]], *, note: str = "") -> list[C
             continue
         known, error, failed = row["reference_eV"], row["error_eV"], row["failure"]
         computed = row["barrier_eV"] if error is None else known + error
-        words = [] if row["hop_index"] is None else [row["mechanism"], str(row["hop_index"])]
-        hop = " ".join([row["material"], *words])
+        hop = " ".join(map(str, hop_of(row)))
         cases.append(
             Case.model_validate(
                 {name: row.get(name) for name in Case.model_fields if row.get(name) is not None}

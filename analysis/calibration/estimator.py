@@ -8,7 +8,8 @@ Mach. Learn. 24, 49 (1996)). Models that err alike share a weight, so that more 
 The interval is conformal: jackknife+ (Barber et al., Ann. Statist. 49, 486 (2021)), leaving out whole
 materials, each of which counts once however many hops of it are known (Lee, Barber, Willett,
 arXiv:2306.06342). It assumes that the next material is drawn as those were, and nothing of how errors are
-distributed.
+distributed. What is proved is that 90 % intervals hold 80 %; they hold about 90 in practice, and
+`quality` measures it.
 """
 
 import math

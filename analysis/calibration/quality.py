@@ -13,7 +13,9 @@ _GAUSSIAN_90_OF_MAE = 2.062
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """Beliefs about left-out materials beside what is known of them.
+    """Beliefs about materials, each by the others, beside what is known of them.
+
+    All but `mae_all_eV` are over the cases that have a belief; what there are none of is None.
 
     Attributes
     ----------
@@ -22,35 +24,37 @@ class Quality:
     n_cases, n_materials
         Known barriers, and of how many frameworks.
     n_refused
-        Cases without a belief.
-    coverage
-        Part of the others whose known barrier lies in the 90 % interval.
+        Cases without a belief: most of them the lowest and the highest barriers.
+    mae_all_eV
+        Of the model as it is, over all cases; of several, of their mean.
     mae_eV, bias_eV
-        Of the model as it is; of several, of their mean.
+        The same, of cases with a belief.
     believed_mae_eV
         Of the beliefs.
-    half_width_eV
-        Median half width of the intervals.
-    raw_half_width_eV
-        That of the 90 % interval of normal errors with the model's MAE.
+    coverage, half_width_eV
+        Part of the known barriers in their 90 % interval, and the median half width of these.
+    raw_coverage, raw_half_width_eV
+        The same of the 90 % interval that normal errors of the model's MAE would have.
     """
 
     models: tuple[str, ...]
     n_cases: int
     n_materials: int
     n_refused: int
-    coverage: float | None
-    mae_eV: float
-    bias_eV: float
+    mae_all_eV: float
+    mae_eV: float | None
+    bias_eV: float | None
     believed_mae_eV: float | None
+    coverage: float | None
     half_width_eV: float | None
-    raw_half_width_eV: float
+    raw_coverage: float | None
+    raw_half_width_eV: float | None
 
 
 def quality_of(
     calibration: Calibration, models: Sequence[str], *, among: Collection[str] | None = None
 ) -> Quality:
-    """Leave out each framework in turn, and believe its hops by the others.
+    """Believe hops whose barriers are known, each by those of other frameworks.
 
     Parameters
     ----------
@@ -60,29 +64,37 @@ def quality_of(
         hops that are believed; None: all
     """
     hops = [cases for cases in calibration.hops(models) if among is None or cases[0].hop in among]
-    beliefs, errors = [], []
-    left_out: dict[tuple[str, ...], Calibration] = {}
-    for by_model in hops:
-        first = by_model[0]
-        if first.framework not in left_out:
-            left_out[first.framework] = calibration.without(first.framework)
-        barriers = {case.model: case.barrier_eV for case in by_model if case.barrier_eV is not None}
+    every, believed = [], []
+    for cases in hops:
+        first = cases[0]
+        barriers = {case.model: case.barrier_eV for case in cases if case.barrier_eV is not None}
         known = first.reference_eV or 0.0
-        errors.append(float(np.mean(list(barriers.values()))) - known)
-        belief = left_out[first.framework].believe(first.ion, first.framework, first.path_length_A, barriers)
+        error = float(np.mean(list(barriers.values()))) - known
+        every.append(error)
+        belief = calibration.believe(first.ion, first.framework, first.path_length_A, barriers)
         if isinstance(belief, Belief):
-            beliefs.append((belief, known))
-    mae = float(np.mean(np.abs(errors)))
-    inside = [belief.low_eV <= known <= belief.high_eV for belief, known in beliefs]
-    return Quality(
-        models=tuple(models),
-        n_cases=len(hops),
-        n_materials=len(left_out),
-        n_refused=len(hops) - len(beliefs),
-        coverage=float(np.mean(inside)) if beliefs else None,
-        mae_eV=mae,
-        bias_eV=float(np.mean(errors)),
-        believed_mae_eV=float(np.mean([abs(b.barrier_eV - k) for b, k in beliefs])) if beliefs else None,
-        half_width_eV=float(np.median([(b.high_eV - b.low_eV) / 2 for b, _ in beliefs])) if beliefs else None,
-        raw_half_width_eV=_GAUSSIAN_90_OF_MAE * mae,
+            inside = belief.low_eV <= known <= belief.high_eV
+            half = (belief.high_eV - belief.low_eV) / 2
+            believed.append((error, belief.barrier_eV - known, inside, half))
+    counts = {
+        "models": tuple(models),
+        "n_cases": len(hops),
+        "n_materials": len({cases[0].framework for cases in hops}),
+        "n_refused": len(hops) - len(believed),
+        "mae_all_eV": float(np.mean(np.abs(every))),
+    }
+    if not believed:
+        return Quality(**counts, **dict.fromkeys(_OF_BELIEFS))
+    errors, left, inside, halves = np.array(believed).T
+    raw = _GAUSSIAN_90_OF_MAE * np.abs(errors).mean()
+    numbers = (
+        *(np.abs(errors).mean(), errors.mean(), np.abs(left).mean(), inside.mean(), np.median(halves)),
+        *(np.mean(np.abs(errors) <= raw), raw),
     )
+    return Quality(**counts, **dict(zip(_OF_BELIEFS, map(float, numbers), strict=True)))
+
+
+_OF_BELIEFS = (
+    *("mae_eV", "bias_eV", "believed_mae_eV", "coverage", "half_width_eV"),
+    *("raw_coverage", "raw_half_width_eV"),
+)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hopkin.analysis.calibration import Belief, Calibration, believed, framework_of
+from hopkin.analysis.calibration import Belief, Calibration, believed, framework_of, hop_of
 from hopkin.analysis.comparison.dynamics_tables import dynamics_tables
 from hopkin.analysis.comparison.jobs import read_jobs
 from hopkin.analysis.comparison.kinetics_table import kinetics_rows, kinetics_temperatures
@@ -139,7 +139,7 @@ def _row(job: Row, run: Run | None) -> Row:
 def _believed(row: Row, calibration: Calibration) -> Row:
     """Set beside a barrier what it is likely to be; its run's own elements say what of."""
     symbols = (row.get("structure") or row.get("initial") or {}).get("symbols")
-    if not symbols:
+    if not symbols or not row.get("ion"):  # of a run that has not ended
         return row
     framework = framework_of(re.findall(r"[A-Z][a-z]?", symbols), row["ion"])
     return {**row, "framework": "-".join(framework), **believed(calibration, framework, row)}
@@ -150,9 +150,9 @@ def _believed_together(barriers: Sequence[Row], calibration: Calibration) -> lis
     hops: dict[tuple[Any, ...], list[Row]] = {}
     for row in barriers:
         if row["framework"] and row["converged"] and not row["failure"]:
-            hops.setdefault(tuple(row[name] for name in HOP), []).append(row)
+            hops.setdefault((row["ion"], row["framework"], *hop_of(row)), []).append(row)
     table = []
-    for hop, rows in hops.items():
+    for rows in hops.values():
         told = {row["model"]: row["barrier_eV"] for row in rows if row["believed_barrier_eV"] is not None}
         if len(told) < 2:
             continue
@@ -161,7 +161,7 @@ def _believed_together(barriers: Sequence[Row], calibration: Calibration) -> lis
         belief = calibration.believe(first["ion"], framework, first["path_length_A"], told)
         if isinstance(belief, Belief):
             table.append(
-                dict(zip(HOP, hop, strict=True))
+                _only(first, HOP)
                 | {"models": ", ".join(sorted(told)), "n_models": len(told)}
                 | {"lowest_eV": min(told.values()), "highest_eV": max(told.values())}
                 | belief.fields()

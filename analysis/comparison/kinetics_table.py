@@ -17,7 +17,7 @@ FIELDS = (
         "believed_activation_energy_eV_low",
         "believed_activation_energy_eV_high",
     ),
-    *("not_believed", "failure", "verified", "wall_s", "directory", "message"),
+    *("not_believed", "failure", "verified", "directory", "message"),
 )
 _AT_ROOM = {
     "vacancy_300K_cm2_per_s": "vacancy_diffusivity_cm2_per_s",
@@ -41,14 +41,13 @@ def kinetics_temperatures(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         if row["kind"] != "kinetics" or row.get("failure") or not row.get("axes"):
             continue
-        vacancy, ions = (
-            np.trace(np.array(row[name]), axis1=1, axis2=2) / 3
-            for name in ("vacancy_tensors_cm2_per_s", "ion_tensors_cm2_per_s")
-        )
+        means = np.trace(np.array(row["vacancy_tensors_cm2_per_s"]), axis1=1, axis2=2) / 3
+        part = row["vacant_part"]
         table += [
             {name: row.get(name) for name in ("material", "ion", "model", "vacant_part")}
-            | {"temperature_K": kelvin, "vacancy_cm2_per_s": float(v), "ion_cm2_per_s": float(i)}
-            for kelvin, v, i in zip(row["temperatures_K"], vacancy, ions, strict=True)
+            | {"temperature_K": kelvin, "vacancy_cm2_per_s": float(mean)}
+            | {"charge_cm2_per_s": float(part / (1 - part) * mean)}
+            for kelvin, mean in zip(row["temperatures_K"], means, strict=True)
         ]
     return table
 
@@ -78,13 +77,12 @@ def _rows(row: Row) -> Iterator[Row]:
 
 def _at(kelvin: Sequence[float], table: Any, axis: int) -> float | None:
     """Return the value at room temperature, between two of a table by the law of Arrhenius."""
-    if table is None:
+    known = [(1 / t, row[axis]) for t, row in zip(kelvin, table or (), strict=False) if row[axis] is not None]
+    colder = min((pair for pair in known if pair[0] >= 1 / ROOM_K - 1e-9), default=None)
+    warmer = max((pair for pair in known if pair[0] <= 1 / ROOM_K + 1e-9), default=None)
+    if colder is None or warmer is None:
         return None
-    values = np.array([row[axis] for row in table], dtype=float)
-    inverse = 1 / np.asarray(kelvin, dtype=float)
-    order = np.argsort(inverse)
-    if not inverse.min() - 1e-9 <= 1 / ROOM_K <= inverse.max() + 1e-9:
-        return None
-    if (values <= 0).any():
-        return 0.0
-    return float(np.exp(np.interp(1 / ROOM_K, inverse[order], np.log(values[order]))))
+    (x, cold), (y, warm) = colder, warmer
+    if x - y < 1e-9 or cold <= 0 or warm <= 0:
+        return float(min(cold, warm))
+    return float(np.exp(np.interp(1 / ROOM_K, (y, x), np.log((warm, cold)))))

@@ -61,7 +61,7 @@ def dynamics_parity(tables: Tables, name: str, field: str, label: str) -> Figure
 
 def arrhenius(tables: Tables) -> Figure:
     """Set diffusivities from hops (lines) and from dynamics (points) on the same axes, by material."""
-    hops = [row for row in tables.get("kinetics_temperatures", ()) if row["ion_cm2_per_s"] > 0]
+    hops = [row for row in tables.get("kinetics_temperatures", ()) if row["charge_cm2_per_s"] > 0]
     moved = [
         {**row, "D": row["diffusivity_windowed_cm2_per_s"] or row["diffusivity_cm2_per_s"]}
         for row in tables.get("dynamics", ())
@@ -74,7 +74,7 @@ def arrhenius(tables: Tables) -> Figure:
                 model=model,
                 mark="line",
                 x=[1000 / row["temperature_K"] for row in rows],
-                y=[row["ion_cm2_per_s"] for row in rows],
+                y=[row["charge_cm2_per_s"] for row in rows],
             )
             for model, rows in by_model(row for row in hops if row["material"] == material)
         ]
@@ -93,7 +93,7 @@ def arrhenius(tables: Tables) -> Figure:
             Panel(
                 title=material,
                 x_label="1000 K / T",
-                y_label="diffusivity of the ion (cm²/s)",
+                y_label="diffusivity (cm²/s)",
                 series=series,
                 log_y=True,
             )
@@ -102,8 +102,9 @@ def arrhenius(tables: Tables) -> Figure:
     return Figure(
         name="arrhenius",
         title="Diffusivity over temperature",
-        caption=f"Lines: from hops, with {', '.join(f'{part:g}' for part in vacant)} of the sites vacant, the"
-        " mean over the directions of space. Points: molecular dynamics of the crystal as it is.",
+        caption=f"Lines: of charge, from hops, with {', '.join(f'{part:g}' for part in vacant)} of the sites"
+        " vacant, the mean over the directions of space; that of an ion is less by the correlation factor."
+        " Points: of an ion, by molecular dynamics of the crystal as it is.",
         panels=panels,
     )
 

@@ -65,6 +65,8 @@ class Barriers(HopOptions):
     def _of_single_vacancies(self) -> "Barriers":
         if self.kinetics and self.mechanism != "vacancy":
             raise ValueError("kinetics is of single vacancies: leave out mechanism")
+        if self.kinetics and self.hops != "all":
+            raise ValueError("kinetics is of all hops: give `hops: all`, too")
         return self
 
 
@@ -150,6 +152,8 @@ class Campaign(_Part):
     def _something(self) -> "Campaign":
         if not (self.barriers or self.pairs or self.dynamics):
             raise ValueError("it asks for nothing: give barriers, pairs or dynamics")
+        if self.start_from is not None and any(entry.kinetics for entry in self.barriers):
+            raise ValueError("kinetics and start_from exclude one another")
         return self
 
 

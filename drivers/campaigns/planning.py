@@ -223,7 +223,7 @@ def _kinetics_jobs(
     max_length: float,
     models: Sequence[Model],
 ) -> Iterator[Job]:
-    """Plan what the hops make together: without evaluations of their own, they come after the hops."""
+    """Plan what the hops make together, after them: attempt frequencies, and the master equation."""
     for model in models:
         specification = specify(
             KineticsSpecification,

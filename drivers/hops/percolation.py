@@ -60,6 +60,11 @@ class Joined:
             self._members[a].append(site)
         self._extend(a, self._lattice.pop(b))
 
+    def directions(self) -> int:
+        """Return in how many directions its parts extend, together."""
+        vectors = np.vstack([np.zeros((0, 3), dtype=int), *self._lattice.values()])
+        return int(np.linalg.matrix_rank(vectors)) if len(vectors) else 0
+
     def parts(self) -> list[list[int]]:
         """Return the sites of each connected part."""
         return list(self._members.values())

@@ -4,7 +4,7 @@
 equation on it, `montecarlo` walks on it; `estimate` goes over temperatures and uncertainties.
 """
 
-from hopkin.drivers.kinetics.diffusion import supercell_of, vacancy_diffusivity
+from hopkin.drivers.kinetics.diffusion import decisive_part, supercell_of, vacancy_diffusivity
 from hopkin.drivers.kinetics.estimate import (
     CM2_PER_A2,
     Diffusivities,
@@ -27,6 +27,7 @@ __all__ = [
     "Walk",
     "activation_energies",
     "along",
+    "decisive_part",
     "diffusivities",
     "network_of",
     "rates_at",

@@ -17,7 +17,7 @@ supercell: the correlation factor of an infinite crystal is extrapolated from tw
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,12 @@ _WIDEST = 1e6
 """Jumps that are faster or slower by more than that than those that decide do not matter."""
 _ROUNDING = 1e-9
 """Correlation factors below it are zero: those of a chain, in which no ion passes another."""
+_SAME = 0.01
+"""How near to the whole diffusivity that of some of the jumps is along an axis that they decide."""
+_UNSETTLED = 0.1
+"""A correlation factor that is extrapolated by a larger part of itself is not known."""
+
+Pairs = tuple[Integers, Integers]
 
 
 def vacancy_diffusivity(network: Network, rates: Rates) -> Floats:
@@ -41,19 +47,12 @@ def vacancy_diffusivity(network: Network, rates: Rates) -> Floats:
     subtracted but displacements, so that rates may differ by any factor.
     """
     net = _Net(network.n_sites)
-    half = network.n_jumps // 2
-    flow = _weights(network, rates)[network.initial] * rates.per_s
-    for bond in range(half):
+    flow = rates.weights[network.initial] * rates.per_s
+    for bond in range(network.n_jumps // 2):
         net.join(network.initial[bond], network.final[bond], flow[bond], network.vectors[bond])
     for site in range(network.n_sites):
         net.eliminate(site)
     return net.heat
-
-
-def _weights(network: Network, rates: Rates) -> Floats:
-    """Stationary distribution over all sites, of parts that are not joined by the number of their sites."""
-    shares: Floats = rates.weights * np.bincount(network.part)[network.part] / network.n_sites
-    return shares
 
 
 class _Net:
@@ -68,19 +67,12 @@ class _Net:
         self._displacement = np.zeros((n_sites, n_sites, 3))
 
     def join(self, i: int, j: int, conductance: float, displacement: Floats) -> None:
-        """Add a bond: one of a site to itself is heat; two in parallel are one, and heat."""
+        """Add a bond; one of a site to itself is heat."""
         if i == j:
             self.heat += conductance * np.outer(displacement, displacement)
             return
-        before = self._conductance[i, j]
-        total = before + conductance
-        if total == 0.0:
-            return
-        apart = displacement - self._displacement[i, j]
-        self.heat += before * conductance / total * np.outer(apart, apart)
-        mean = self._displacement[i, j] + conductance / total * apart
-        self._conductance[i, j] = self._conductance[j, i] = total
-        self._displacement[i, j], self._displacement[j, i] = mean, -mean
+        there, back = (np.array([i]), np.array([j])), (np.array([j]), np.array([i]))
+        self._merge(there, back, np.array([conductance]), displacement[None])
 
     def eliminate(self, site: int) -> None:
         """Take a site out; its neighbours are joined as they were through it."""
@@ -88,14 +80,25 @@ class _Net:
         conductances = self._conductance[site, neighbours]
         displacements = self._displacement[site, neighbours]
         self._conductance[site] = self._conductance[:, site] = 0.0
-        for n, i in enumerate(neighbours):
-            for m in range(n):
-                self.join(
-                    i,
-                    neighbours[m],
-                    conductances[n] * conductances[m] / conductances.sum(),
-                    displacements[m] - displacements[n],
-                )
+        n, m = np.triu_indices(len(neighbours), 1)
+        if len(n):
+            self._merge(
+                (neighbours[n], neighbours[m]),
+                (neighbours[m], neighbours[n]),
+                conductances[n] * (conductances[m] / conductances.sum()),
+                displacements[m] - displacements[n],
+            )
+
+    def _merge(self, there: Pairs, back: Pairs, conductance: Floats, displacement: Floats) -> None:
+        """Add bonds of different pairs of sites; two in parallel are one, and heat."""
+        before = self._conductance[there]
+        total = before + conductance
+        part = np.divide(conductance, total, out=np.zeros_like(total), where=total > 0)
+        apart = displacement - self._displacement[there]
+        self.heat += np.einsum("n,na,nb->ab", before * part, apart, apart)
+        mean = self._displacement[there] + part[:, None] * apart
+        self._conductance[there] = self._conductance[back] = total
+        self._displacement[there], self._displacement[back] = mean, -mean
 
 
 def tracer_diffusivity(network: Network, rates: Rates, cells: Sequence[int]) -> Floats:
@@ -110,7 +113,6 @@ def tracer_diffusivity(network: Network, rates: Rates, cells: Sequence[int]) -> 
     n_cells = int(shape.prod())
     at = np.stack(np.unravel_index(np.arange(n_cells), shape), axis=1)
     size = network.n_sites * n_cells
-    weight = _weights(network, rates)
     start, end, per_s, moved = [], [], [], []
     for tracer in range(network.n_sites):
         for jump in range(network.n_jumps):
@@ -131,7 +133,7 @@ def tracer_diffusivity(network: Network, rates: Rates, cells: Sequence[int]) -> 
             end.append(reached[possible])
             per_s.append(np.full(possible.sum(), rates.per_s[jump]))
             moved.append(displaced[possible])
-    here = np.tile(np.repeat(weight, n_cells), network.n_sites)
+    here = np.tile(np.repeat(rates.weights, n_cells), network.n_sites)
     for tracer in range(network.n_sites):
         here[tracer * size + tracer * n_cells] = 0.0
     return _diffusivity(
@@ -143,10 +145,32 @@ def tracer_diffusivity(network: Network, rates: Rates, cells: Sequence[int]) -> 
     )
 
 
-def ion_diffusivity(network: Network, rates: Rates, cell: Floats, most_states: int = _MOST_STATES) -> Floats:
-    """Diffusivity of the ions for each vacancy, which is the vacancy's times the correlation factor.
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A symmetric tensor by its principal axes, as columns, and values; one that is not known is NaN."""
 
-    (3, 3) [A^2/s], to be multiplied by the vacant part of the sites.
+    axes: Floats
+    values: Floats
+
+    def along(self, directions: Floats) -> Floats:
+        """Components along (m, 3) unit vectors."""
+        shares = (directions @ self.axes) ** 2
+        known: Floats = np.where(shares > _ROUNDING, shares * self.values, 0.0).sum(axis=1)
+        return known
+
+    def times(self, factor: float) -> "Principal":
+        """Return a multiple of it."""
+        return Principal(self.axes, factor * self.values)
+
+
+def ion_diffusivity(
+    network: Network, rates: Rates, cell: Floats, most_states: int = _MOST_STATES
+) -> Principal:
+    """Diffusivity of the ions for each vacancy that there is for each ion [A^2/s].
+
+    It is the vacancy's times the correlation factor. Along an axis on which the factor has not converged
+    with the size of the supercell it is NaN: in chains that are all but apart, where ions cannot pass one
+    another and a vacancy goes far before it changes chains.
 
     Parameters
     ----------
@@ -155,46 +179,67 @@ def ion_diffusivity(network: Network, rates: Rates, cell: Floats, most_states: i
     most_states
         of the larger of the two supercells
     """
-    conductances = _weights(network, rates)[network.initial] * rates.per_s
+    conductances = rates.weights[network.initial] * rates.per_s
+    of_vacancy, axes = np.linalg.eigh(vacancy_diffusivity(network, rates))
     thresholds = _thresholds(network, conductances)
-    if not thresholds:
-        return np.zeros((3, 3))
-    low, high = thresholds[-1] / _WIDEST, thresholds[-1] * _WIDEST
-    if low <= conductances.min() and conductances.max() <= high:
-        return _extrapolated(network, rates, cell, most_states)
-    # Slow jumps are lost to rounding beside fast ones. With the fast ones slower, and without the slowest,
-    # the diffusivity is less, but for the axis along which the jumps between decide.
-    found = np.zeros(3)
-    _, axes = np.linalg.eigh(vacancy_diffusivity(network, rates))
+    found = np.full(3, np.nan)
+    found[of_vacancy <= 0] = 0.0
     for threshold in dict.fromkeys(thresholds):
+        # Slow jumps are lost to rounding beside fast ones: those are kept that may decide along some axis.
         within = np.minimum(conductances, threshold * _WIDEST)
         within[within < threshold / _WIDEST] = 0.0
         part = replace(rates, per_s=rates.per_s * within / conductances)
-        bound, vacancy = (
+        diffusivity = vacancy_diffusivity(network, part)
+        here = np.einsum("ai,ab,bi->i", axes, diffusivity, axes)
+        decided = np.isnan(found) & (np.abs(here - of_vacancy) <= _SAME * of_vacancy)
+        if not decided.any():
+            continue
+        large, infinite = (
             np.einsum("ai,ab,bi->i", axes, tensor, axes)
-            for tensor in (
-                _extrapolated(network, part, cell, most_states),
-                vacancy_diffusivity(network, part),
-            )
+            for tensor in _extrapolated(network, part, cell, diffusivity, most_states)
         )
-        found = np.maximum(found, np.where(bound > _ROUNDING * vacancy, bound, 0.0))
-    ions: Floats = (axes * found) @ axes.T
-    return ions
+        settled = np.abs(infinite - large) <= _UNSETTLED * np.maximum(large, infinite)
+        found = np.where(decided & settled, infinite, found)
+        if len(thresholds) == 1:  # one chain after the other
+            found = np.where(decided & (infinite <= _ROUNDING * of_vacancy), 0.0, found)
+    return Principal(axes, found)
 
 
-def _extrapolated(network: Network, rates: Rates, cell: Floats, most_states: int) -> Floats:
-    """Extrapolate to an infinite crystal from two supercells with a vacancy: the error is as 1 / sites."""
+def _extrapolated(
+    network: Network, rates: Rates, cell: Floats, diffusivity: Floats, most_states: int
+) -> tuple[Floats, Floats]:
+    """Of a supercell with one vacancy, and extrapolated with a smaller one: the error is as 1 / sites."""
     kept = rates.per_s > 0
     found, inverse_size = [], []
-    for states in (most_states / _SMALLER, most_states):
-        cells = supercell_of(cell, network.n_sites, states / network.n_sites)
+    for cells in _two_supercells(cell, network.n_sites, diffusivity, most_states):
         ions = network.n_sites * math.prod(cells) - 1
         found.append(ions * tracer_diffusivity(network, rates, cells))
         inverse_size.append(_inverse_size(network, kept, cells))
     small, large = found
     step = inverse_size[1] / (inverse_size[0] - inverse_size[1])
-    extrapolated: Floats = large + (large - small) * step
-    return extrapolated
+    return large, large + (large - small) * step
+
+
+def _two_supercells(
+    cell: Floats, n_sites: int, diffusivity: Floats, most_states: int
+) -> list[tuple[int, int, int]]:
+    """Supercells that a vacancy crosses along each axis in about the same time, the second one larger."""
+    widths = np.sqrt(np.einsum("ia,ab,ib->i", _normals(cell), diffusivity, _normals(cell)))
+    shape = np.maximum(widths, 1e-3 * widths.max()) / _heights(
+        cell
+    )  # cells along each vector, but for a factor
+    smaller, larger = (_cells(shape, states / n_sites**2) for states in (most_states / _SMALLER, most_states))
+    if larger == smaller:
+        longest = int(np.argmax(shape / np.array(smaller)))
+        larger = tuple(n + 1 if axis == longest else n for axis, n in enumerate(smaller))
+    return [smaller, larger]
+
+
+def decisive_part(network: Network, rates: Rates) -> float:
+    """Part of a vacancy's jumps that are by the slowest that it needs to get on in all its directions."""
+    conductances = rates.weights[network.initial] * rates.per_s
+    slowest = _thresholds(network, conductances)[-1:]
+    return sum(slowest) / float(conductances.sum())
 
 
 def _thresholds(network: Network, conductances: Floats) -> list[float]:
@@ -203,7 +248,7 @@ def _thresholds(network: Network, conductances: Floats) -> list[float]:
     for jump in np.argsort(-conductances[: network.n_jumps // 2], kind="stable"):
         if conductances[jump] > 0:
             joined.join((network.initial[jump], network.final[jump], *network.cells[jump]))
-            found += [float(conductances[jump])] * (joined.dimension - len(found))
+            found += [float(conductances[jump])] * (joined.directions() - len(found))
     return found
 
 
@@ -221,11 +266,36 @@ def _inverse_size(network: Network, kept: NDArray[np.bool_], cells: tuple[int, i
 
 def supercell_of(cell: Floats, n_sites: int, wanted: float) -> tuple[int, int, int]:
     """Return cells along each vector of a supercell of so many sites, about as wide in all directions."""
-    volume = abs(np.linalg.det(cell))
-    heights = volume / np.linalg.norm(np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1)
-    width = (wanted / n_sites * math.prod(heights)) ** (1 / 3)
-    a, b, c = (max(2, round(width / height)) for height in heights)
+    return _cells(1 / _heights(cell), wanted / n_sites)
+
+
+def _cells(shape: Floats, wanted: float) -> tuple[int, int, int]:
+    """So many cells together, along each vector in these ratios, two at least."""
+    fixed = np.zeros(3, dtype=bool)
+    for _ in range(3):  # what is two along some vectors is left to the others
+        free = shape[~fixed]
+        factor = (wanted / 2 ** fixed.sum() / free.prod()) ** (1 / len(free))
+        too_few = ~fixed & (factor * shape < 2)
+        if not too_few.any():
+            break
+        fixed |= too_few
+        if fixed.all():
+            break
+    a, b, c = (2 if held else max(2, round(factor * part)) for held, part in zip(fixed, shape, strict=True))
     return a, b, c
+
+
+def _normals(cell: Floats) -> Floats:
+    """Return unit vectors across the faces of a cell, as rows."""
+    across = np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0))
+    normals: Floats = across / np.linalg.norm(across, axis=1)[:, None]
+    return normals
+
+
+def _heights(cell: Floats) -> Floats:
+    """Return the distances of opposite faces of a cell."""
+    heights: Floats = np.abs(np.einsum("ia,ia->i", _normals(cell), cell))
+    return heights
 
 
 def _diffusivity(start: Integers, end: Integers, per_s: Floats, moved: Floats, weights: Floats) -> Floats:

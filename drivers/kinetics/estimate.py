@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import units
 
-from hopkin.drivers.kinetics.diffusion import ion_diffusivity, vacancy_diffusivity
+from hopkin.drivers.kinetics.diffusion import Principal, ion_diffusivity, vacancy_diffusivity
 from hopkin.drivers.kinetics.network import Floats, Network, Rates, balanced
 
 CM2_PER_A2 = 1e-16
@@ -26,8 +26,8 @@ class HopRate:
         barriers of the ion over the initial and over the final end
     forward_THz, reverse_THz
         attempt frequencies
-    error_eV
-        standard error of both barriers, which err together
+    lower_eV, higher_eV
+        standard errors of both barriers, which err together, downwards and upwards
     factor
         by which the frequencies may be off, one standard error
     """
@@ -36,39 +36,40 @@ class HopRate:
     reverse_eV: float
     forward_THz: float
     reverse_THz: float
-    error_eV: float = 0.0
+    lower_eV: float = 0.0
+    higher_eV: float = 0.0
     factor: float = 1.0
 
 
 def rates_at(network: Network, hops: Sequence[HopRate], kelvin: float) -> Rates:
     """Rates of all jumps at a temperature [K]."""
     beta = 1 / (units.kB * kelvin)
-    forward = [1e12 * hop.forward_THz * math.exp(-beta * hop.forward_eV) for hop in hops]
-    reverse = [1e12 * hop.reverse_THz * math.exp(-beta * hop.reverse_eV) for hop in hops]
+    forward = [math.log(1e12 * hop.forward_THz) - beta * hop.forward_eV for hop in hops]
+    reverse = [math.log(1e12 * hop.reverse_THz) - beta * hop.reverse_eV for hop in hops]
     return balanced(network, forward, reverse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diffusivities:
-    """Over temperature; tensors are (n, 3, 3) [cm^2/s].
+    """Over temperature [cm^2/s].
 
     Attributes
     ----------
     temperatures_K
         (n,)
     vacancy
-        of a vacancy
+        (n, 3, 3) of a vacancy
     ions
-        of an ion, to be multiplied by the vacant part of the sites
+        (n,) diffusivity of an ion for each vacancy that there is for each ion
     weights
-        (n, n_sites) probability of the vacancy at each site of its connected part
+        (n, n_sites) probability of the vacancy at each site
     disagreement
         most by which the logarithm of a rate was changed for detailed balance, at the lowest temperature
     """
 
     temperatures_K: Floats
     vacancy: Floats
-    ions: Floats
+    ions: list[Principal]
     weights: Floats
     disagreement: float
 
@@ -81,7 +82,7 @@ def diffusivities(
     return Diffusivities(
         temperatures_K=np.asarray(temperatures_K, dtype=float),
         vacancy=CM2_PER_A2 * np.array([vacancy_diffusivity(network, rate) for rate in rates]),
-        ions=CM2_PER_A2 * np.array([ion_diffusivity(network, rate, cell) for rate in rates]),
+        ions=[ion_diffusivity(network, rate, cell).times(CM2_PER_A2) for rate in rates],
         weights=np.array([rate.weights for rate in rates]),
         disagreement=rates[int(np.argmin(temperatures_K))].disagreement,
     )
@@ -97,8 +98,9 @@ def sampled(
 ) -> Floats:
     """Diffusivity of a vacancy with barriers and frequencies drawn within their errors.
 
-    Errors of barriers are normal, half of their variance common to all hops; those of the logarithms of
-    frequencies are normal and each hop's own. A barrier that is drawn negative is 1 meV.
+    Errors of barriers are normal, of a width downwards and of another upwards, half of their variance common
+    to all hops; those of the logarithms of frequencies are normal and each hop's own. A barrier that is drawn
+    negative is 1 meV.
 
     Returns
     -------
@@ -113,7 +115,7 @@ def sampled(
         for hop in hops:
             off = math.sqrt(_ALIKE) * common + math.sqrt(1 - _ALIKE) * rng.standard_normal()
             least = _LEAST_BARRIER_EV - min(hop.forward_eV, hop.reverse_eV)
-            shift = max(hop.error_eV * off, min(least, 0.0))
+            shift = max((hop.higher_eV if off > 0 else hop.lower_eV) * off, min(least, 0.0))
             faster = math.exp(math.log(hop.factor) * rng.standard_normal())
             drawn.append(
                 HopRate(

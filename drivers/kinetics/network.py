@@ -87,7 +87,7 @@ class Rates:
     Attributes
     ----------
     weights
-        (n_sites,) probability of the vacancy at each site; 1 together in each connected part
+        (n_sites,) probability of the vacancy at each site; parts that are not joined share it by their sites
     per_s
         (n,) [1/s]
     disagreement
@@ -99,24 +99,24 @@ class Rates:
     disagreement: float
 
 
-def balanced(network: Network, forward_per_s: ArrayLike, reverse_per_s: ArrayLike) -> Rates:
+def balanced(network: Network, log_forward: ArrayLike, log_reverse: ArrayLike) -> Rates:
     """Rates of all jumps, in detailed balance, from those of the distinct hops.
 
     Parameters
     ----------
-    forward_per_s, reverse_per_s
-        (n_hops,) of the ion from the initial site of a hop, and from its final one [1/s]
+    log_forward, log_reverse
+        (n_hops,) natural logarithm of the rate of the ion from the initial site of a hop, and from its final
+        one [1/s]
     """
-    logs = np.log(np.stack([np.asarray(forward_per_s), np.asarray(reverse_per_s)]))
     half = network.n_jumps // 2
     start, end, hop = network.initial[:half], network.final[:half], network.hop[:half]
-    there, back = logs[0, hop], logs[1, hop]
+    there, back = np.asarray(log_forward, dtype=float)[hop], np.asarray(log_reverse, dtype=float)[hop]
     # ln pi_start + there = ln pi_end + back
     site = np.eye(network.n_sites)
     logs_of_weights = np.linalg.lstsq(site[end] - site[start], there - back, rcond=None)[0]
     for part in np.unique(network.part):
         members = network.part == part
-        logs_of_weights[members] -= np.logaddexp.reduce(logs_of_weights[members])
+        logs_of_weights[members] += np.log(members.mean()) - np.logaddexp.reduce(logs_of_weights[members])
     conductance = (logs_of_weights[start] + there + logs_of_weights[end] + back) / 2
     per_s = np.exp(np.concatenate([conductance - logs_of_weights[start], conductance - logs_of_weights[end]]))
     return Rates(

@@ -18,27 +18,31 @@ def show_quality(qualities: "Sequence[Quality]", path: Path, n_cases: int, *, as
         print_json([asdict(quality) for quality in qualities])
         return
     table = table_of(
-        *("models", "known", "materials", "MAE [eV]", "bias", "believed: MAE", "in 90 %", "+-", "raw +-"),
-        "refused",
+        *("models", "known", "materials", "MAE [eV]", "refused", "of others: MAE", "bias", "believed: MAE"),
+        *("in 90 %", "+-", "raw: in 90 %", "+-"),
     )
     for quality in qualities:
-        coverage = "-" if quality.coverage is None else f"{quality.coverage:.0%}"
         table.add_row(
             plain(", ".join(quality.models)),
             str(quality.n_cases),
             str(quality.n_materials),
-            *(shown(value) for value in (quality.mae_eV, quality.bias_eV, quality.believed_mae_eV)),
-            coverage,
-            *(shown(value) for value in (quality.half_width_eV, quality.raw_half_width_eV)),
+            shown(quality.mae_all_eV),
             str(quality.n_refused),
+            *(shown(value) for value in (quality.mae_eV, quality.bias_eV, quality.believed_mae_eV)),
+            *(_percent(quality.coverage), shown(quality.half_width_eV)),
+            *(_percent(quality.raw_coverage), shown(quality.raw_half_width_eV)),
         )
     show_table(table)
     for line in (
-        "believed: corrected by the other materials; in 90 %: part of the known barriers in their intervals",
-        "+-: median half width of these; raw: what normal errors of this MAE would have",
+        "refused: outside the range of others, or these are too few; believed: corrected by other materials",
+        "in 90 %: known barriers in their intervals; +-: median half width; raw: if errors were normal",
         f"{path}: {n_cases} cases",
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _percent(part: float | None) -> str:
+    return "-" if part is None else f"{part:.0%}"
 
 
 def show_advice(material: str, advice: "Sequence[Advice]", *, as_json: bool) -> None:

@@ -42,17 +42,24 @@ def show_kinetics(run: "tuple[RunDirectory, Mapping[str, Any]]", *, as_json: boo
 
 def _show_diffusivities(result: Mapping[str, Any]) -> None:
     axes = result["axes"]
-    table = table_of(
-        "T [K]",
-        *(f"vacancy, {axis} [cm^2/s]" for axis in axes),
-        *(f"ion, {axis}" for axis in axes),
-        *(f"conductivity, {axis} [S/cm]" for axis in axes),
-    )
-    columns = ("vacancy_diffusivity_cm2_per_s", "ion_diffusivity_cm2_per_s", "conductivity_S_per_cm")
+    charged = result["conductivity_S_per_cm"] is not None
+    columns = ["vacancy_diffusivity_cm2_per_s", "ion_diffusivity_cm2_per_s"]
+    headings = [*(f"vacancy, {axis} [cm^2/s]" for axis in axes), *(f"ion, {axis}" for axis in axes)]
+    if charged:
+        columns.append("conductivity_S_per_cm")
+        headings += [f"conductivity, {axis} [S/cm]" for axis in axes]
+    table = table_of("T [K]", *headings)
     for n, kelvin in enumerate(result["temperatures_K"]):
-        table.add_row(f"{kelvin:g}", *(f"{value:.1e}" for name in columns for value in result[name][n]))
+        cells = ("-" if value is None else f"{value:.1e}" for name in columns for value in result[name][n])
+        table.add_row(f"{kelvin:g}", *cells)
     show_table(table)
+    if any(value is None for row in result["ion_diffusivity_cm2_per_s"] for value in row):
+        _say("-: not known: ions of a chain cannot pass one another, and chains are all but apart")
     for walk in result.get("monte_carlo") or ():
+        at = f"Monte Carlo at {walk['temperature_K']:g} K"
+        if walk.get("evidence"):
+            _say(f"{at}: {walk['evidence']}")
+            continue
         numbers = zip(
             axes,
             walk["vacancy_diffusivity_cm2_per_s"],
@@ -62,8 +69,8 @@ def _show_diffusivities(result: Mapping[str, Any]) -> None:
         )
         told = ", ".join(f"{axis} {v:.2e} +- {error:.0e}, ion {ion:.2e}" for axis, v, error, ion in numbers)
         _say(
-            f"Monte Carlo at {walk['temperature_K']:g} K, {walk['n_vacancies']} vacancies and"
-            f" {walk['n_blocked']} blocked of {walk['n_sites']} sites [cm^2/s]: {told}"
+            f"{at}, {walk['n_vacancies']} vacancies and {walk['n_blocked']} blocked of {walk['n_sites']}"
+            f" sites [cm^2/s]: {told}"
         )
     energies = zip(axes, result["activation_energy_eV"], strict=True)
     _say("activation energy [eV]: " + ", ".join(f"{axis} {shown(energy)}" for axis, energy in energies))
@@ -76,14 +83,22 @@ def _show_diffusivities(result: Mapping[str, Any]) -> None:
                 _say(f"believed, {axis}: {middle:.3f} eV, 90 % between {low:.3f} and {high:.3f} eV")
     for dimension, barrier in result["percolating_barriers_eV"].items():
         if barrier is not None:
-            _say(f"{dimension}: {barrier:.3f} eV, by hop {result['limiting_hops'][dimension]}")
+            hop = result["limiting_hops"][dimension]
+            _say(f"{dimension}: {barrier:.3f} eV, by {'several hops' if hop is None else f'hop {hop}'}")
     if failed := result["hops_as_bounds"]:
-        most = result["vacancy_diffusivity_at_most_cm2_per_s"][0]
-        lines = ", ".join(f"{axis} {value:.1e}" for axis, value in zip(axes, most, strict=True))
-        _say(
-            f"hops {', '.join(map(str, failed))} have no barrier; if they were free, a vacancy's diffusivity"
-            f" at {result['temperatures_K'][0]:g} K would be {lines} cm^2/s"
-        )
+        numbers = ", ".join(map(str, failed))
+        most = result["vacancy_diffusivity_at_most_cm2_per_s"]
+        if most is None:
+            unknown = ", ".join(map(str, result["unbounded_hops"]))
+            _say(
+                f"hops {numbers} have no barrier: the numbers are without them; {unknown} lead to other sites"
+            )
+        else:
+            lines = ", ".join(f"{axis} {value:.1e}" for axis, value in zip(axes, most[0], strict=True))
+            _say(
+                f"hops {numbers} have no barrier; if they were free, a vacancy's diffusivity at"
+                f" {result['temperatures_K'][0]:g} K would be {lines} cm^2/s"
+            )
     _say(f"ion and conductivity: {result['vacant_part']:g} of the sites are vacant")
 
 

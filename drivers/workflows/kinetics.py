@@ -11,13 +11,15 @@ from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
-from ase import units
+from ase import Atoms, units
 
+from hopkin.analysis.calibration import Calibration, believed, framework_of
+from hopkin.analysis.trajectories import FloatArray as Floats
 from hopkin.drivers import kinetics
 from hopkin.drivers.crystals import Structure
 from hopkin.drivers.engine import find_run, slug
 from hopkin.drivers.errors import LammpsError, StructureError
-from hopkin.drivers.hops import Hop, percolating_barriers, primitive_sites
+from hopkin.drivers.hops import Hop, Sites, percolating_barriers, primitive_sites
 from hopkin.drivers.kinetics import HopRate
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BarrierSpecification, KineticsSpecification
@@ -35,8 +37,12 @@ _HALF_OF_90 = 1.645
 _NO_BARRIER_EV = 1e-3
 _STEP_EV = 1e-4
 _AXES = ("a", "b", "c")
+_ALKALI = ("Li", "Na", "K", "Rb", "Cs")
+"""Ions of one charge."""
 _LEAST_SITES, _MOST_SITES, _JUMPS, _CRYSTALS = 100, 2000, 1000, 200
 """Of a walk: sites of each crystal, jumps of each vacancy, crystals."""
+_LEAST_DECISIVE = 100
+"""Jumps that decide, in each crystal, below which a walk says nothing."""
 
 
 def run_kinetics(
@@ -64,10 +70,10 @@ def run_kinetics(
             "model_sha256": model.sha256 or model.checkpoint_sha256(),
             "specification": specification.model_dump(mode="json"),
         },
-        *("model", "hops", "evidence"),
+        *("model", "hops", "verified", "evidence"),
     )
-    if run.result is not None:
-        return run, run.result
+    if (known := run.result) is not None and (known["verified"] or not verify):
+        return run, known
     results = [
         {} if hop.through_ion else _hop(structure, hop, model, specification, root, verify=verify, say=say)
         for hop in hops
@@ -93,6 +99,8 @@ def run_kinetics(
         sites = primitive_sites(structure.atoms, specification.ion)
         outcome = _diffusivities(structure, bulk, sites, hops, results, specification)
     with run.begun():
+        if any(result.get("failure") and not result.get("directory") for result in results):
+            return run, {**facts, **outcome}  # a hop that could not be run may be the next time
         return run, run.finish({**facts, **outcome})
 
 
@@ -120,10 +128,13 @@ def _hop(
         run = run_barrier(
             structure, hop, model, _barrier(specification, hop.index), root, verify=verify, say=tell
         )
-        if specification.attempt_frequency_THz is None:
-            run = with_rates(run, model, [300.0], say=tell)
     except (LammpsError, StructureError) as error:
         return {"failure": type(error).__name__, "evidence": str(error), "barrier_eV": None}
+    if specification.attempt_frequency_THz is None:
+        try:
+            run = with_rates(run, model, [300.0], say=tell)
+        except LammpsError as error:
+            run = run[0], run[1] | {"rates": None, "rates_evidence": str(error)}
     return {**run[1], "directory": run[0].path.name}
 
 
@@ -132,40 +143,47 @@ def _computed(result: Mapping[str, Any]) -> bool:
 
 
 def _rates(
+    hops: Sequence[Hop],
     results: Sequence[Mapping[str, Any]],
     specification: KineticsSpecification,
-    *,
-    believed: bool,
+    beliefs: Sequence[Mapping[str, Any]] | None = None,
 ) -> tuple[list[HopRate], list[str]]:
     """Return rates of hops that have barriers, and where their frequencies are from.
 
+    Both ways of a hop that symmetry reverses are the same: what they differ by is noise.
+
     Parameters
     ----------
-    believed
-        barriers corrected, with their errors
+    beliefs
+        what each barrier is likely to be; None: barriers are as the model says
     """
     rates, sources = [], []
-    for result in results:
-        forward, reverse = (max(_NO_BARRIER_EV, result[name]) for name in _ENDS)
-        error = 0.0
-        if believed:
-            shift = result["believed_barrier_eV"] - result["barrier_eV"]
-            shift = max(shift, _NO_BARRIER_EV - min(forward, reverse))
-            forward, reverse = forward + shift, reverse + shift
-            error = (result["believed_high_eV"] - result["believed_low_eV"]) / 2 / _HALF_OF_90
+    for n, (hop, result) in enumerate(zip(hops, results, strict=True)):
+        barriers = [max(_NO_BARRIER_EV, result[name]) for name in _ENDS]
+        if hop.symmetric:
+            barriers = [sum(barriers) / 2] * 2
+        lower = higher = 0.0
+        if beliefs is not None:
+            likely, low, high = (beliefs[n][f"believed_{name}_eV"] for name in ("barrier", "low", "high"))
+            shift = max(likely - result["barrier_eV"], _NO_BARRIER_EV - min(barriers))
+            barriers = [barrier + shift for barrier in barriers]
+            lower, higher = (likely - low) / _HALF_OF_90, (high - likely) / _HALF_OF_90
         computed = result.get("rates")
         given = specification.attempt_frequency_THz
-        there = back = given or TYPICAL_THZ
+        frequencies = [given or TYPICAL_THZ] * 2
         if given is None and computed:
-            there, back = computed["attempt_frequency_THz"], computed["reverse_attempt_frequency_THz"]
+            frequencies = [computed["attempt_frequency_THz"], computed["reverse_attempt_frequency_THz"]]
+            if hop.symmetric:
+                frequencies = [geometric_mean(frequencies)] * 2
         harmonic = given is None and bool(computed)
         rates.append(
             HopRate(
-                forward_eV=forward,
-                reverse_eV=reverse,
-                forward_THz=there,
-                reverse_THz=back,
-                error_eV=error,
+                forward_eV=barriers[0],
+                reverse_eV=barriers[1],
+                forward_THz=frequencies[0],
+                reverse_THz=frequencies[1],
+                lower_eV=lower,
+                higher_eV=higher,
                 factor=_HARMONIC_FACTOR if harmonic else _TYPICAL_FACTOR,
             )
         )
@@ -178,8 +196,8 @@ _ENDS = ("forward_barrier_eV", "reverse_barrier_eV")
 
 def _diffusivities(
     structure: Structure,
-    bulk: Any,
-    sites: Any,
+    bulk: Atoms,
+    sites: Sites,
     hops: Sequence[Hop],
     results: Sequence[Mapping[str, Any]],
     specification: KineticsSpecification,
@@ -190,12 +208,14 @@ def _diffusivities(
     failed = [hop for hop, result in zip(hops, results, strict=True) if result and not _computed(result)]
     known, of_known = [hop for hop, _ in used], [result for _, result in used]
     network = kinetics.network_of(placed.positions, placed.cell, [hop.bonds for hop in known])
-    rates, sources = _rates(of_known, specification, believed=False)
+    rates, sources = _rates(known, of_known, specification)
     kelvin = list(specification.temperatures_K)
     found = kinetics.diffusivities(network, placed.cell, rates, kelvin)
     axes = bulk.cell.array / np.linalg.norm(bulk.cell.array, axis=1)[:, None]
-    vacancy, ions = kinetics.along(found.vacancy, axes), kinetics.along(found.ions, axes)
+    vacancy = kinetics.along(found.vacancy, axes)
+    ions = np.array([tensor.along(axes) for tensor in found.ions])
     part = specification.vacant_part
+    for_each_ion = part / (1 - part)
     density = len(placed.positions) / abs(np.linalg.det(placed.cell))  # of sites [1/A^3]
     # e^2 n D / kT, in S/cm: e [C], n [1/cm^3], D [cm^2/s], kT [eV]
     conductivity = 1.602176634e-19 * density * 1e24 * part * vacancy / (units.kB * np.array(kelvin))[:, None]
@@ -206,11 +226,10 @@ def _diffusivities(
         "axes": list(_AXES),
         "vacant_part": part,
         "vacancy_tensors_cm2_per_s": found.vacancy.tolist(),
-        "ion_tensors_cm2_per_s": (part * found.ions).tolist(),
         "vacancy_diffusivity_cm2_per_s": vacancy.tolist(),
-        "ion_diffusivity_cm2_per_s": (part * ions).tolist(),
+        "ion_diffusivity_cm2_per_s": (for_each_ion * ions).tolist(),
         "correlation_factor": np.divide(ions, vacancy, out=np.zeros_like(ions), where=vacancy > 0).tolist(),
-        "conductivity_S_per_cm": conductivity.tolist(),
+        "conductivity_S_per_cm": conductivity.tolist() if specification.ion in _ALKALI else None,
         "activation_energy_eV": kinetics.activation_energies(found.temperatures_K, vacancy),
         "percolating_barriers_eV": {f"{n}D": barrier for n, barrier in thresholds.items()},
         "limiting_hops": _limiting(known, barriers),
@@ -233,52 +252,52 @@ def _diffusivities(
     return {
         **result,
         **_bounds(placed, known, failed, rates, kelvin, axes),
-        **_interval(network, of_known, specification, axes),
+        **_interval(network, structure, known, of_known, specification, axes),
     }
 
 
 def _walk(
     network: kinetics.Network,
-    cell: np.ndarray,
+    cell: Floats,
     rates: Sequence[HopRate],
     kelvin: float,
     specification: KineticsSpecification,
-    axes: np.ndarray,
+    axes: Floats,
 ) -> dict[str, Any]:
     """Diffusivities where vacancies block one another, and their standard errors, along the axes."""
     part, blocked = specification.vacant_part, specification.blocked_part
     cells = kinetics.supercell_of(cell, network.n_sites, min(_MOST_SITES, max(_LEAST_SITES, 2 / part)))
     n_sites = network.n_sites * math.prod(cells)
-    n_vacancies = max(1, round(part * n_sites))
+    n_vacancies = min(max(1, round(part * n_sites)), n_sites - 1)
     n_blocked = min(round(blocked * n_sites), n_sites - n_vacancies - 1)
+    jumps = _JUMPS * n_vacancies
+    told = {"temperature_K": kelvin, "n_sites": n_sites, "n_vacancies": n_vacancies, "n_blocked": n_blocked}
+    there = kinetics.rates_at(network, rates, kelvin)
+    if (decisive := jumps * kinetics.decisive_part(network, there)) < _LEAST_DECISIVE:
+        why = f"of {jumps} jumps {decisive:.1g} would be those that decide; wanted at least {_LEAST_DECISIVE}"
+        return told | dict.fromkeys(_WALKED) | {"evidence": why}
     found = kinetics.walk(
         network,
-        kinetics.rates_at(network, rates, kelvin),
+        there,
         cells,
         n_vacancies,
         n_blocked=n_blocked,
-        n_jumps=_JUMPS * n_vacancies,
+        n_jumps=jumps,
         n_crystals=_CRYSTALS,
         seed=specification.seed,
     )
     of_ions = n_vacancies / (n_sites - n_vacancies)  # the walk has them for each vacancy
-    columns = {
-        "vacancy_diffusivity_cm2_per_s": found.charge,
-        "vacancy_diffusivity_std": found.charge_error,
-        "ion_diffusivity_cm2_per_s": of_ions * found.ions,
-        "ion_diffusivity_std": of_ions * found.ions_error,
+    tensors = (found.charge, found.charge_error, of_ions * found.ions, of_ions * found.ions_error)
+    return told | {
+        name: (kinetics.CM2_PER_A2 * kinetics.along(tensor, axes)).tolist()
+        for name, tensor in zip(_WALKED, tensors, strict=True)
     }
-    return {
-        "temperature_K": kelvin,
-        "n_sites": n_sites,
-        "n_vacancies": n_vacancies,
-        "n_blocked": n_blocked,
-        "jumps": found.jumps,
-        **{
-            name: (kinetics.CM2_PER_A2 * kinetics.along(tensor, axes)).tolist()
-            for name, tensor in columns.items()
-        },
-    }
+
+
+_WALKED = (
+    *("vacancy_diffusivity_cm2_per_s", "vacancy_diffusivity_std"),
+    *("ion_diffusivity_cm2_per_s", "ion_diffusivity_std"),
+)
 
 
 def _limiting(hops: Sequence[Hop], barriers: Sequence[tuple[float, float]]) -> dict[str, int | None]:
@@ -290,50 +309,64 @@ def _limiting(hops: Sequence[Hop], barriers: Sequence[tuple[float, float]]) -> d
         again, _ = percolating_barriers(hops, raised)
         for dimension, barrier in thresholds.items():
             if barrier is not None and (again[dimension] or 0.0) > barrier + _STEP_EV / 2:
-                found[f"{dimension}D"] = hop.index
+                found[f"{dimension}D"] = hop.index  # None where several are as high
     return found
 
 
 def _bounds(
-    placed: Any,
+    placed: Sites,
     known: Sequence[Hop],
     failed: Sequence[Hop],
     rates: Sequence[HopRate],
     kelvin: Sequence[float],
-    axes: np.ndarray,
+    axes: Floats,
 ) -> dict[str, Any]:
-    """Diffusivity of the vacancy as if hops that failed had no barrier; None where none failed."""
+    """Diffusivity of the vacancy as if hops that failed had no barrier; None where none failed.
+
+    The energies of the sites are those that the other hops say. Where a hop leads to a site that these say
+    nothing of, there is no bound.
+    """
+    names = [hop.index for hop in failed]
+    none = {"hops_as_bounds": names, "vacancy_diffusivity_at_most_cm2_per_s": None, "unbounded_hops": []}
     if not failed:
-        return {"hops_as_bounds": [], "vacancy_diffusivity_at_most_cm2_per_s": None}
-    hertz = geometric_mean([each for rate in rates for each in (rate.forward_THz, rate.reverse_THz)])
-    free = HopRate(forward_eV=_NO_BARRIER_EV, reverse_eV=_NO_BARRIER_EV, forward_THz=hertz, reverse_THz=hertz)
-    network = kinetics.network_of(placed.positions, placed.cell, [hop.bonds for hop in (*known, *failed)])
-    most = [
-        kinetics.CM2_PER_A2
-        * kinetics.vacancy_diffusivity(
-            network, kinetics.rates_at(network, [*rates, *[free] * len(failed)], t)
-        )
-        for t in kelvin
+        return none
+    alone = kinetics.network_of(placed.positions, placed.cell, [hop.bonds for hop in known])
+    joining = [
+        hop.index for hop in failed if any(alone.part[bond[0]] != alone.part[bond[1]] for bond in hop.bonds)
     ]
-    return {
-        "hops_as_bounds": [hop.index for hop in failed],
-        "vacancy_diffusivity_at_most_cm2_per_s": kinetics.along(np.array(most), axes).tolist(),
-    }
+    if joining:
+        return none | {"unbounded_hops": joining}
+    network = kinetics.network_of(placed.positions, placed.cell, [hop.bonds for hop in (*known, *failed)])
+    hertz = 1e12 * geometric_mean([each for rate in rates for each in (rate.forward_THz, rate.reverse_THz)])
+    most = []
+    for t in kelvin:
+        of_known = kinetics.rates_at(alone, rates, t)
+        weights = of_known.weights
+        per_s = hertz * np.minimum(1.0, weights[network.final] / weights[network.initial])
+        computed = network.hop < len(known)
+        per_s[computed] = of_known.per_s
+        free = kinetics.Rates(weights=weights, per_s=per_s, disagreement=0.0)
+        most.append(kinetics.CM2_PER_A2 * kinetics.vacancy_diffusivity(network, free))
+    return none | {"vacancy_diffusivity_at_most_cm2_per_s": kinetics.along(np.array(most), axes).tolist()}
 
 
 def _interval(
     network: kinetics.Network,
+    structure: Structure,
+    hops: Sequence[Hop],
     results: Sequence[Mapping[str, Any]],
     specification: KineticsSpecification,
-    axes: np.ndarray,
+    axes: Floats,
 ) -> dict[str, Any]:
     """Diffusivity of the vacancy by corrected barriers, with its 90 % interval; or why there is none."""
     names = ("believed_diffusivity_cm2_per_s", "believed_low_cm2_per_s", "believed_high_cm2_per_s")
-    without = next((r for r in results if r.get("believed_barrier_eV") is None), None)
-    if without is not None:
-        why = f"hop {without['hop_index']} is not believed: {without.get('not_believed')}"
-        return {**dict.fromkeys(names), "believed_activation_energy_eV": None, "not_believed": why}
-    rates, _ = _rates(results, specification, believed=True)
+    framework = framework_of(structure.atoms.symbols, specification.ion)
+    beliefs = [believed(Calibration.shipped(), framework, result) for result in results]
+    for result, belief in zip(results, beliefs, strict=True):
+        if belief["not_believed"]:
+            why = f"hop {result['hop_index']} is not believed: {belief['not_believed']}"
+            return {**dict.fromkeys(names), "believed_activation_energy_eV": None, "not_believed": why}
+    rates, _ = _rates(hops, results, specification, beliefs)
     kelvin = specification.temperatures_K
     drawn = kinetics.along(
         kinetics.sampled(network, rates, kelvin, n_samples=specification.samples, seed=specification.seed),

@@ -204,7 +204,7 @@ def test_a_crystal_of_a_known_kind_is_believed() -> None:
             "Li",
             ("O", "Ti"),
             {"m": 0.5},
-            "known barriers of short hops of 9 materials; wanted at",
+            "known barriers of short hops of 8 other materials; wanted",
         ),
         ([], "Li", ("O", "Ti"), {"m": 0.5}, "m has not been calibrated"),
     ],
@@ -255,7 +255,7 @@ def test_long_hops_are_believed_by_long_ones() -> None:
         assert belief.n_cases == 14
     refusal = Calibration(table(14)).believe("Li", ("O", "Sc"), 4.5, {"m": 0.5})
     assert isinstance(refusal, Refusal)
-    assert "known barriers of long hops of 0 materials" in refusal.reason
+    assert "known barriers of long hops of 0 other materials" in refusal.reason
 
 
 def test_several_models_are_better_together() -> None:
@@ -265,23 +265,39 @@ def test_several_models_are_better_together() -> None:
     assert belief.barrier_eV == pytest.approx(0.6, abs=1e-3)  # n errs by a constant
 
 
-def test_a_left_out_material_has_no_say_about_itself() -> None:
+def test_a_material_has_no_say_about_itself() -> None:
     cases = table(14, noise=0.0)
     odd = cases[6].model_copy(update={"barrier_eV": cases[6].reference_eV})
     calibration = Calibration([*cases[:6], odd, *cases[7:]])
-    seen = calibration.believe("Li", odd.framework, 3.0, {"m": odd.barrier_eV or 0.0})
-    unseen = calibration.without(odd.framework).believe(
-        "Li", odd.framework, 3.0, {"m": odd.barrier_eV or 0.0}
-    )
-    assert isinstance(unseen, Belief)
-    assert isinstance(seen, Belief)
-    assert unseen.n_cases == seen.n_cases - 1
-    assert unseen.high_eV - unseen.low_eV < 1e-9 < seen.high_eV - seen.low_eV
-    quality = quality_of(calibration, ["m"])
-    assert quality.n_refused == 2  # the lowest and the highest are outside the range of the others
-    assert quality.coverage == pytest.approx(11 / 12)
-    assert quality.mae_eV == pytest.approx(13 / 14 * 0.1)
+    of_itself = calibration.believe("Li", odd.framework, 3.0, {"m": odd.barrier_eV or 0.0})
+    of_another = calibration.believe("Li", ("O", "Sc"), 3.0, {"m": odd.barrier_eV or 0.0})
+    assert isinstance(of_itself, Belief)
+    assert isinstance(of_another, Belief)
+    assert of_itself.n_cases == of_another.n_cases - 1 == 13
+    assert of_itself.high_eV - of_itself.low_eV < 1e-9 < of_another.high_eV - of_another.low_eV
+
+
+def test_the_quality_is_of_the_same_cases_before_and_after() -> None:
+    cases = table(14, noise=0.0)
+    odd = cases[6].model_copy(update={"barrier_eV": cases[6].reference_eV})
+    far = cases[13].model_copy(update={"reference_eV": 9.0})  # the highest barrier: none other is as high
+    quality = quality_of(Calibration([*cases[:6], odd, *cases[7:13], far]), ["m"])
+    assert (quality.n_cases, quality.n_materials, quality.n_refused) == (14, 14, 2)
+    assert quality.mae_all_eV == pytest.approx((12 * 0.1 + (9.0 - far.barrier_eV)) / 14)
+    assert quality.mae_eV == pytest.approx(11 / 12 * 0.1)
+    assert quality.bias_eV == pytest.approx(-11 / 12 * 0.1)
     assert quality.believed_mae_eV == pytest.approx(0.1 / 12)
+    assert quality.coverage == 1.0  # of fourteen materials, intervals are as wide as the largest error
+    assert quality.raw_half_width_eV == pytest.approx(2.062 * 11 / 12 * 0.1)
+    assert quality.raw_coverage == 1.0
+    none = quality_of(Calibration(table(3)), ["m"])
+    assert none.mae_all_eV == pytest.approx(0.1, abs=0.05)
+    assert (none.mae_eV, none.coverage, none.n_refused) == (None, None, 3)
+
+
+def test_options_of_the_evaluator_are_no_other_model() -> None:
+    calibration = Calibration(table(14, model="m:dtype=float64"))
+    assert isinstance(calibration.believe("Li", ("O", "Sc"), 3.0, {"m:route=service": 0.5}), Belief)
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -337,7 +353,7 @@ def test_results_beside_known_barriers_calibrate_and_are_believed(tmp_path: Path
     tables = collect(tmp_path / "runs", calibration=Calibration(apart))
     rows = [row for row in tables["barriers"] if row["model"] == "a"]
     assert rows[5]["believed_barrier_eV"] == pytest.approx(known_barrier(5))
-    assert rows[5]["believed_cases"] == 16
+    assert rows[5]["believed_cases"] == 16  # those of Na-Cl itself, there are none
     assert computed_barrier(0, 5) == pytest.approx(rows[5]["barrier_eV"])
     failed = [row for row in tables["barriers"] if row["failure"]]
     assert all(row["not_believed"] and row["believed_barrier_eV"] is None for row in failed)

@@ -20,7 +20,7 @@ from hopkin.drivers.campaigns.executors import load_executor
 from hopkin.drivers.campaigns.planning import plan
 from hopkin.drivers.crystals.structures import Structure
 from hopkin.drivers.errors import CampaignError, SpecificationError
-from hopkin.drivers.hops import Hop
+from hopkin.drivers.hops import Hop, Sites
 from hopkin.drivers.kinetics import HopRate
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
@@ -67,7 +67,7 @@ def test_copper_diffuses_as_an_fcc_lattice_does(copper: dict[str, Any]) -> None:
         frequency = 1e12 * hop["attempt_frequency_THz"]
         rate = frequency * math.exp(-hop["forward_barrier_eV"] / (units.kB * kelvin))
         assert vacancy == pytest.approx([a**2 * 1e-16 * rate] * 3, rel=0.02)  # there and back differ a little
-        assert np.array(ion) / (0.01 * np.array(vacancy)) == pytest.approx(0.7815, abs=1e-3)
+        assert np.array(ion) / (0.01 / 0.99 * np.array(vacancy)) == pytest.approx(0.7815, abs=1e-3)
     assert copper["activation_energy_eV"] == pytest.approx([hop["forward_barrier_eV"]] * 3, abs=1e-3)
     assert copper["limiting_hops"] == {"1D": 0, "2D": 0, "3D": 0}
     assert copper["hops_as_bounds"] == []
@@ -88,7 +88,11 @@ def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, landscape: Callable
         def relaxed(*_: Any, **__: Any) -> Bulk:
             return Bulk(directory=tmp_path, atoms=CHAINS, facts={}, evidence=None)
 
+        def belief(_: Any, __: Any, result: dict[str, Any]) -> dict[str, Any]:
+            return {"not_believed": None, **result}
+
         monkeypatch.setattr(workflow, "_hop", hop_result)
+        monkeypatch.setattr(workflow, "believed", belief)
         monkeypatch.setattr(workflow, "relax_bulk", relaxed)
         model = landscape("TwoWells")
         asked = KineticsSpecification(
@@ -119,7 +123,12 @@ def hop(barrier: float, *, frequency: float | None = 5.0, error: float | None = 
     }
 
 
-FAILED = {"failure": "endpoint_drift", "evidence": "the ion left its site", "barrier_eV": None}
+FAILED = {
+    "failure": "endpoint_drift",
+    "evidence": "the ion left its site",
+    "barrier_eV": None,
+    "directory": "there",
+}
 
 
 def arrhenius(length: float, terahertz: float, barrier: float, kelvin: float) -> float:
@@ -172,6 +181,65 @@ def test_a_hop_that_failed_is_a_bound(planted: Planted) -> None:
     assert found["hops"][1]["evidence"] == "the ion left its site"
 
 
+def test_a_hop_that_symmetry_reverses_is_the_same_both_ways(planted: Planted) -> None:
+    noisy = {**hop(0.2), "reverse_barrier_eV": 0.23, "barrier_eV": 0.215}
+    found = planted({0: noisy, 1: hop(0.4), 2: hop(0.6)})
+    assert found["vacancy_diffusivity_cm2_per_s"][0][0] == pytest.approx(arrhenius(3, 5.0, 0.215, 300.0))
+
+
+def test_what_could_not_be_run_is_tried_again(planted: Planted) -> None:
+    broken = {"failure": "LammpsError", "evidence": "out of memory", "barrier_eV": None}
+    first = planted({0: hop(0.2), 1: broken, 2: hop(0.6)})
+    assert first["hops_as_bounds"] == [1]
+    assert planted({0: hop(0.2), 1: hop(0.4), 2: hop(0.6)})["hops_as_bounds"] == []
+
+
+def test_a_walk_that_would_not_meet_what_decides_says_nothing(planted: Planted) -> None:
+    found = planted({0: hop(0.1), 1: hop(0.6), 2: hop(0.9)}, monte_carlo=True)
+    cold = found["monte_carlo"][0]
+    assert cold["vacancy_diffusivity_cm2_per_s"] is None
+    assert "would be those that decide" in cold["evidence"]
+
+
+def test_bounds_keep_the_energies_of_the_sites() -> None:
+    # sites of a chain that the vacancy does not like, and a hop beside it that failed
+    cell, places = np.diag([3.0, 4.0, 4.0]), np.array([[0, 0, 0], [1.5, 0.5, 0]])
+    sites = Sites(cell=cell, positions=places, atoms=(0, 1), wyckoff=("a", "b"))
+
+    def of(index: int, *bonds: tuple[int, ...]) -> Hop:
+        blank: dict[str, Any] = dict.fromkeys(("bottleneck_A",))
+        return Hop(
+            **blank,
+            index=index,
+            ion="Li",
+            initial_site=0,
+            final_site=1,
+            image=(0, 0, 0),
+            vector=(1.5, 0.5, 0.0),
+            length_A=1.6,
+            multiplicity=1,
+            bonds=bonds,
+            symmetric=False,
+            wyckoff=("a", "b"),
+            through_ion=False,
+            dimension=1,
+            dimension_up_to=1,
+        )
+
+    chain, across = of(0, (0, 1, 0, 0, 0), (1, 0, 1, 0, 0)), of(1, (0, 0, 0, 1, 0))
+    rates = [HopRate(forward_eV=0.3, reverse_eV=0.3, forward_THz=5.0, reverse_THz=5.0)]
+    found = workflow._bounds(sites, [chain], [across], rates, [300.0], np.eye(3))
+    along, other, _ = found["vacancy_diffusivity_at_most_cm2_per_s"][0]
+    network = kinetics.network_of(places, cell, [chain.bonds])
+    alone = kinetics.vacancy_diffusivity(network, kinetics.rates_at(network, rates, 300.0))
+    assert along == pytest.approx(1e-16 * alone[0, 0])
+    assert other > 1e3 * along
+    apart = of(2, (0, 0, 1, 0, 0))
+    lost = workflow._bounds(sites, [apart], [chain], rates, [300.0], np.eye(3))
+    assert lost["vacancy_diffusivity_at_most_cm2_per_s"] is None
+    assert lost["unbounded_hops"] == [0]  # it leads to a site of which nothing is known
+
+
 def test_without_any_barrier_there_is_a_failure(planted: Planted) -> None:
     found = planted(dict.fromkeys(range(3), FAILED))
     assert found["failure"] == "endpoint_drift"
@@ -209,7 +277,13 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         def rates(barriers: Any, errors: Any, factors: Any) -> list[HopRate]:
             return [
                 HopRate(
-                    forward_eV=e, reverse_eV=e, forward_THz=5 * f, reverse_THz=5 * f, error_eV=s, factor=1.3
+                    forward_eV=e,
+                    reverse_eV=e,
+                    forward_THz=5 * f,
+                    reverse_THz=5 * f,
+                    lower_eV=s,
+                    higher_eV=s,
+                    factor=1.3,
                 )
                 for e, s, f in zip(barriers, errors, factors, strict=True)
             ]
@@ -224,7 +298,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
 def test_a_campaign_has_the_kinetics_of_a_crystal_after_its_hops(tmp_path: Path, private_cache: Path) -> None:
     bulk("Cu", cubic=True).write(tmp_path / "Cu.cif")
-    barriers = {"structures": ["Cu.cif"], "supercell": [2, 2, 2], "max_length_A": 3.0, "kinetics": True}
+    barriers = {"structures": ["Cu.cif"], "supercell": [2, 2, 2], "max_length_A": 3.0}
+    barriers |= {"hops": "all", "kinetics": True}
     asked = {
         "name": "copper",
         "models": ["ase:ase.calculators.emt:EMT"],
