@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def quality_of(
             inside = belief.low_eV <= known <= belief.high_eV
             half = (belief.high_eV - belief.low_eV) / 2
             believed.append((error, belief.barrier_eV - known, inside, half))
-    counts = {
+    counts: dict[str, Any] = {
         "models": tuple(models),
         "n_cases": len(hops),
         "n_materials": len({cases[0].framework for cases in hops}),
@@ -84,14 +85,14 @@ def quality_of(
         "mae_all_eV": float(np.mean(np.abs(every))),
     }
     if not believed:
-        return Quality(**counts, **dict.fromkeys(_OF_BELIEFS))
+        return Quality(**counts | dict.fromkeys(_OF_BELIEFS))
     errors, left, inside, halves = np.array(believed).T
     raw = _GAUSSIAN_90_OF_MAE * np.abs(errors).mean()
     numbers = (
         *(np.abs(errors).mean(), errors.mean(), np.abs(left).mean(), inside.mean(), np.median(halves)),
         *(np.mean(np.abs(errors) <= raw), raw),
     )
-    return Quality(**counts, **dict(zip(_OF_BELIEFS, map(float, numbers), strict=True)))
+    return Quality(**counts | dict(zip(_OF_BELIEFS, map(float, numbers), strict=True)))
 
 
 _OF_BELIEFS = (

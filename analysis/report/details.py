@@ -109,8 +109,10 @@ def _band(run: Run) -> dict[str, Any]:
 
 def _kinetics(run: Run) -> dict[str, Any]:
     """Diffusivities over temperature, and the hops as lines between sites, each with its barrier."""
-    names = ("vacancy_diffusivity_cm2_per_s", "ion_diffusivity_cm2_per_s")
-    names += ("believed_low_cm2_per_s", "believed_high_cm2_per_s")
+    names = (
+        *("vacancy_diffusivity_cm2_per_s", "ion_diffusivity_cm2_per_s"),
+        *("believed_low_cm2_per_s", "believed_high_cm2_per_s"),
+    )
     cell, places = np.array(run.get("primitive_cell_A")), np.array(run.get("site_positions_A"))
     computed = [hop for hop in run.get("hops") if hop["frequency_from"] is not None]
     lines = []

@@ -231,7 +231,8 @@ def _two_supercells(
     smaller, larger = (_cells(shape, states / n_sites**2) for states in (most_states / _SMALLER, most_states))
     if larger == smaller:
         longest = int(np.argmax(shape / np.array(smaller)))
-        larger = tuple(n + 1 if axis == longest else n for axis, n in enumerate(smaller))
+        a, b, c = (n + 1 if axis == longest else n for axis, n in enumerate(smaller))
+        larger = a, b, c
     return [smaller, larger]
 
 

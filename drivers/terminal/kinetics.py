@@ -86,17 +86,15 @@ def _show_diffusivities(result: Mapping[str, Any]) -> None:
             hop = result["limiting_hops"][dimension]
             _say(f"{dimension}: {barrier:.3f} eV, by {'several hops' if hop is None else f'hop {hop}'}")
     if failed := result["hops_as_bounds"]:
-        numbers = ", ".join(map(str, failed))
+        names = ", ".join(map(str, failed))
         most = result["vacancy_diffusivity_at_most_cm2_per_s"]
         if most is None:
             unknown = ", ".join(map(str, result["unbounded_hops"]))
-            _say(
-                f"hops {numbers} have no barrier: the numbers are without them; {unknown} lead to other sites"
-            )
+            _say(f"hops {names} have no barrier: the numbers are without them; {unknown} lead to other sites")
         else:
             lines = ", ".join(f"{axis} {value:.1e}" for axis, value in zip(axes, most[0], strict=True))
             _say(
-                f"hops {numbers} have no barrier; if they were free, a vacancy's diffusivity at"
+                f"hops {names} have no barrier; if they were free, a vacancy's diffusivity at"
                 f" {result['temperatures_K'][0]:g} K would be {lines} cm^2/s"
             )
     _say(f"ion and conductivity: {result['vacant_part']:g} of the sites are vacant")
