@@ -101,13 +101,14 @@ def main() -> None:
 
     calibration = Calibration.shipped()
     worth = []
-    for names in (*((model,) for model in models), tuple(sorted(models))):
+    enough = tuple(sorted(model for model in models if len(known[known.model == model]) >= 30))
+    for names in (*((model,) for model in models), enough):
         if not calibration.hops(names):
             continue
         quality = quality_of(calibration, names)
         worth.append(
             {
-                "models": names[0] if len(names) == 1 else "all together",
+                "models": ", ".join(names),
                 "known": quality.n_cases,
                 "materials": quality.n_materials,
                 "MAE [eV]": quality.mae_all_eV,
