@@ -14,6 +14,8 @@ _DIVERGED = re.compile(
     r"Lost atoms|Non-numeric|Out of range atoms|negative box|Illegal .*box|Neighbor list overflow",
     re.IGNORECASE,
 )
+# LAMMPS does not look for lost atoms between the steps of a band: MPI meets them, by the sizes of messages
+_IMAGE_LOST_ATOMS = re.compile(r"Message truncated|MPI_ERR_TRUNCATE")
 # How mpirun tells of signals: exit codes of its ranks, as of wait(2) (Hydra), or words (Open MPI)
 _OF_SIGNALS = range(256 - 31, 256 - 2)  # exit codes of a rank that a signal ended; 255 is also exit(-1)
 _RANK_CODES = re.compile(r"Exit codes: (.*)")
@@ -53,6 +55,8 @@ def failure_of(directory: Path, deck: str, code: int) -> LammpsError | MachineEr
         )
     if full or "No space left on device" in joined:
         return MachineError(f"the disk of {directory} is full")
+    if _IMAGE_LOST_ATOMS.search(joined):
+        return DivergenceError(f"{deck} failed in {directory}: an image of the band lost atoms")
     errors = [line for line in lines if line.startswith(("ERROR", "Last input line"))]
     if not errors and (number := _signal(joined, code)):
         return _ended_by(number, directory, deck, lines)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hopkin.drivers import engine
+from hopkin.drivers.engine.failures import failure_of
 from hopkin.drivers.errors import DeckError, DivergenceError, LammpsError, MachineError, ScarcityError
 
 ARGON = """units lj
@@ -131,6 +132,17 @@ def test_divergence_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "x.in").write_text(ARGON + "timestep 5.0\nthermo 1\nrun 100\n")
     with pytest.raises(DivergenceError, match=r"Lost atoms|Non-numeric|Out of range"):
         engine.run_deck(tmp_path, "x.in")
+
+
+def test_an_image_that_loses_atoms_has_diverged(tmp_path: Path) -> None:
+    """As MPICH said of a band of Li3OI, of 39 atoms, of which one image had lost one."""
+    (tmp_path / "lammps.out").write_text(
+        "Abort(940781582) on node 2: Fatal error in internal_Wait: Message truncated, error stack:\n"
+        "Message from rank 1 and tag 0 truncated; 912 bytes received but buffer size is 936\n"
+    )
+    failed = failure_of(tmp_path, "neb.in", 14)
+    assert isinstance(failed, DivergenceError)
+    assert "an image of the band lost atoms" in str(failed)
 
 
 KILLED = r"x.in in .*: LAMMPS was killed, "
