@@ -2,7 +2,7 @@
 
 `calculation` is what all have in common, `parity` the gate before them, `groundwork` what several share.
 `barrier`: `relaxation`, then `band`, which goes down the `ladder` of `attempts`; `rates` beside it.
-`kinetics`: all hops of a crystal, and what they make together.
+`kinetics`: all hops of a crystal, and `from_hops` what they make together.
 `dynamics`: `relaxation`, then LAMMPS under `monitor`, on by `continuation`. `trajectories` and
 `known_dynamics` analyse what others ran; `images` and `evaluation` compare with labels.
 """

@@ -8,7 +8,8 @@ import pytest
 from ase.build import bulk
 from numpy.typing import ArrayLike
 
-from hopkin.drivers.hops import find_hops
+from hopkin.drivers.crystals import load_structure
+from hopkin.drivers.hops import find_hops, primitive_sites
 from hopkin.drivers.hops.site_symmetry import site_symmetry
 from hopkin.drivers.kinetics import diffusion, montecarlo
 from hopkin.drivers.kinetics.diffusion import ion_diffusivity, tracer_diffusivity, vacancy_diffusivity
@@ -247,3 +248,20 @@ def test_parts_of_unequal_size_share_a_vacancy_by_their_sites() -> None:
     assert expected == pytest.approx(0.25 * 9.0 + 0.75 * 10.0)
     found = walk(graph, rates, (8, 2, 2), 1, n_jumps=2000, n_crystals=1000)
     assert abs(found.charge[0, 0] - expected) < 4 * found.charge_error[0, 0]
+
+
+def test_a_crystal_that_is_given_as_a_supercell_is_the_same() -> None:
+    crystal = load_structure("LiFePO4-olivine").atoms
+    found = []
+    for repeats in ((1, 1, 1), (1, 2, 1)):
+        atoms = crystal.repeat(repeats)
+        relaxed = atoms.copy()
+        relaxed.set_cell(atoms.cell.array * [[1.01], [0.99], [1.0]], scale_atoms=True)
+        hops = [hop for hop in find_hops(atoms, "Li", 5.0) if not hop.through_ion]
+        sites = primitive_sites(atoms, "Li").on(atoms, relaxed)
+        graph = network_of(sites.positions, sites.cell, [hop.bonds for hop in hops])
+        rates = rated(graph, *2 * [[np.exp(-hop.length_A) for hop in hops]])
+        assert np.linalg.norm(graph.vectors, axis=1).max() < 5.1
+        found.append(vacancy_diffusivity(graph, rates))
+    assert found[0] == pytest.approx(found[1], abs=1e-9)
+    assert found[0][1, 1] > 0.1

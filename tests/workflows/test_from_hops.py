@@ -25,6 +25,7 @@ from hopkin.drivers.kinetics import HopRate
 from hopkin.drivers.models.model import Model
 from hopkin.drivers.models.registry import find_model
 from hopkin.drivers.specification import KineticsSpecification, specify
+from hopkin.drivers.workflows import from_hops
 from hopkin.drivers.workflows import kinetics as workflow
 from hopkin.drivers.workflows.relaxation import Bulk
 
@@ -92,7 +93,7 @@ def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, landscape: Callable
             return {"not_believed": None, **result}
 
         monkeypatch.setattr(workflow, "_hop", hop_result)
-        monkeypatch.setattr(workflow, "believed", belief)
+        monkeypatch.setattr(from_hops, "believed", belief)
         monkeypatch.setattr(workflow, "relax_bulk", relaxed)
         model = landscape("TwoWells")
         asked = KineticsSpecification(
@@ -141,7 +142,7 @@ def test_each_axis_goes_by_its_own_hop(planted: Planted) -> None:
     for n, kelvin in enumerate((300.0, 600.0)):
         expected = [
             arrhenius(3, 5.0, 0.2, kelvin),
-            arrhenius(3.6, workflow.TYPICAL_THZ, 0.4, kelvin),
+            arrhenius(3.6, from_hops.TYPICAL_THZ, 0.4, kelvin),
             arrhenius(4.5, 5.0, 0.6, kelvin),
         ]
         assert found["vacancy_diffusivity_cm2_per_s"][n] == pytest.approx(expected)
@@ -228,14 +229,14 @@ def test_bounds_keep_the_energies_of_the_sites() -> None:
 
     chain, across = of(0, (0, 1, 0, 0, 0), (1, 0, 1, 0, 0)), of(1, (0, 0, 0, 1, 0))
     rates = [HopRate(forward_eV=0.3, reverse_eV=0.3, forward_THz=5.0, reverse_THz=5.0)]
-    found = workflow._bounds(sites, [chain], [across], rates, [300.0], np.eye(3))
+    found = from_hops._bounds(sites, [chain], [across], rates, [300.0], np.eye(3))
     along, other, _ = found["vacancy_diffusivity_at_most_cm2_per_s"][0]
     network = kinetics.network_of(places, cell, [chain.bonds])
     alone = kinetics.vacancy_diffusivity(network, kinetics.rates_at(network, rates, 300.0))
     assert along == pytest.approx(1e-16 * alone[0, 0])
     assert other > 1e3 * along
     apart = of(2, (0, 0, 1, 0, 0))
-    lost = workflow._bounds(sites, [apart], [chain], rates, [300.0], np.eye(3))
+    lost = from_hops._bounds(sites, [apart], [chain], rates, [300.0], np.eye(3))
     assert lost["vacancy_diffusivity_at_most_cm2_per_s"] is None
     assert lost["unbounded_hops"] == [0]  # it leads to a site of which nothing is known
 
