@@ -5,7 +5,7 @@ hopkin's benchmark); `estimator` corrects and joins models, and says how far off
 has not seen; `calibration` chooses the cases that speak for a crystal, and refuses where none do.
 """
 
-from hopkin.analysis.calibration.calibration import Belief, Calibration, Refusal, believed
+from hopkin.analysis.calibration.calibration import FIELDS, Belief, Calibration, Refusal, believed
 from hopkin.analysis.calibration.cases import (
     Case,
     cases_of,
@@ -19,6 +19,7 @@ from hopkin.analysis.calibration.chemistry import chemistry_of, framework_of
 from hopkin.analysis.calibration.quality import Quality, quality_of
 
 __all__ = [
+    "FIELDS",
     "Belief",
     "Calibration",
     "Case",

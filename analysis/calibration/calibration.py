@@ -11,10 +11,11 @@ from hopkin.analysis.calibration.cases import Case, shipped_cases
 from hopkin.analysis.calibration.chemistry import chemistry_of, reach_of
 from hopkin.analysis.calibration.estimator import LEAST_MATERIALS, Estimator
 
-_FIELDS = (
+FIELDS = (
     *("believed_barrier_eV", "believed_low_eV", "believed_high_eV", "believed_cases", "believed_from"),
     "not_believed",
 )
+"""Of a result: the belief, or why there is none."""
 _OF_THE_EVALUATOR = ("dtype=", "evaluator=", "route=")
 """Options of a model's name that do not change its energies."""
 
@@ -44,14 +45,8 @@ class Belief:
 
     def fields(self) -> dict[str, Any]:
         """Fields of a result."""
-        return {
-            "believed_barrier_eV": self.barrier_eV,
-            "believed_low_eV": self.low_eV,
-            "believed_high_eV": self.high_eV,
-            "believed_cases": self.n_cases,
-            "believed_from": self.scope,
-            "not_believed": None,
-        }
+        told = (self.barrier_eV, self.low_eV, self.high_eV, self.n_cases, self.scope, None)
+        return dict(zip(FIELDS, told, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,7 @@ class Refusal:
 
     def fields(self) -> dict[str, Any]:
         """Fields of a result."""
-        return dict.fromkeys(_FIELDS) | {"not_believed": self.reason}
+        return dict.fromkeys(FIELDS) | {"not_believed": self.reason}
 
 
 class Calibration:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hopkin.analysis.calibration import FIELDS as BELIEF
 from hopkin.analysis.calibration import Belief, Calibration, believed, framework_of, hop_of
 from hopkin.analysis.comparison.dynamics_tables import dynamics_tables
 from hopkin.analysis.comparison.jobs import read_jobs
@@ -31,8 +32,7 @@ TABLES = (
 BARRIER_FIELDS = (
     *("material", "ion", "framework", "family", "mechanism", "hop_index", "path_length_A", "n_atoms"),
     *("model", "images", "barrier_eV", "forward_barrier_eV", "reverse_barrier_eV", "converged", "failure"),
-    *("believed_barrier_eV", "believed_low_eV", "believed_high_eV", "believed_cases", "believed_from"),
-    "not_believed",
+    *BELIEF,
     *("unresolved", "below_ends", "max_atom_force_eV_per_A", "force_evaluations", "wall_s", "verified"),
     *(
         "conservative",
@@ -165,7 +165,7 @@ def _believed_together(barriers: Sequence[Row], calibration: Calibration) -> lis
                 | {"models": ", ".join(sorted(told)), "n_models": len(told)}
                 | {"lowest_eV": min(told.values()), "highest_eV": max(told.values())}
                 | belief.fields()
-                | {"reference_eV": next((row["reference_eV"] for row in rows), None)}
+                | {"reference_eV": first["reference_eV"]}
             )
     return table
 

@@ -26,6 +26,7 @@ from hopkin.drivers.cli.options import (
     TrustOption,
     VerifyOption,
     add_rates,
+    chosen_crystal,
     chosen_model,
     each,
     raise_together,
@@ -113,18 +114,12 @@ def barrier(
     json: JsonOption = False,
 ) -> None:
     """Migration barrier of a vacancy hop: relaxed ends, climbing-image NEB in LAMMPS."""
-    from hopkin.drivers.crystals import load_structure, mobile_ion
     from hopkin.drivers.hops import Hop
-    from hopkin.drivers.models import prepare
     from hopkin.drivers.specification import BarrierSpecification, preset_fields
     from hopkin.drivers.terminal import show_barriers
     from hopkin.drivers.workflows import percolation, run_barrier, select_hops
 
-    found = chosen_model(model, trust, route)
-    prepare(found)
-    loaded = load_structure(structure)
-    prepare(found, loaded.atoms.symbols)
-    ion = ion or mobile_ion(loaded.atoms.symbols, loaded.material)
+    found, loaded, ion = chosen_crystal(structure, model, ion, trust=trust, route=route)
     selected_hops = select_hops(loaded, ion, max_length, hop)
 
     def run(selected: Hop, *, say: "Say") -> "Run":
@@ -190,20 +185,15 @@ def kinetics(
     json: JsonOption = False,
 ) -> None:
     """Diffusivity at any temperature, by the barriers and rates of all vacancy hops of a crystal."""
-    from hopkin.drivers.crystals import load_structure, mobile_ion
-    from hopkin.drivers.models import prepare
     from hopkin.drivers.specification import KineticsSpecification, preset_fields
     from hopkin.drivers.terminal import progress, show_kinetics
     from hopkin.drivers.workflows import run_kinetics
 
-    found = chosen_model(model, trust, route)
-    prepare(found)
-    loaded = load_structure(structure)
-    prepare(found, loaded.atoms.symbols)
+    found, loaded, ion = chosen_crystal(structure, model, ion, trust=trust, route=route)
     specification = specify(
         KineticsSpecification,
         model=found.name,
-        ion=ion or mobile_ion(loaded.atoms.symbols, loaded.material),
+        ion=ion,
         max_length_A=max_length,
         images=images,
         repeats=supercell,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from hopkin.analysis.calibration import Calibration
+    from hopkin.drivers.crystals import Structure
     from hopkin.drivers.errors import HopkinError
     from hopkin.drivers.models import Model
     from hopkin.drivers.specification import Specification
@@ -129,6 +130,20 @@ def chosen_model(name: str, trust: bool, route: str | None = None) -> "Model":
         with progress(f"fetching {name}") as say:
             fetch(found, trusted=True, say=say)
     return found
+
+
+def chosen_crystal(
+    structure: str, model: str, ion: str | None, *, trust: bool, route: str | None
+) -> "tuple[Model, Structure, str]":
+    """Find a model, a crystal and its ion; what evaluates the model starts while the crystal is read."""
+    from hopkin.drivers.crystals import load_structure, mobile_ion
+    from hopkin.drivers.models import prepare
+
+    found = chosen_model(model, trust, route)
+    prepare(found)
+    loaded = load_structure(structure)
+    prepare(found, loaded.atoms.symbols)
+    return found, loaded, ion or mobile_ion(loaded.atoms.symbols, loaded.material)
 
 
 def chosen_calibration(path: Path | None) -> "Calibration":

@@ -4,13 +4,12 @@
 equation on it, `montecarlo` walks on it; `estimate` goes over temperatures and uncertainties.
 """
 
-from hopkin.drivers.kinetics.diffusion import decisive_part, supercell_of, vacancy_diffusivity
+from hopkin.drivers.kinetics.diffusion import along, decisive_part, supercell_of, vacancy_diffusivity
 from hopkin.drivers.kinetics.estimate import (
     CM2_PER_A2,
     Diffusivities,
     HopRate,
     activation_energies,
-    along,
     diffusivities,
     rates_at,
     sampled,

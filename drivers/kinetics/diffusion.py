@@ -23,7 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopkin.drivers.hops import Joined, components_of
-from hopkin.drivers.kinetics.network import Floats, Integers, Network, Rates
+from hopkin.drivers.kinetics.network import (
+    Floats,
+    Integers,
+    Network,
+    Rates,
+    conductances,
+    in_supercell,
+)
 
 _MOST_STATES = 6_000
 _SMALLER = 3.0
@@ -47,7 +54,7 @@ def vacancy_diffusivity(network: Network, rates: Rates) -> Floats:
     subtracted but displacements, so that rates may differ by any factor.
     """
     net = _Net(network.n_sites)
-    flow = rates.weights[network.initial] * rates.per_s
+    flow = conductances(network, rates)
     for bond in range(network.n_jumps // 2):
         net.join(network.initial[bond], network.final[bond], flow[bond], network.vectors[bond])
     for site in range(network.n_sites):
@@ -109,22 +116,21 @@ def tracer_diffusivity(network: Network, rates: Rates, cells: Sequence[int]) -> 
     cells
         primitive cells of the supercell along each vector
     """
-    shape = np.asarray(cells)
-    n_cells = int(shape.prod())
-    at = np.stack(np.unravel_index(np.arange(n_cells), shape), axis=1)
+    targets = in_supercell(network, cells)
+    n_cells = targets.shape[1]
     size = network.n_sites * n_cells
     start, end, per_s, moved = [], [], [], []
     for tracer in range(network.n_sites):
+        here = tracer * n_cells  # site of the tracer, in the first cell
         for jump in range(network.n_jumps):
-            leaves, enters, cell = network.initial[jump], network.final[jump], network.cells[jump]
-            there = (at + cell) % shape
+            leaves = network.initial[jump]
             states = tracer * size + leaves * n_cells + np.arange(n_cells)
-            reached = tracer * size + enters * n_cells + np.ravel_multi_index(tuple(there.T), tuple(shape))
+            reached = tracer * size + targets[jump]
             displaced = np.zeros((n_cells, 3))
-            onto = np.flatnonzero((enters == tracer) & ~there.any(axis=1))  # the tracer: they change places
+            onto = targets[jump] == here  # the tracer: they change places
             # it is then where the vacancy was, and sees it one jump away
-            seen = np.ravel_multi_index(tuple(cell % shape), tuple(shape))
-            reached[onto] = leaves * size + tracer * n_cells + seen
+            seen = targets[jump, 0] % n_cells
+            reached[onto] = leaves * size + here + seen
             displaced[onto] = -network.vectors[jump]
             possible = np.ones(n_cells, dtype=bool)
             if leaves == tracer:
@@ -133,16 +139,22 @@ def tracer_diffusivity(network: Network, rates: Rates, cells: Sequence[int]) -> 
             end.append(reached[possible])
             per_s.append(np.full(possible.sum(), rates.per_s[jump]))
             moved.append(displaced[possible])
-    here = np.tile(np.repeat(rates.weights, n_cells), network.n_sites)
+    weights = np.tile(np.repeat(rates.weights, n_cells), network.n_sites)
     for tracer in range(network.n_sites):
-        here[tracer * size + tracer * n_cells] = 0.0
+        weights[tracer * size + tracer * n_cells] = 0.0
     return _diffusivity(
         np.concatenate(start),
         np.concatenate(end),
         np.concatenate(per_s),
         np.concatenate(moved),
-        here / here.sum(),
+        weights / weights.sum(),
     )
+
+
+def along(tensors: Floats, directions: Floats) -> Floats:
+    """Components of (..., 3, 3) tensors along (m, 3) unit vectors: (..., m)."""
+    components: Floats = np.einsum("ma,...ab,mb->...m", directions, tensors, directions)
+    return components
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,24 +191,23 @@ def ion_diffusivity(
     most_states
         of the larger of the two supercells
     """
-    conductances = rates.weights[network.initial] * rates.per_s
+    flow = conductances(network, rates)
     of_vacancy, axes = np.linalg.eigh(vacancy_diffusivity(network, rates))
-    thresholds = _thresholds(network, conductances)
+    thresholds = _thresholds(network, flow)
     found = np.full(3, np.nan)
     found[of_vacancy <= 0] = 0.0
     for threshold in dict.fromkeys(thresholds):
         # Slow jumps are lost to rounding beside fast ones: those are kept that may decide along some axis.
-        within = np.minimum(conductances, threshold * _WIDEST)
+        within = np.minimum(flow, threshold * _WIDEST)
         within[within < threshold / _WIDEST] = 0.0
-        part = replace(rates, per_s=rates.per_s * within / conductances)
+        part = replace(rates, per_s=rates.per_s * within / flow)
         diffusivity = vacancy_diffusivity(network, part)
-        here = np.einsum("ai,ab,bi->i", axes, diffusivity, axes)
+        here = along(diffusivity, axes.T)
         decided = np.isnan(found) & (np.abs(here - of_vacancy) <= _SAME * of_vacancy)
         if not decided.any():
             continue
         large, infinite = (
-            np.einsum("ai,ab,bi->i", axes, tensor, axes)
-            for tensor in _extrapolated(network, part, cell, diffusivity, most_states)
+            along(tensor, axes.T) for tensor in _extrapolated(network, part, cell, diffusivity, most_states)
         )
         settled = np.abs(infinite - large) <= _UNSETTLED * np.maximum(large, infinite)
         found = np.where(decided & settled, infinite, found)
@@ -224,10 +235,8 @@ def _two_supercells(
     cell: Floats, n_sites: int, diffusivity: Floats, most_states: int
 ) -> list[tuple[int, int, int]]:
     """Supercells that a vacancy crosses along each axis in about the same time, the second one larger."""
-    widths = np.sqrt(np.einsum("ia,ab,ib->i", _normals(cell), diffusivity, _normals(cell)))
-    shape = np.maximum(widths, 1e-3 * widths.max()) / _heights(
-        cell
-    )  # cells along each vector, but for a factor
+    widths = np.sqrt(along(diffusivity, _normals(cell)))
+    shape = np.maximum(widths, 1e-3 * widths.max()) / _heights(cell)  # cells, but for a factor
     smaller, larger = (_cells(shape, states / n_sites**2) for states in (most_states / _SMALLER, most_states))
     if larger == smaller:
         longest = int(np.argmax(shape / np.array(smaller)))
@@ -238,28 +247,25 @@ def _two_supercells(
 
 def decisive_part(network: Network, rates: Rates) -> float:
     """Part of a vacancy's jumps that are by the slowest that it needs to get on in all its directions."""
-    conductances = rates.weights[network.initial] * rates.per_s
-    slowest = _thresholds(network, conductances)[-1:]
-    return sum(slowest) / float(conductances.sum())
+    flow = conductances(network, rates)
+    return sum(_thresholds(network, flow)[-1:]) / float(flow.sum())
 
 
-def _thresholds(network: Network, conductances: Floats) -> list[float]:
+def _thresholds(network: Network, flow: Floats) -> list[float]:
     """Conductances of the slowest jumps that are needed to get on in one, two and three dimensions."""
     joined, found = Joined(), list[float]()
-    for jump in np.argsort(-conductances[: network.n_jumps // 2], kind="stable"):
-        if conductances[jump] > 0:
+    for jump in np.argsort(-flow[: network.n_jumps // 2], kind="stable"):
+        if flow[jump] > 0:
             joined.join((network.initial[jump], network.final[jump], *network.cells[jump]))
-            found += [float(conductances[jump])] * (joined.directions() - len(found))
+            found += [float(flow[jump])] * (joined.directions() - len(found))
     return found
 
 
 def _inverse_size(network: Network, kept: NDArray[np.bool_], cells: tuple[int, int, int]) -> float:
     """Mean of 1 / (n - 1) over sites that are joined to n - 1 others, with which the vacancy stays."""
-    n_cells = math.prod(cells)
-    at = np.stack(np.unravel_index(np.arange(n_cells), cells), axis=1)
-    start = network.initial[kept, None] * n_cells + np.arange(n_cells)
-    reached = np.moveaxis((at + network.cells[kept, None]) % np.array(cells), -1, 0)
-    end = network.final[kept, None] * n_cells + np.ravel_multi_index(tuple(reached), cells)
+    targets = in_supercell(network, cells)
+    n_cells = targets.shape[1]
+    start, end = network.initial[kept, None] * n_cells + np.arange(n_cells), targets[kept]
     part = components_of(network.n_sites * n_cells, start.ravel(), end.ravel())
     others = np.bincount(part)[part] - 1
     return float(np.mean(1 / others[others > 0]))

@@ -131,12 +131,6 @@ def sampled(
     return CM2_PER_A2 * np.array(found)
 
 
-def along(tensors: Floats, directions: Floats) -> Floats:
-    """Components of (..., 3, 3) tensors along (m, 3) unit vectors: (..., m)."""
-    components: Floats = np.einsum("ma,...ab,mb->...m", directions, tensors, directions)
-    return components
-
-
 def activation_energies(temperatures_K: Floats, diffusivity: Floats) -> list[float | None]:
     """Slope of ln D against 1/T of each column [eV]; None where one is not positive.
 

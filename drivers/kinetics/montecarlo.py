@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hopkin.drivers.kinetics.network import Floats, Integers, Network, Rates
+from hopkin.drivers.kinetics.network import Floats, Integers, Network, Rates, in_supercell
 
 _VACANT, _BLOCKED = -1, -2
 """What is at a site, where it is no ion that may move."""
@@ -27,15 +27,12 @@ class Walk:
         of the sum of the displacements of all vacancies, for each vacancy
     ions, ions_error
         of single ions, times ions for each vacancy: as `diffusion.ion_diffusivity`
-    jumps
-        of all crystals together
     """
 
     charge: Floats
     charge_error: Floats
     ions: Floats
     ions_error: Floats
-    jumps: int
 
 
 def walk(
@@ -104,23 +101,20 @@ def walk(
         charge_error=charge.std(axis=0, ddof=1) / error,
         ions=ions.mean(axis=0),
         ions_error=ions.std(axis=0, ddof=1) / error,
-        jumps=n_crystals * n_jumps,
     )
 
 
 def _jumps_from(network: Network, rates: Rates, cells: Sequence[int]) -> tuple[Integers, Floats, Floats]:
     """Jumps from each site of a supercell: where to (n, z), their rates (n, z), displacements (n, z, 3)."""
-    shape, n_cells = np.asarray(cells), math.prod(cells)
-    at = np.stack(np.unravel_index(np.arange(n_cells), tuple(shape)), axis=1)
+    reached = in_supercell(network, cells)
+    n_cells = reached.shape[1]
     most = int(np.bincount(network.initial, minlength=network.n_sites).max())
     targets = np.zeros((network.n_sites, n_cells, most), dtype=int)
     per_s = np.zeros((network.n_sites, n_cells, most))
     vectors = np.zeros((network.n_sites, n_cells, most, 3))
     for site in range(network.n_sites):
         for way, jump in enumerate(np.flatnonzero(network.initial == site)):
-            there = (at + network.cells[jump]) % shape
-            place = np.ravel_multi_index(tuple(there.T), tuple(shape))
-            targets[site, :, way] = network.final[jump] * n_cells + place
+            targets[site, :, way] = reached[jump]
             per_s[site, :, way] = rates.per_s[jump]
             vectors[site, :, way] = network.vectors[jump]
     n = network.n_sites * n_cells

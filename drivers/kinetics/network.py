@@ -80,6 +80,18 @@ def network_of(positions: ArrayLike, cell: ArrayLike, bonds: Sequence[Sequence[B
     )
 
 
+def in_supercell(network: Network, cells: Sequence[int]) -> Integers:
+    """Where each jump leads from each cell of a periodic supercell: (n, n_cells) numbers of sites there.
+
+    Site s of cell c has the number s * n_cells + c; the first cell is number 0.
+    """
+    shape = tuple(cells)
+    at = np.stack(np.unravel_index(np.arange(np.prod(shape)), shape), axis=1)
+    there = np.moveaxis((at + network.cells[:, None]) % np.array(shape), -1, 0)
+    targets: Integers = network.final[:, None] * len(at) + np.ravel_multi_index(tuple(there), shape)
+    return targets
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """Rates of the jumps of a network.
@@ -97,6 +109,12 @@ class Rates:
     weights: Floats
     per_s: Floats
     disagreement: float
+
+
+def conductances(network: Network, rates: Rates) -> Floats:
+    """(n,) how often each jump happens [1/s]: the same for a jump and its reverse."""
+    often: Floats = rates.weights[network.initial] * rates.per_s
+    return often
 
 
 def balanced(network: Network, log_forward: ArrayLike, log_reverse: ArrayLike) -> Rates:

@@ -168,7 +168,7 @@ def run_barrier(
         band = relaxed_band(ends, -1, model, specification, directory, path=path, say=say)
         distance = image_distance(matrix @ bulk.cell.array)
         band |= {"path_length_A": moved.length_A, "image_distance_A": distance}
-        return {**facts, **band, **_told(structure.atoms, model, specification, band)}
+        return {**facts, **band, **believed_of(structure.atoms, model, specification.ion, band)}
 
     return calculate(
         root,
@@ -190,13 +190,11 @@ def run_barrier(
     )
 
 
-def _told(
-    atoms: Atoms, model: Model, specification: BandSpecification, band: Mapping[str, Any]
-) -> dict[str, Any]:
+def believed_of(atoms: Atoms, model: Model, ion: str, band: Mapping[str, Any]) -> dict[str, Any]:
     """Say what the barrier of a band is likely to be, by the cases that hopkin comes with."""
-    framework = framework_of(atoms.symbols, specification.ion)
-    asked = {"model": model.name, "ion": specification.ion}
-    return believed(Calibration.shipped(), framework, {**band, **asked})
+    return believed(
+        Calibration.shipped(), framework_of(atoms.symbols, ion), {**band, "model": model.name, "ion": ion}
+    )
 
 
 def _begun_from(path: Sequence[Atoms] | None) -> dict[str, str]:
@@ -241,7 +239,7 @@ def run_neb(
 
     def work(directory: Path) -> dict[str, Any]:
         result = facts | relaxed_band(ends, ion, model, specification, directory, path=path, say=say)
-        return {**result, **_told(initial.atoms, model, specification, result)}
+        return {**result, **believed_of(initial.atoms, model, specification.ion, result)}
 
     return calculate(
         root,

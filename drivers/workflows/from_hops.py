@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 
-from hopkin.analysis.calibration import Calibration, believed, framework_of
 from hopkin.analysis.trajectories import FloatArray as Floats
 from hopkin.drivers import kinetics
 from hopkin.drivers.crystals import Structure
@@ -46,7 +45,8 @@ def _rates(
     hops: Sequence[Hop],
     results: Sequence[Mapping[str, Any]],
     specification: KineticsSpecification,
-    beliefs: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    by_belief: bool = False,
 ) -> tuple[list[HopRate], list[str]]:
     """Return rates of hops that have barriers, and where their frequencies are from.
 
@@ -54,17 +54,17 @@ def _rates(
 
     Parameters
     ----------
-    beliefs
-        what each barrier is likely to be; None: barriers are as the model says
+    by_belief
+        barriers are what they are likely to be, with their errors; else as the model says
     """
     rates, sources = [], []
-    for n, (hop, result) in enumerate(zip(hops, results, strict=True)):
+    for hop, result in zip(hops, results, strict=True):
         barriers = [max(_NO_BARRIER_EV, result[name]) for name in _ENDS]
         if hop.symmetric:
             barriers = [sum(barriers) / 2] * 2
         lower = higher = 0.0
-        if beliefs is not None:
-            likely, low, high = (beliefs[n][f"believed_{name}_eV"] for name in ("barrier", "low", "high"))
+        if by_belief:
+            likely, low, high = (result[f"believed_{name}_eV"] for name in ("barrier", "low", "high"))
             shift = max(likely - result["barrier_eV"], _NO_BARRIER_EV - min(barriers))
             barriers = [barrier + shift for barrier in barriers]
             lower, higher = (likely - low) / _HALF_OF_90, (high - likely) / _HALF_OF_90
@@ -152,7 +152,7 @@ def diffusivities_of(
     return {
         **result,
         **_bounds(placed, known, failed, rates, kelvin, axes),
-        **_interval(network, structure, known, of_known, specification, axes),
+        **_interval(network, known, of_known, specification, axes),
     }
 
 
@@ -252,7 +252,6 @@ def _bounds(
 
 def _interval(
     network: kinetics.Network,
-    structure: Structure,
     hops: Sequence[Hop],
     results: Sequence[Mapping[str, Any]],
     specification: KineticsSpecification,
@@ -260,13 +259,11 @@ def _interval(
 ) -> dict[str, Any]:
     """Diffusivity of the vacancy by corrected barriers, with its 90 % interval; or why there is none."""
     names = ("believed_diffusivity_cm2_per_s", "believed_low_cm2_per_s", "believed_high_cm2_per_s")
-    framework = framework_of(structure.atoms.symbols, specification.ion)
-    beliefs = [believed(Calibration.shipped(), framework, result) for result in results]
-    for result, belief in zip(results, beliefs, strict=True):
-        if belief["not_believed"]:
-            why = f"hop {result['hop_index']} is not believed: {belief['not_believed']}"
+    for result in results:
+        if result["not_believed"]:
+            why = f"hop {result['hop_index']} is not believed: {result['not_believed']}"
             return {**dict.fromkeys(names), "believed_activation_energy_eV": None, "not_believed": why}
-    rates, _ = _rates(hops, results, specification, beliefs)
+    rates, _ = _rates(hops, results, specification, by_belief=True)
     kelvin = specification.temperatures_K
     drawn = kinetics.along(
         kinetics.sampled(network, rates, kelvin, n_samples=specification.samples, seed=specification.seed),

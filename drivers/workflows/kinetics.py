@@ -9,7 +9,7 @@ from hopkin.drivers.errors import LammpsError, StructureError
 from hopkin.drivers.hops import Hop, primitive_sites
 from hopkin.drivers.models import Model
 from hopkin.drivers.specification import BarrierSpecification, KineticsSpecification
-from hopkin.drivers.workflows.barrier import list_hops, run_barrier
+from hopkin.drivers.workflows.barrier import believed_of, list_hops, run_barrier
 from hopkin.drivers.workflows.calculation import Run, Say, fingerprint, model_slug
 from hopkin.drivers.workflows.from_hops import diffusivities_of, is_computed, told_of
 from hopkin.drivers.workflows.rates import with_rates
@@ -106,4 +106,6 @@ def _hop(
             run = with_rates(run, model, [300.0], say=tell)
         except LammpsError as error:
             run = run[0], run[1] | {"rates": None, "rates_evidence": str(error)}
-    return {**run[1], "directory": run[0].path.name}
+    # by the cases that hopkin has now: the hop may have been run by another one
+    belief = believed_of(structure.atoms, model, specification.ion, run[1])
+    return {**run[1], **belief, "directory": run[0].path.name}

@@ -84,16 +84,13 @@ def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, landscape: Callable
 
     def of(results: dict[int, dict[str, Any]], **fields: Any) -> dict[str, Any]:
         def hop_result(_: Structure, hop: Hop, *__: Any, **___: Any) -> dict[str, Any]:
-            return {"hop_index": hop.index, "verified": True, "evidence": None, **results[hop.index]}
+            told = {"hop_index": hop.index, "verified": True, "evidence": None, "not_believed": None}
+            return {**told, **results[hop.index]}
 
         def relaxed(*_: Any, **__: Any) -> Bulk:
             return Bulk(directory=tmp_path, atoms=CHAINS, facts={}, evidence=None)
 
-        def belief(_: Any, __: Any, result: dict[str, Any]) -> dict[str, Any]:
-            return {"not_believed": None, **result}
-
         monkeypatch.setattr(workflow, "_hop", hop_result)
-        monkeypatch.setattr(from_hops, "believed", belief)
         monkeypatch.setattr(workflow, "relax_bulk", relaxed)
         model = landscape("TwoWells")
         asked = KineticsSpecification(
