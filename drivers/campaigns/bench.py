@@ -128,12 +128,7 @@ class _Tasks:
 
     def run(self, ledger: Ledger, progress: Progress, show: Callable[[Standing], None]) -> list[Outcome]:
         """Do all of them; return their outcomes."""
-        # the longest first, and before a job what it starts from
-        order = iter(
-            sorted(
-                range(len(self._jobs)), key=lambda n: (self._jobs[n].base is not None, -self._jobs[n].cost)
-            )
-        )
+        order = iter(self._order())
         waiting: list[tuple[float, int]] = []  # when they come again, and which
         tries: Counter[int] = Counter()
         shown = time.monotonic()
@@ -167,6 +162,24 @@ class _Tasks:
                 progress.end(number, outcome, read=number in ledger.ended)
         show(progress.standing([]))
         return [self._outcomes[number] for number in range(len(self._jobs))]
+
+    def _order(self) -> list[int]:
+        """Numbers of the jobs as they begin.
+
+        One of each model is first, for what does not work to be seen at once, and the time left; then model
+        by model, as one that is loaded has the next job sooner; of each the longest first; and before a job
+        what it starts from.
+        """
+        places = {job.specification.model: place for place, job in reversed([*enumerate(self._jobs)])}
+        by_model = sorted(
+            range(len(self._jobs)),
+            key=lambda n: (places[self._jobs[n].specification.model], -self._jobs[n].cost),
+        )
+        first = {self._jobs[n].specification.model: n for n in reversed(by_model)}
+        return sorted(
+            by_model,
+            key=lambda n: (self._jobs[n].base is not None, n != first[self._jobs[n].specification.model]),
+        )
 
     def _submit_first(self, number: int, *, read: bool) -> None:
         """Hand a job to Parsl, and before it what it stands on; `read`: it has ended before."""

@@ -1,7 +1,7 @@
 """How far a campaign is: what has ended, and the time left."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,31 +32,47 @@ class Standing:
 
 
 class Progress:
-    """Takes note of what becomes of jobs; a note costs the same among ten jobs and ten thousand."""
+    """Takes note of what becomes of jobs; a note costs the same among ten jobs and ten thousand.
+
+    The time left is that of each model's jobs by what its own have taken, as models differ by far.
+    """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._cost = [max(job.cost, 1.0) for job in jobs]
-        self._left = sum(self._cost)
-        self._done = 0.0  # cost of jobs that were not read alone
+        self._jobs = [(job.specification.model, max(job.cost, 1.0)) for job in jobs]
+        self._left = defaultdict[str, float](float)  # cost of jobs, by model
+        for model, cost in self._jobs:
+            self._left[model] += cost
+        self._done = defaultdict[str, float](float)  # the same, of jobs that have ended
+        self._took = defaultdict[str, float](float)  # seconds of those
+        self._busy_s = 0.0  # of jobs that have ended since
         self._began = time.monotonic()
         self._ended = 0
         self._failures: Counter[str] = Counter()
 
     def end(self, number: int, outcome: Outcome, *, read: bool) -> None:
         """Take note of what has become of a job; `read`: it had ended before."""
-        self._left -= self._cost[number]
-        self._done += 0.0 if read else self._cost[number]
+        model, cost = self._jobs[number]
+        self._left[model] -= cost
         self._ended += 1
         if outcome.failure is not None:
             self._failures[outcome.failure] += 1
+        if outcome.result is not None:
+            self._done[model] += cost
+            self._took[model] += outcome.result["wall_s"]
+            self._busy_s += 0.0 if read else outcome.result["wall_s"]
 
     def standing(self, running: Sequence[tuple[str, str, float]]) -> Standing:
         """Tell how far it is, with what is `running`."""
-        rate = self._done / (time.monotonic() - self._began)
         return Standing(
             ended=self._ended,
-            total=len(self._cost),
+            total=len(self._jobs),
             failures=dict(self._failures),
-            left_s=self._left / rate if rate else None,
+            left_s=self._left_s() if self._busy_s else None,
             running=running,
         )
+
+    def _left_s(self) -> float:
+        at_a_time = self._busy_s / (time.monotonic() - self._began)
+        of_all = sum(self._took.values()) / sum(self._done.values())
+        pace = {model: self._took[model] / cost for model, cost in self._done.items()}
+        return sum(cost * pace.get(model, of_all) for model, cost in self._left.items()) / at_a_time

@@ -1,17 +1,24 @@
-"""What a family's own package is asked for, in its environment: `python -m hopkin.drivers.models.tasks`."""
+"""What a family's own package is asked for, in its environment: `python -m hopkin.drivers.models.tasks`.
 
-import contextlib
+Each line of the input is a task: its name, the file of its arguments, and that of its answer, as a JSON list.
+A line of the output says that the answer is there.
+"""
+
 import importlib
 import json
 import os
+import select
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hopkin.drivers.errors import HopkinError
 from hopkin.drivers.models.model import Model
+
+_IDLE_S = 60  # without a task, after which it ends: a loaded model takes memory
 
 
 def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[dict[str, Any]]:
@@ -33,8 +40,7 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
     """
     from ase import Atoms
 
-    loaded = Model.model_validate_json(model)
-    calculator = loaded.module.calculator(loaded, device=device)
+    calculator = _calculator(model, device)
     results = []
     for structure in structures:
         atoms = Atoms(**structure, pbc=True, calculator=calculator)
@@ -46,6 +52,12 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
             }
         )
     return results
+
+
+@cache
+def _calculator(model: str, device: str) -> Any:
+    loaded = Model.model_validate_json(model)
+    return loaded.module.calculator(loaded, device=device)
 
 
 def export(model: str, path: str) -> str | None:
@@ -72,21 +84,30 @@ _TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate, "export": export,
 
 
 def main() -> None:
-    """Do the task of the command line; the answer is a result, or an error of one sentence."""
-    task, asked, said = sys.argv[1:]
+    """Do task by task; the answer is a result, or an error of one sentence."""
     warnings.simplefilter("ignore")
-    answer: dict[str, Any]
-    try:
-        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+    answers = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what packages print, also from C++
+    for line in _lines():
+        task, asked, said = json.loads(line)
+        answer: dict[str, Any]
+        try:
             answer = {"result": _TASKS[task](**json.loads(Path(asked).read_text()))}
-    except HopkinError as error:
-        answer = {"error": str(error)}
-    except Exception as error:  # of any package
-        lines = str(error).splitlines() or [""]
-        answer = {"error": f"{type(error).__name__}: {lines[0]}"}
-    part = Path(f"{said}.part")  # an answer is there whole or not at all
-    part.write_text(json.dumps(answer))
-    part.replace(said)
+        except HopkinError as error:
+            answer = {"error": str(error)}
+        except Exception as error:  # of any package
+            lines = str(error).splitlines() or [""]
+            answer = {"error": f"{type(error).__name__}: {lines[0]}"}
+        part = Path(f"{said}.part")  # an answer is there whole or not at all
+        part.write_text(json.dumps(answer))
+        part.replace(said)
+        os.write(answers, b"\n")
+
+
+def _lines() -> Iterator[str]:
+    """Give the lines of the input; end where none comes for a while."""
+    while select.select([sys.stdin], [], [], _IDLE_S)[0] and (line := sys.stdin.readline()):
+        yield line
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 """Has a task done by the interpreter of a family's environment.
 
 A model's own package runs in a process of its own there: packages exclude one another, and hopkin imports
-none beside itself.
+none beside itself. To start one takes longer than most tasks: one that has evaluated stays for the next
+structures of its model, and ends when none come for a while, or with this process.
 """
 
+import atexit
 import json
+import os
+import shutil
 import subprocess
 import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +20,72 @@ from hopkin.drivers.engine import environment_of
 from hopkin.drivers.errors import MachineError, ModelError
 
 _TAIL_LINES = 3
+
+
+class _Worker:
+    """An interpreter that does tasks one after the other.
+
+    Parameters
+    ----------
+    environment
+        its environment variables
+    model
+        the model of all its tasks, as JSON; None where they have none
+    """
+
+    def __init__(self, python: Path, environment: dict[str, str], model: str | None) -> None:
+        self.serves = (python, environment, model)
+        self.used = False  # it has done a task before
+        self._scratch = Path(tempfile.mkdtemp(prefix="hopkin-worker-"))
+        self._errors = self._scratch / "errors"
+        with self._errors.open("w") as errors:
+            # -P: the folder that the user is in may not stand in for the packages
+            self._process = subprocess.Popen(
+                [str(python), "-P", "-m", "hopkin.drivers.models.tasks"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=environment,
+            )
+
+    def ask(self, task: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        """Have a task done; None where the process has ended without an answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked, said = self._scratch / "asked.json", self._scratch / "said.json"
+        try:
+            said.unlink(missing_ok=True)
+            asked.write_text(json.dumps(arguments))
+            self._keep_to_processors()
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(f"{json.dumps([task, str(asked), str(said)])}\n")
+                self._process.stdin.flush()
+            self._process.stdout.readline()
+        except BaseException:  # an interrupt, above all
+            self._process.kill()
+            self.end()
+            raise
+        answer: dict[str, Any] | None = json.loads(said.read_text()) if said.is_file() else None
+        return answer
+
+    def end(self) -> str:
+        """End the process; return what it ended with."""
+        with suppress(BrokenPipeError):
+            self._process.communicate()
+        last = " ".join(self._errors.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        return f"exit code {self._process.returncode}: {last}"
+
+    def _keep_to_processors(self) -> None:
+        """Keep all its threads to the processors of this thread: each job of a campaign has its share."""
+        for thread in Path(f"/proc/{self._process.pid}/task").glob("*"):
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), os.sched_getaffinity(0))
+
+
+_idle: list[_Worker] = []  # they have loaded their model
+_taking = threading.Lock()
 
 
 def call(python: Path, task: str, **arguments: Any) -> Any:
@@ -33,23 +105,42 @@ def call(python: Path, task: str, **arguments: Any) -> Any:
     MachineError
         when the interpreter ends without an answer: killed, out of memory, or its environment is broken
     """
-    with tempfile.TemporaryDirectory(prefix="hopkin-worker-") as scratch:
-        asked, said = Path(scratch) / "asked.json", Path(scratch) / "said.json"
-        asked.write_text(json.dumps(arguments))
-        # -P: the folder that the user is in may not stand in for the packages
-        command = [str(python), "-P", "-m", "hopkin.drivers.models.tasks", task, str(asked), str(said)]
-        ended = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment_of(python),
-            check=False,
-        )
-        answer = json.loads(said.read_text()) if said.is_file() else {}
+    serves = (python, environment_of(python), arguments.get("model"))
+    worker = _idle_one(serves) or _Worker(*serves)
+    answer = worker.ask(task, arguments)
+    if answer is None and worker.used:  # it has ended meanwhile
+        worker.end()
+        worker = _Worker(*serves)
+        answer = worker.ask(task, arguments)
+    if answer is None:
+        raise MachineError(f"the model's Python ended with {worker.end()}")
+    if task == "evaluate" and "result" in answer:
+        worker.used = True
+        with _taking:
+            _idle.append(worker)
+    else:
+        worker.end()
     if "error" in answer:
         raise ModelError(answer["error"])
-    if "result" not in answer:
-        tail = " ".join(ended.stderr.splitlines()[-_TAIL_LINES:])
-        raise MachineError(f"the model's Python ended with exit code {ended.returncode}: {tail}")
     return answer["result"]
+
+
+def _idle_one(serves: tuple[Path, dict[str, str], str | None]) -> _Worker | None:
+    """Take an idle interpreter of this environment and model; where there is none, the others make room."""
+    with _taking:
+        found = next((worker for worker in _idle if worker.serves == serves), None)
+        if found is not None:
+            _idle.remove(found)
+    if found is None:
+        _end_idle()
+    return found
+
+
+@atexit.register
+def _end_idle() -> None:
+    """End the interpreters that have nothing to do."""
+    with _taking:
+        others = _idle[:]
+        _idle.clear()
+    for worker in others:
+        worker.end()
