@@ -103,7 +103,7 @@ def _place(advice: Advice) -> tuple[Any, ...]:
 def _advice(
     model: Model, ion: str, framework: tuple[str, ...], calibration: Calibration, cases: Sequence[Case]
 ) -> Advice:
-    ours = [case for case in cases if case.model == model.entry]
+    ours = [case for case in cases if case.plain_model == model.entry]
     scope, alike = _alike(ours, ion, chemistry_of(framework))
     quality = None
     if any(case.usable for case in alike):

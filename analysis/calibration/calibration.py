@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hopkin.analysis.calibration.cases import Case, shipped_cases
+from hopkin.analysis.calibration.cases import Case, plain_name, shipped_cases
 from hopkin.analysis.calibration.chemistry import chemistry_of, reach_of
 from hopkin.analysis.calibration.estimator import LEAST_MATERIALS, Estimator
 
@@ -16,8 +16,6 @@ FIELDS = (
     "not_believed",
 )
 """Of a result: the belief, or why there is none."""
-_OF_THE_EVALUATOR = ("dtype=", "evaluator=", "route=")
-"""Options of a model's name that do not change its energies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ class Calibration:
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self.cases = tuple(
-            case.model_copy(update={"model": _plain(case.model)}) for case in cases if case.usable
+            case.model_copy(update={"model": case.plain_model}) for case in cases if case.usable
         )
         self._hops: dict[tuple[object, ...], list[list[Case]]] = {}
         self._estimators: dict[tuple[object, ...], Estimator] = {}
@@ -104,7 +102,7 @@ class Calibration:
         barriers
             of converged runs, by the model's name [eV]
         """
-        named = {_plain(model): barrier for model, barrier in barriers.items()}
+        named = {plain_name(model): barrier for model, barrier in barriers.items()}
         models = tuple(sorted(model for model in named if model in self.models))
         if not models:
             return Refusal(f"{', '.join(barriers) or 'no model'} has not been calibrated")
@@ -195,13 +193,3 @@ def believed(calibration: Calibration, framework: Sequence[str], band: Mapping[s
 @cache
 def _shipped() -> Calibration:
     return Calibration(shipped_cases())
-
-
-def _plain(model: str) -> str:
-    """Name of a model without the options that do not change its energies."""
-    name, *options = model.split(":") if not _is_path(model) else [model]
-    return ":".join([name, *(option for option in options if not option.startswith(_OF_THE_EVALUATOR))])
-
-
-def _is_path(model: str) -> bool:
-    return "/" in model or model.startswith("ase:")

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from hopkin.analysis.calibration.chemistry import chemistry_of, reach_of
 from hopkin.analysis.errors import ReferencesError
 
+_OF_THE_EVALUATOR = ("dtype=", "evaluator=", "route=")
+"""Options of a model's name that do not change its energies."""
+
 
 class Case(BaseModel):
     """One hop with one model."""
@@ -53,9 +56,24 @@ class Case(BaseModel):
         return reach_of(self.path_length_A)
 
     @property
+    def plain_model(self) -> str:
+        """Name of the model, as it was calibrated."""
+        return plain_name(self.model)
+
+    @property
     def usable(self) -> bool:
         """Whether it says how far the model is off."""
         return self.failure is None and None not in (self.barrier_eV, self.reference_eV)
+
+
+def plain_name(model: str) -> str:
+    """Name of a model without the options that do not change its energies."""
+    name, *options = model.split(":") if not _is_path(model) else [model]
+    return ":".join([name, *(option for option in options if not option.startswith(_OF_THE_EVALUATOR))])
+
+
+def _is_path(model: str) -> bool:
+    return "/" in model or model.startswith("ase:")
 
 
 def hop_of(row: Mapping[str, Any]) -> tuple[Any, ...]:

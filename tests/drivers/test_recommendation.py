@@ -52,6 +52,11 @@ def test_the_most_accurate_comes_first_and_what_has_no_case_after_it() -> None:
     assert advice["mace-mp-0-small"].published_mae_eV is None
 
 
+def test_options_that_change_no_energy_do_not_hide_a_case() -> None:
+    advice = advised(*phosphates("sevennet-0:dtype=float64", spread=0.05))
+    assert advice["sevennet-0"].n_cases == len(METALS)
+
+
 def test_of_two_that_are_alike_the_faster_comes_first() -> None:
     slow = phosphates("sevennet-0", spread=0.05, seconds=600.0)
     assert next(iter(advised(*slow, *phosphates("chgnet-0.3.0", spread=0.051)))) == "chgnet-0.3.0"
