@@ -7,6 +7,7 @@ writes benchmarks/results/outside_calibration.md.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,9 @@ def row_of(cases: dict[str, Case], crystal: Structure) -> dict[str, object]:
     advice = recommend(crystal, first.ion, [find_model(name) for name in cases], shipped_cases())
     computed = {name: case.barrier_eV for name, case in cases.items() if case.usable}
     off = {name: abs(barrier - known) for name, barrier in computed.items()}
-    belief = Calibration.shipped().believe(first.ion, first.framework, first.path_length_A, computed)
+    believe = partial(Calibration.shipped().believe, first.ion, first.framework, first.path_length_A)
+    alone = {name for name, barrier in computed.items() if isinstance(believe({name: barrier}), Belief)}
+    belief = believe({name: computed[name] for name in alone} or computed)
     row: dict[str, object] = {"hop": first.hop, "known [eV]": known}
     row |= {name: computed.get(name, case.failure) for name, case in cases.items()}
     row |= {
