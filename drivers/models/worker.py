@@ -132,12 +132,12 @@ def _idle_one(serves: tuple[Path, dict[str, str], str | None]) -> _Worker | None
         if found is not None:
             _idle.remove(found)
     if found is None:
-        _end_idle()
+        end_idle()
     return found
 
 
 @atexit.register
-def _end_idle() -> None:
+def end_idle() -> None:
     """End the interpreters that have nothing to do."""
     with _taking:
         others = _idle[:]

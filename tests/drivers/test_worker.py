@@ -37,7 +37,7 @@ CRYSTAL = bulk("Ar", cubic=True)
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[str]:
     yield write(tmp_path / "own.py", "os.getpid()")
-    worker._end_idle()
+    worker.end_idle()
 
 
 def write(path: Path, told: str) -> str:
@@ -112,4 +112,4 @@ def test_two_at_a_time_are_two_processes_on_the_processors_of_each_thread(tmp_pa
     for pair in ((first, last), (last, first)):
         with ThreadPoolExecutor(2) as threads:
             assert [*threads.map(on, pair)] == [*pair]
-    worker._end_idle()
+    worker.end_idle()

@@ -1,0 +1,58 @@
+"""What the parity gate takes for the next crystal of a model: its own Python started anew, or kept.
+
+    python -m benchmarks.gate sevennet-0 mace-mp-0-small
+
+writes benchmarks/results/gate.md. Both in turn, of the same crystals, on one core, as workers of a campaign.
+"""
+
+import os
+import sys
+import time
+from statistics import median
+
+from benchmarks.benchmark import table
+from benchmarks.page import COMMIT, processor, write_page
+from hopkin.drivers.crystals import load_structure
+from hopkin.drivers.models import fetch, find_model, lammps_environment, worker
+from hopkin.drivers.workflows.parity import verify
+
+CRYSTALS = ("LiCoO2-layered", "NaTiS2-layered-O3", "LiFePO4-olivine", "NaMnPO4-olivine", "LiNiPO4-maricite")
+
+
+def seconds(name: str, *, keep: bool) -> list[float]:
+    """Time the gate of each crystal."""
+    model = find_model(name)
+    taken = []
+    for crystal in CRYSTALS:
+        if not keep:
+            worker.end_idle()
+        start = time.perf_counter()
+        verify(model, load_structure(crystal).atoms)
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def main() -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    rows = []
+    for name in sys.argv[1:]:
+        fetch(find_model(name))
+        lammps_environment(find_model(name))  # its service
+        verify(find_model(name), load_structure(CRYSTALS[0]).atoms)  # what the first one of all takes
+        kept, anew = seconds(name, keep=True), seconds(name, keep=False)
+        rows.append(
+            {
+                "model": name,
+                "anew [s]": median(anew),
+                "kept [s]": median(kept),
+                "kept/anew": sum(kept) / sum(anew),
+                "commit": COMMIT,
+            }
+        )
+    body = table(rows, 2)
+    write_page("gate", "The gate for the next crystal", f"`python -m benchmarks.gate` on {processor()}", body)
+    print(body)
+
+
+if __name__ == "__main__":
+    main()
