@@ -17,7 +17,7 @@ from hopkin.analysis.comparison.metrics import errors, statistic
 SEED = 1
 
 
-def table(rows: list[dict[str, object]], digits: int = 3) -> str:
+def table(rows: list[dict[str, object]] | pd.DataFrame, digits: int = 3) -> str:
     """Markdown of rows; what is not known is empty."""
     frame = pd.DataFrame(rows)
     return (

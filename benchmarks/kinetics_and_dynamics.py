@@ -1,0 +1,180 @@
+"""Diffusivity of a vacancy by the rates of its hops, beside dynamics of the same model with one vacancy.
+
+    python -m benchmarks.kinetics_and_dynamics LiFePO4-olivine --repeats 1 2 2 --model sevennet-0 \\
+        -T 800 -T 1200 --time-ps 20
+
+adds its rows to benchmarks/results/kinetics_and_dynamics.csv and writes the page beside it. Only what is
+missing is computed; runs are kept in --out.
+
+In dynamics, hops of the vacancy are counted: arrivals of ions at the vacant site. With the displacements d
+of n of them in the time t, D = sum d^2 / 2t along an axis if they were independent, times (1 + c) / (1 - c)
+with the mean cosine c of successive ones if each remembers the last (on a lattice of equivalent sites).
+"""
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.benchmark import table
+from benchmarks.page import COMMIT, RESULTS, write_page
+from hopkin.analysis.trajectories import read_trajectory
+from hopkin.analysis.transport.sites import site_of_ions
+from hopkin.analysis.transport.transport import framework_drift
+from hopkin.drivers.crystals import Structure, load_structure, mobile_ion, supercell
+from hopkin.drivers.models import fetch, find_model
+from hopkin.drivers.specification import KineticsSpecification, MDSpecification
+from hopkin.drivers.workflows import run_kinetics, run_md
+
+NAME = "kinetics_and_dynamics"
+CM2_PER_S = 1e-4  # of A^2/ps
+ROOM_K = 300.0
+
+
+def vacancy_jumps(at: np.ndarray, sites: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """(n_jumps, 3) displacements of the vacancy [A], from (n_frames, n_ions) sites, -1 between them."""
+    last = at[0].copy()
+    assert len(set(last)) == len(last) == len(sites) - 1, "one vacancy, and all ions at sites"
+    (vacant,) = set(range(len(sites))) - set(last)
+    jumps = []
+    for frame in at[1:]:
+        arrived = np.flatnonzero(frame == vacant)  # who else moves waits for the next vacancy
+        while len(arrived):
+            left, last[arrived[0]] = last[arrived[0]], vacant
+            move = sites[left] - sites[vacant]
+            images = np.array(list(np.ndindex(3, 3, 3))) - 1
+            moves = (move - np.rint(move) + images) @ cell
+            jumps.append(moves[np.linalg.norm(moves, axis=1).argmin()])
+            vacant = left
+            arrived = np.flatnonzero((frame == vacant) & (last != vacant))
+    return np.array(jumps).reshape(-1, 3)
+
+
+def dynamics(
+    crystal: Structure,
+    repeats: tuple[int, int, int],
+    name: str,
+    kelvin: float,
+    args: argparse.Namespace,
+) -> list[dict[str, Any]]:
+    """Diffusivities of the vacancy along the axes, from one run."""
+    model, ion = find_model(name), mobile_ion(crystal.atoms.symbols, crystal.material)
+    whole = supercell(crystal.atoms, repeats)
+    ions = np.flatnonzero(whole.symbols == ion)
+    sites = whole.get_scaled_positions()[ions]
+    del whole[ions[0]]
+    structure = Structure(atoms=whole, material=f"{crystal.material}-vacancy", source=crystal.source)
+    asked = MDSpecification(
+        model=model.name, ion=ion, temperature_K=kelvin, time_ps=args.time_ps, frame_interval_fs=20.0
+    )
+    run, result = run_md(structure, model, asked, args.out, say=print)
+    trajectory = read_trajectory(run.path / "trajectory.dump.gz", timestep_fs=asked.timestep_fs)
+    drift = framework_drift(trajectory, ion)
+    positions = trajectory.positions[:, trajectory.species == ion] - drift[:, None]
+    at = site_of_ions(positions, trajectory.cells, sites)
+    cell = trajectory.cells.mean(axis=0)
+    jumps = vacancy_jumps(at[np.argmax((at >= 0).all(axis=1)) :], sites, cell)
+    time_ps = trajectory.times_ps[-1] - trajectory.times_ps[0]
+    rows = []
+    for axis, vector in zip("abc", cell, strict=True):
+        along = jumps @ (vector / np.linalg.norm(vector))
+        free = (along**2).sum() / (2 * time_ps)
+        cosine = np.mean([x * y for x, y in pairwise(along)]) / np.mean(along**2) if np.any(along) else 0.0
+        rows.append(
+            {
+                "axis": axis,
+                "jumps": int((np.abs(along) > 0.1).sum()),
+                "free": free * CM2_PER_S,
+                "dynamics": free * (1 + cosine) / (1 - cosine) * CM2_PER_S,
+                "cosine": cosine,
+                "failure": result["failure"],
+            }
+        )
+    return rows
+
+
+def hops(crystal: Structure, name: str, kelvin: list[float], args: argparse.Namespace) -> dict[str, Any]:
+    """Result of `hopkin kinetics`."""
+    model, ion = find_model(name), mobile_ion(crystal.atoms.symbols, crystal.material)
+    asked = KineticsSpecification(
+        model=model.name,
+        ion=ion,
+        temperatures_K=tuple(kelvin),
+        max_length_A=args.max_length,
+        min_image_distance_A=args.image_distance,
+    )
+    return run_kinetics(crystal, model, asked, args.out, say=print)[1]
+
+
+def rows_of(material: str, model: str, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of a material with a model: of each temperature and axis."""
+    crystal, temperatures = load_structure(material), [ROOM_K, *args.temperature]
+    fetch(find_model(model))
+    found = hops(crystal, model, temperatures, args)
+    rows = []
+    for n, kelvin in enumerate(temperatures):
+        counted: list[dict[str, Any]] = [{"axis": axis} for axis in "abc"]
+        if kelvin != ROOM_K:
+            counted = dynamics(crystal, tuple(args.repeats), model, kelvin, args)
+        for axis, by_dynamics in enumerate(counted):
+            row = {"material": material, "model": model, "T [K]": kelvin, **by_dynamics}
+            row["hops"] = found["vacancy_diffusivity_cm2_per_s"][n][axis]
+            row["E_a [eV]"] = found["activation_energy_eV"][axis]
+            for end in ("low", "high"):
+                believed = found[f"believed_{end}_cm2_per_s"]
+                row[f"believed {end}"] = believed and believed[n][axis]
+            row["frequencies"] = ", ".join(sorted({str(hop["frequency_from"]) for hop in found["hops"]}))
+            rows.append(row | {"time [ps]": args.time_ps, "commit": COMMIT})
+    return rows
+
+
+def page(rows: pd.DataFrame) -> str:
+    """Tables: of all temperatures where dynamics ran, and of room temperature."""
+    rows = rows[(rows.hops > 0) | (rows.jumps.fillna(0) > 0)].copy()
+    rows["ratio"] = rows.dynamics / rows.hops
+    for name in ("hops", "dynamics", "free", "believed low", "believed high"):
+        rows[name] = rows[name].map(lambda value: None if pd.isna(value) else f"{value:.1e}")
+    keys = ["material", "model", "T [K]", "axis", "hops"]
+    at_room = [*keys, "believed low", "believed high", "E_a [eV]", "frequencies", "commit"]
+    beside = [*keys, "dynamics", "ratio", "jumps", "cosine", "time [ps]", "failure", "commit"]
+    warm = rows[rows["T [K]"] != ROOM_K]
+    cold = rows[rows["T [K]"] == ROOM_K]
+    return "\n".join(
+        [
+            "Diffusivities of a vacancy in cm2/s.\n",
+            "## At room temperature\n",
+            table(cold[at_room]),
+            "## Beside dynamics\n",
+            table(warm[beside], 2),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("material")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--repeats", type=int, nargs=3, required=True, help="of the cell, in dynamics")
+    parser.add_argument("-T", "--temperature", type=float, action="append", required=True)
+    parser.add_argument("--time-ps", type=float, default=20.0)
+    parser.add_argument("--max-length", type=float, default=5.0)
+    parser.add_argument("--image-distance", type=float, default=10.0)
+    parser.add_argument("--out", type=Path, default=Path("runs"))
+    args = parser.parse_args()
+    file = RESULTS / f"{NAME}.csv"
+    rows = pd.DataFrame(rows_of(args.material, args.model, args))
+    if file.is_file():
+        old = pd.read_csv(file)
+        rows = pd.concat([old[(old.material != args.material) | (old.model != args.model)], rows])
+    rows.to_csv(file, index=False)
+    write_page(NAME, "From hops and from dynamics", f"`python -m benchmarks.{NAME}`, see there", page(rows))
+    print(page(rows))
+
+
+if __name__ == "__main__":
+    main()
