@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from hopkin.analysis.calibration import Calibration, Case, chemistry_of, framework_of, quality_of
+from hopkin.analysis.calibration import Calibration, Case, chemistry_of, framework_of, plain_name, quality_of
 from hopkin.analysis.comparison import published_errors
 from hopkin.drivers.campaigns import known_cost
 from hopkin.drivers.crystals import Structure, require_ion
@@ -103,11 +103,11 @@ def _place(advice: Advice) -> tuple[Any, ...]:
 def _advice(
     model: Model, ion: str, framework: tuple[str, ...], calibration: Calibration, cases: Sequence[Case]
 ) -> Advice:
-    ours = [case for case in cases if case.plain_model == model.entry]
+    ours = [case for case in cases if plain_name(case.model) == plain_name(model.name)]
     scope, alike = _alike(ours, ion, chemistry_of(framework))
     quality = None
     if any(case.usable for case in alike):
-        quality = quality_of(calibration, [model.entry], among={case.hop for case in alike})
+        quality = quality_of(calibration, [plain_name(model.name)], among={case.hop for case in alike})
     seconds, here = _seconds(model, alike)
     failed = sum(case.failure is not None for case in alike)
     _, published = published_errors().get(model.entry, {}).get(("barrier_mae_eV", None), (None, None))

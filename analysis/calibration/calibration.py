@@ -69,7 +69,7 @@ class Calibration:
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self.cases = tuple(
-            case.model_copy(update={"model": case.plain_model}) for case in cases if case.usable
+            case.model_copy(update={"model": plain_name(case.model)}) for case in cases if case.usable
         )
         self._hops: dict[tuple[object, ...], list[list[Case]]] = {}
         self._estimators: dict[tuple[object, ...], Estimator] = {}

@@ -1,6 +1,7 @@
 """Computed barriers beside known ones: what a calibration is made from."""
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from hopkin.analysis.calibration.chemistry import chemistry_of, reach_of
 from hopkin.analysis.errors import ReferencesError
 
-_OF_THE_EVALUATOR = ("dtype=", "evaluator=", "route=")
+_OF_THE_EVALUATOR = re.compile(r":(?:dtype|evaluator|route)=[^:/=]*")
 """Options of a model's name that do not change its energies."""
 
 
@@ -56,11 +57,6 @@ class Case(BaseModel):
         return reach_of(self.path_length_A)
 
     @property
-    def plain_model(self) -> str:
-        """Name of the model, as it was calibrated."""
-        return plain_name(self.model)
-
-    @property
     def usable(self) -> bool:
         """Whether it says how far the model is off."""
         return self.failure is None and None not in (self.barrier_eV, self.reference_eV)
@@ -68,12 +64,7 @@ class Case(BaseModel):
 
 def plain_name(model: str) -> str:
     """Name of a model without the options that do not change its energies."""
-    name, *options = model.split(":") if not _is_path(model) else [model]
-    return ":".join([name, *(option for option in options if not option.startswith(_OF_THE_EVALUATOR))])
-
-
-def _is_path(model: str) -> bool:
-    return "/" in model or model.startswith("ase:")
+    return _OF_THE_EVALUATOR.sub("", model)
 
 
 def hop_of(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -166,20 +166,19 @@ class _Tasks:
     def _order(self) -> list[int]:
         """Numbers of the jobs as they begin.
 
-        One of each model is first, for what does not work to be seen at once, and the time left; then model
-        by model, as one that is loaded has the next job sooner; of each the longest first; and before a job
-        what it starts from.
+        Those that start from others are after these. Of each of the two, one of each model is first, for what
+        does not work to be seen at once, and the time left; then model by model, as one that is loaded has
+        the next job sooner; of each the longest first.
         """
-        places = {job.specification.model: place for place, job in reversed([*enumerate(self._jobs)])}
-        by_model = sorted(
-            range(len(self._jobs)),
-            key=lambda n: (places[self._jobs[n].specification.model], -self._jobs[n].cost),
-        )
-        first = {self._jobs[n].specification.model: n for n in reversed(by_model)}
-        return sorted(
-            by_model,
-            key=lambda n: (self._jobs[n].base is not None, n != first[self._jobs[n].specification.model]),
-        )
+        models = list(dict.fromkeys(job.specification.model for job in self._jobs))
+
+        def place(number: int) -> tuple[bool, int, float]:
+            job = self._jobs[number]
+            return job.base is not None, models.index(job.specification.model), -job.cost
+
+        order = sorted(range(len(self._jobs)), key=place)
+        first = {place(number)[:2]: number for number in reversed(order)}
+        return sorted(order, key=lambda number: (place(number)[0], number != first[place(number)[:2]]))
 
     def _submit_first(self, number: int, *, read: bool) -> None:
         """Hand a job to Parsl, and before it what it stands on; `read`: it has ended before."""

@@ -34,11 +34,12 @@ class Standing:
 class Progress:
     """Takes note of what becomes of jobs; a note costs the same among ten jobs and ten thousand.
 
-    The time left is that of each model's jobs by what its own have taken, as models differ by far.
+    The time left is that of each model's jobs by what its own have taken, as models differ by far; jobs that
+    evaluate none take no time, as far as this goes.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._jobs = [(job.specification.model, max(job.cost, 1.0)) for job in jobs]
+        self._jobs = [(job.specification.model, job.cost) for job in jobs]
         self._left = defaultdict[str, float](float)  # cost of jobs, by model
         for model, cost in self._jobs:
             self._left[model] += cost
@@ -56,10 +57,11 @@ class Progress:
         self._ended += 1
         if outcome.failure is not None:
             self._failures[outcome.failure] += 1
-        if outcome.result is not None:
+        took = (outcome.result or {}).get("wall_s")
+        if cost and took:
             self._done[model] += cost
-            self._took[model] += outcome.result["wall_s"]
-            self._busy_s += 0.0 if read else outcome.result["wall_s"]
+            self._took[model] += took
+            self._busy_s += 0.0 if read else took
 
     def standing(self, running: Sequence[tuple[str, str, float]]) -> Standing:
         """Tell how far it is, with what is `running`."""

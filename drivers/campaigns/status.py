@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 
 from hopkin.analysis.comparison import read_ended, read_jobs
 from hopkin.drivers.campaigns.at_work import log_name, tasks_at_work
@@ -23,13 +24,18 @@ def standing_of(root: Path) -> tuple[Standing, list[dict[str, str]]]:
     lines = {job: line for job, line in read_ended(root).items() if not line.get("open")}
     ended = [lines[job["id"]] for job in jobs if job["id"] in lines]
     running = tasks_at_work(root)
-    walls = [line["wall_s"] for line in ended if line.get("wall_s")]
-    left = len(jobs) - len(ended)
+    left = Counter(job["model"] for job in jobs if job["id"] not in lines)
+    walls: dict[str, list[float]] = {}
+    for job in jobs:
+        if wall_s := lines.get(job["id"], {}).get("wall_s"):
+            walls.setdefault(job["model"], []).append(wall_s)
+    every = [wall_s for of_model in walls.values() for wall_s in of_model]
+    left_s = sum(n * fmean(walls.get(model, every)) for model, n in left.items()) if every else None
     standing = Standing(
         ended=len(ended),
         total=len(jobs),
         failures=dict(Counter(line["failure"] for line in ended if line["failure"])),
-        left_s=sum(walls) / len(walls) * left / max(1, len(running)) if walls else None,
+        left_s=None if left_s is None else left_s / max(1, len(running)),
         running=running,
     )
     titles = {job["id"]: job["title"] for job in jobs}

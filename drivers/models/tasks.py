@@ -8,12 +8,11 @@ import importlib
 import json
 import os
 import select
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from hopkin.drivers.errors import HopkinError
 from hopkin.drivers.models.model import Model
@@ -40,6 +39,9 @@ def evaluate(model: str, structures: list[dict[str, Any]], device: str) -> list[
     """
     from ase import Atoms
 
+    loaded = Model.model_validate_json(model)
+    if loaded.family == "ase":  # one of the user's own may remember, and read what has changed
+        _calculator.cache_clear()
     calculator = _calculator(model, device)
     results = []
     for structure in structures:
@@ -86,9 +88,11 @@ _TASKS: dict[str, Callable[..., Any]] = {"evaluate": evaluate, "export": export,
 def main() -> None:
     """Do task by task; the answer is a result, or an error of one sentence."""
     warnings.simplefilter("ignore")
-    answers = os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what packages print, also from C++
-    for line in _lines():
+    answers, asks = os.dup(1), os.fdopen(os.dup(0))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)  # for what packages start, and
+    os.dup2(nowhere, 1)  # for what they print, also from C++
+    for line in _lines(asks):
         task, asked, said = json.loads(line)
         answer: dict[str, Any]
         try:
@@ -104,9 +108,9 @@ def main() -> None:
         os.write(answers, b"\n")
 
 
-def _lines() -> Iterator[str]:
+def _lines(asks: TextIO) -> Iterator[str]:
     """Give the lines of the input; end where none comes for a while."""
-    while select.select([sys.stdin], [], [], _IDLE_S)[0] and (line := sys.stdin.readline()):
+    while select.select([asks], [], [], _IDLE_S)[0] and (line := asks.readline()):
         yield line
 
 

@@ -1,14 +1,13 @@
 """Has a task done by the interpreter of a family's environment.
 
 A model's own package runs in a process of its own there: packages exclude one another, and hopkin imports
-none beside itself. To start one takes longer than most tasks: one that has evaluated stays for the next
-structures of its model, and ends when none come for a while, or with this process.
+none beside itself. To start one takes longer than most tasks: one that has evaluated stays a minute for the
+next structures of its model, and ends with this process.
 """
 
 import atexit
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -35,47 +34,50 @@ class _Worker:
 
     def __init__(self, python: Path, environment: dict[str, str], model: str | None) -> None:
         self.serves = (python, environment, model)
-        self.used = False  # it has done a task before
-        self._scratch = Path(tempfile.mkdtemp(prefix="hopkin-worker-"))
-        self._errors = self._scratch / "errors"
-        with self._errors.open("w") as errors:
-            # -P: the folder that the user is in may not stand in for the packages
-            self._process = subprocess.Popen(
-                [str(python), "-P", "-m", "hopkin.drivers.models.tasks"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-            )
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  as long as the process
+        # -P: the folder that the user is in may not stand in for the packages
+        self._process = subprocess.Popen(
+            [str(python), "-P", "-m", "hopkin.drivers.models.tasks"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended: it does so where it has had nothing to do for a while."""
+        return self._process.poll() is None
 
     def ask(self, task: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         """Have a task done; None where the process has ended without an answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        asked, said = self._scratch / "asked.json", self._scratch / "said.json"
         try:
-            said.unlink(missing_ok=True)
-            asked.write_text(json.dumps(arguments))
-            self._keep_to_processors()
-            with suppress(BrokenPipeError):
-                self._process.stdin.write(f"{json.dumps([task, str(asked), str(said)])}\n")
-                self._process.stdin.flush()
-            self._process.stdout.readline()
+            with tempfile.TemporaryDirectory(prefix="hopkin-worker-") as scratch:
+                asked, said = Path(scratch) / "asked.json", Path(scratch) / "said.json"
+                asked.write_text(json.dumps(arguments))
+                self._keep_to_processors()
+                with suppress(BrokenPipeError):
+                    self._process.stdin.write(f"{json.dumps([task, str(asked), str(said)])}\n")
+                    self._process.stdin.flush()
+                self._process.stdout.readline()
+                answer: dict[str, Any] | None = json.loads(said.read_text()) if said.is_file() else None
+                return answer
         except BaseException:  # an interrupt, above all
             self._process.kill()
             self.end()
             raise
-        answer: dict[str, Any] | None = json.loads(said.read_text()) if said.is_file() else None
-        return answer
 
-    def end(self) -> str:
-        """End the process; return what it ended with."""
+    def end(self) -> tuple[int, str]:
+        """End the process; return its exit code, and what it said last of errors."""
         with suppress(BrokenPipeError):
             self._process.communicate()
-        last = " ".join(self._errors.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        return f"exit code {self._process.returncode}: {last}"
+        self._errors.seek(0)
+        last = " ".join(self._errors.read().splitlines()[-_TAIL_LINES:])
+        self._errors.close()
+        return self._process.returncode, last
 
     def _keep_to_processors(self) -> None:
         """Keep all its threads to the processors of this thread: each job of a campaign has its share."""
@@ -106,16 +108,15 @@ def call(python: Path, task: str, **arguments: Any) -> Any:
         when the interpreter ends without an answer: killed, out of memory, or its environment is broken
     """
     serves = (python, environment_of(python), arguments.get("model"))
-    worker = _idle_one(serves) or _Worker(*serves)
+    kept = _idle_one(serves)
+    worker = kept or _Worker(*serves)
     answer = worker.ask(task, arguments)
-    if answer is None and worker.used:  # it has ended meanwhile
-        worker.end()
-        worker = _Worker(*serves)
-        answer = worker.ask(task, arguments)
     if answer is None:
-        raise MachineError(f"the model's Python ended with {worker.end()}")
+        code, last = worker.end()
+        if kept is None or code:
+            raise MachineError(f"the model's Python ended with exit code {code}: {last}")
+        return call(python, task, **arguments)  # it ended, as it does when idle, just before
     if task == "evaluate" and "result" in answer:
-        worker.used = True
         with _taking:
             _idle.append(worker)
     else:
@@ -128,7 +129,7 @@ def call(python: Path, task: str, **arguments: Any) -> Any:
 def _idle_one(serves: tuple[Path, dict[str, str], str | None]) -> _Worker | None:
     """Take an idle interpreter of this environment and model; where there is none, the others make room."""
     with _taking:
-        found = next((worker for worker in _idle if worker.serves == serves), None)
+        found = next((worker for worker in _idle if worker.alive and worker.serves == serves), None)
         if found is not None:
             _idle.remove(found)
     if found is None:
@@ -144,3 +145,13 @@ def end_idle() -> None:
         _idle.clear()
     for worker in others:
         worker.end()
+
+
+def _forget() -> None:
+    """In a process that was forked: they are of the one that it came from."""
+    global _taking
+    _idle.clear()
+    _taking = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -31,12 +31,13 @@ def test_one_job_of_each_model_then_model_by_model_then_what_starts_from_others(
         job("sevennet-0", 10),
         job("mace-mp-0-small", 30),
         job("mace-mp-0-small", 20, start_from="sevennet-0"),
+        job("mace-mp-0-small", 25, start_from="sevennet-0"),
         job("sevennet-0", 20),
         job("mace-mp-0-small", 20),
         job("sevennet-0", 30),
     ]
     tasks = bench._Tasks(lambda *_: None, jobs, Path(), verify=True, most=1)
-    assert tasks._order() == [2, 6, 5, 0, 4, 1, 3]
+    assert tasks._order() == [2, 7, 6, 0, 5, 1, 4, 3]
 
 
 def test_the_time_left_is_by_what_each_model_has_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +54,14 @@ def test_the_time_left_is_by_what_each_model_has_taken(monkeypatch: pytest.Monke
     # 15 atoms of the first, 5 of the second, 35 of the third at the mean, 240 s of 40 atoms
     assert of_campaign.standing([]).left_s == pytest.approx((15 * 10 + 5 * 2 + 35 * 6) / 2)
     assert of_campaign.standing([]).failures == {"ModelError": 1}
+
+
+def test_jobs_that_evaluate_nothing_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    of_campaign = progress.Progress([job("mace-mp-0-small", n) for n in (0, 10, 10)])
+    of_campaign.end(0, Outcome(directory=Path(), result={"failure": None}), read=False)
+    now = 10.0
+    assert of_campaign.standing([]).left_s is None
+    of_campaign.end(1, took(10.0), read=False)
+    assert of_campaign.standing([]).left_s == pytest.approx(10.0)

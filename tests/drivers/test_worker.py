@@ -1,5 +1,6 @@
 """The interpreter of a model stays for its next structures, and only for those."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from hopkin.drivers.errors import ModelError
+from hopkin.drivers.errors import MachineError, ModelError
 from hopkin.drivers.models import find_model, worker
 from hopkin.drivers.workflows.parity import own_results
 
@@ -64,6 +65,33 @@ def test_another_model_has_a_process_of_its_own_and_the_first_one_ends(model: st
         os.kill(first, 0)
 
 
+def test_one_that_is_killed_at_work_is_not_asked_again(model: str, tmp_path: Path) -> None:
+    first = int(evaluated(model))
+    write(tmp_path / "own.py", "[os.kill(os.getpid(), 9), 1.0][1]")  # the next calculator is made anew
+    with pytest.raises(MachineError, match="exit code -9"):
+        evaluated(model)
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+def test_a_calculator_of_the_users_own_reads_what_has_changed(model: str, tmp_path: Path) -> None:
+    evaluated(model)
+    write(tmp_path / "own.py", "-1.5")
+    assert evaluated(model) == -1.5
+
+
+def test_a_forked_process_has_its_own(model: str) -> None:
+    first = evaluated(model)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(evaluated, (model,)) != first
+    assert evaluated(model) == first
+
+
+def test_what_the_model_starts_has_no_input(tmp_path: Path) -> None:
+    reading = "__import__('subprocess').run(['cat'], timeout=20).returncode"
+    assert evaluated(write(tmp_path / "own.py", reading)) == 0.0
+
+
 def test_another_environment_has_a_process_of_its_own(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = evaluated(model)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
@@ -73,6 +101,8 @@ def test_another_environment_has_a_process_of_its_own(model: str, monkeypatch: p
 def test_a_process_that_ended_meanwhile_is_replaced(model: str) -> None:
     first = int(evaluated(model))
     os.kill(first, signal.SIGKILL)
+    while worker._idle[0].alive:
+        time.sleep(0.01)
     assert evaluated(model) != first
 
 
