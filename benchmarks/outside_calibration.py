@@ -9,6 +9,7 @@ writes benchmarks/results/outside_calibration.md.
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,20 +25,27 @@ from hopkin.drivers.recommendation import recommend
 ENDPOINTS = Path(__file__).parents[2] / "shared/data/barriers/endpoints.extxyz"
 
 
-def row_of(cases: dict[str, Case], crystal: Structure) -> dict[str, object]:
-    """Of a hop, by model: the advice, the errors, and the belief of all that converged."""
+def row_of(cases: dict[str, Case], crystal: Structure) -> dict[str, Any]:
+    """Of a hop, by model: the advice, the errors, and the belief of all that converged.
+
+    The advice is by other frameworks, as the belief is.
+    """
     first = next(iter(cases.values()))
+    others = [case for case in shipped_cases() if case.framework != first.framework]
     known = first.reference_eV
-    advice = recommend(crystal, first.ion, [find_model(name) for name in cases], shipped_cases())
+    advice = recommend(crystal, first.ion, [find_model(name) for name in cases], others)
     computed = {name: case.barrier_eV for name, case in cases.items() if case.usable}
     off = {name: abs(barrier - known) for name, barrier in computed.items()}
     believe = partial(Calibration.shipped().believe, first.ion, first.framework, first.path_length_A)
     alone = {name for name, barrier in computed.items() if isinstance(believe({name: barrier}), Belief)}
     belief = believe({name: computed[name] for name in alone} or computed)
-    row: dict[str, object] = {"hop": first.hop, "known [eV]": known}
-    row |= {name: computed.get(name, case.failure) for name, case in cases.items()}
-    row |= {
-        "advised": next((one.model for one in advice if one.model in computed), ""),
+    row: dict[str, Any] = {
+        "hop": first.hop,
+        "by": first.functional,
+        "framework": "new" if len(others) == len(shipped_cases()) else "left out",
+        "known [eV]": known,
+        **{name: computed.get(name, case.failure) for name, case in cases.items()},
+        "advised": advice[0].model,
         "best": min(off, key=lambda name: off[name], default=""),
     }
     if not isinstance(belief, Belief):
@@ -50,16 +58,25 @@ def row_of(cases: dict[str, Case], crystal: Structure) -> dict[str, object]:
     }
 
 
-def errors_of(rows: list[dict[str, object]], models: list[str]) -> list[dict[str, object]]:
+def errors_of(rows: list[dict[str, Any]], models: list[str]) -> list[dict[str, Any]]:
     """How far off is each model, the advised one, the best that could have been, and the belief."""
-    picked = {model: [(row[model], row["known [eV]"]) for row in rows] for model in models}
-    for which in ("advised", "best"):
-        picked[which] = [(row.get(row[which]), row["known [eV]"]) for row in rows]  # type: ignore[call-overload]
-    picked["believed"] = [(row["believed [eV]"], row["known [eV]"]) for row in rows]
+    named = {model: [row[model] for row in rows] for model in models}
+    chosen = {which: [row.get(row[which]) for row in rows] for which in ("advised", "best")}
+    believed = {"believed": [row["believed [eV]"] for row in rows]}
     found = []
-    for name, pairs in picked.items():
-        off = [abs(barrier - known) for barrier, known in pairs if isinstance(barrier, float)]
-        found.append({"barrier": name, "hops": len(off), "MAE [eV]": np.mean(off), "median": np.median(off)})
+    for name, barriers in (named | chosen | believed).items():
+        off = [
+            abs(barrier - row["known [eV]"]) if isinstance(barrier, float) else np.nan
+            for row, barrier in zip(rows, barriers, strict=True)
+        ]
+        found.append(
+            {
+                "barrier": name,
+                "hops": int(np.isfinite(off).sum()),
+                "MAE [eV]": np.nanmean(off),
+                "median [eV]": np.nanmedian(off),
+            }
+        )
     return found
 
 
@@ -74,7 +91,24 @@ def main() -> None:
         material = hop.split()[0]
         crystal = Structure(atoms=ends[material][0], material=material, source=str(ENDPOINTS))
         rows.append(row_of({case.model: case for case in cases if case.hop == hop}, crystal))
-    body = "\n".join([table(rows), "## Errors\n", table(errors_of(rows, models))])
+    common = [
+        row
+        for row in rows
+        if row["inside"] and all(isinstance(row.get(model), float) for model in [*models, row["advised"]])
+    ]
+    inside = sum(row["inside"] == "yes" for row in rows)
+    n_believed = sum(bool(row["inside"]) for row in rows)
+    body = "\n".join(
+        [
+            table(rows),
+            f"{inside} of {n_believed} known barriers lie in their intervals.\n",
+            "## Errors\n",
+            "Of hops that all models have converged for, and that are believed.\n",
+            table(errors_of(common, models)),
+            "Of all hops, each by those that it has.\n",
+            table(errors_of(rows, models)),
+        ]
+    )
     made_by = "`python -m benchmarks.outside_calibration`, of runs of `campaigns/outside_calibration.yaml`"
     write_page("outside_calibration", "Crystals outside the calibration", made_by, body)
     print(body)
