@@ -81,7 +81,7 @@ def main() -> None:
                 "published MAE [eV]": stated["barrier_mae_eV", None][1],
                 "MAE here, cathodes": (ours.barrier_eV - ours.reference_eV).abs().mean(),
                 "of": len(ours),
-                "published failures of 44": failures and int(failures[1]),
+                "published failures of 44": failures and f"{failures[1]:.0f}",
                 "failures here": int(all_ours.failure.notna().sum()),
                 "of runs": len(all_ours),
             }

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.benchmark import table
 from benchmarks.page import COMMIT, RESULTS, write_page
 from hopkin.analysis.trajectories import read_trajectory
 from hopkin.analysis.transport.sites import site_of_ions
@@ -32,6 +31,7 @@ from hopkin.drivers.workflows import run_kinetics, run_md
 NAME = "kinetics_and_dynamics"
 CM2_PER_S = 1e-4  # of A^2/ps
 ROOM_K = 300.0
+_LEAST_CM2_PER_S = 1e-10  # below it nothing moves
 
 
 def vacancy_jumps(at: np.ndarray, sites: np.ndarray, cell: np.ndarray) -> np.ndarray:
@@ -133,22 +133,29 @@ def rows_of(material: str, model: str, args: argparse.Namespace) -> list[dict[st
 
 def page(rows: pd.DataFrame) -> str:
     """Tables: of all temperatures where dynamics ran, and of room temperature."""
-    rows = rows[(rows.hops > 0) | (rows.jumps.fillna(0) > 0)].copy()
-    rows["ratio"] = rows.dynamics / rows.hops
-    for name in ("hops", "dynamics", "free", "believed low", "believed high"):
-        rows[name] = rows[name].map(lambda value: None if pd.isna(value) else f"{value:.1e}")
+    rows = rows[(rows.hops > _LEAST_CM2_PER_S) | (rows.jumps > 0)].copy()
+    rows["dynamics/hops"] = rows.dynamics / rows.hops
+    for name in ("hops", "dynamics", "believed low", "believed high"):
+        rows[name] = rows[name].map("{:.1e}".format, na_action="ignore")
+    for name in ("dynamics/hops", "cosine", "E_a [eV]"):
+        rows[name] = rows[name].map("{:.2f}".format, na_action="ignore")
     keys = ["material", "model", "T [K]", "axis", "hops"]
     at_room = [*keys, "believed low", "believed high", "E_a [eV]", "frequencies", "commit"]
-    beside = [*keys, "dynamics", "ratio", "jumps", "cosine", "time [ps]", "failure", "commit"]
-    warm = rows[rows["T [K]"] != ROOM_K]
-    cold = rows[rows["T [K]"] == ROOM_K]
+    beside = [*keys, "dynamics", "dynamics/hops", "jumps", "cosine", "time [ps]", "failure", "commit"]
+    cold = rows["T [K]"] == ROOM_K
+
+    def markdown(part: pd.DataFrame) -> str:
+        return (
+            part.astype(object).where(part.notna(), "").to_markdown(index=False, disable_numparse=True) + "\n"
+        )
+
     return "\n".join(
         [
             "Diffusivities of a vacancy in cm2/s.\n",
             "## At room temperature\n",
-            table(cold[at_room]),
+            markdown(rows[cold][at_room]),
             "## Beside dynamics\n",
-            table(warm[beside], 2),
+            markdown(rows[~cold][beside]),
         ]
     )
 
@@ -172,7 +179,7 @@ def main() -> None:
         old = pd.read_csv(file)
         rows = pd.concat([old[(old.material != args.material) | (old.model != args.model)], rows])
     rows.to_csv(file, index=False)
-    write_page(NAME, "From hops and from dynamics", f"`python -m benchmarks.{NAME}`, see there", page(rows))
+    write_page(NAME, "From hops and from dynamics", f"`python -m benchmarks.{NAME}`", page(rows))
     print(page(rows))
 
 
