@@ -6,6 +6,12 @@ G. H. Vineyard, J. Phys. Chem. Solids 3, 121 (1957): with the frequencies :math:
 .. math::
 
     k(T) = \nu^* e^{-E / k_B T}, \qquad \nu^* = \prod_{i=1}^{3n} \nu_i \Big/ \prod_{j=1}^{3n-1} \nu'_j .
+
+A path may be flat at its top, with a shallow minimum between two saddles of its height: none of the modes
+there is imaginary. The states that divide the two sides are those in the plane across the path at its highest
+point, and :math:`\nu'` the frequencies in that plane: variational transition-state theory, in the harmonic
+approximation (P. Pechukas, Annu. Rev. Phys. Chem. 32, 159 (1981)). At a saddle whose imaginary mode is the
+path, the two are the same.
 """
 
 import math
@@ -56,6 +62,24 @@ def frequencies(dynamical_matrix: ArrayLike) -> NDArray[np.float64]:
     return found
 
 
+def frequencies_across(dynamical_matrix: ArrayLike, direction: ArrayLike) -> NDArray[np.float64]:
+    """Frequencies of the modes in the plane across a direction, as `frequencies` gives them.
+
+    Parameters
+    ----------
+    direction
+        (3n,) displacements times the roots of the masses, of any length
+
+    Returns
+    -------
+    (3n - 1,) array
+        Frequencies in ascending order [THz].
+    """
+    matrix, along = np.asarray(dynamical_matrix, dtype=np.float64), np.asarray(direction, dtype=np.float64)
+    plane = np.linalg.qr(np.column_stack([along, np.eye(len(along))]))[0][:, 1:]
+    return frequencies(plane.T @ matrix @ plane)
+
+
 def attempt_frequency(minimum_THz: ArrayLike, saddle_THz: ArrayLike) -> float:
     """Vineyard's attempt frequency [THz] from the frequencies of a minimum and of a saddle [THz].
 
@@ -71,11 +95,7 @@ def attempt_frequency(minimum_THz: ArrayLike, saddle_THz: ArrayLike) -> float:
             f"an end has {count} imaginary modes, the lowest at {minimum.min():.2f} THz: no minimum"
         )
     if np.sum(saddle <= 0.0) != 1:
-        hint = (
-            ""
-            if np.any(saddle <= 0.0)
-            else ": it lies in a minimum halfway, beside which more images find one"
-        )
+        hint = "" if np.any(saddle <= 0.0) else ", or none where it is the highest point of the path"
         raise RateError(f"the saddle has {int(np.sum(saddle <= 0.0))} imaginary modes; accepted: one{hint}")
     return float(np.exp(np.log(minimum).sum() - np.log(saddle[saddle > 0.0]).sum()))
 
@@ -92,8 +112,8 @@ class HopKinetics:
     attempt_frequency_THz: float
     """From the initial end."""
     reverse_attempt_frequency_THz: float
-    imaginary_frequency_THz: float
-    """Of the mode across the saddle, a positive number."""
+    imaginary_frequency_THz: float | None
+    """Of the mode over the saddle, a positive number; None where the path is flat at its top."""
     rates_per_s: dict[str, float]
     """From the initial end, by temperature [K]."""
     reverse_rates_per_s: dict[str, float]
@@ -102,7 +122,11 @@ class HopKinetics:
 
 
 def kinetics(
-    matrices: Sequence[ArrayLike], forward_eV: float, reverse_eV: float, temperatures_K: Sequence[float]
+    matrices: Sequence[ArrayLike],
+    forward_eV: float,
+    reverse_eV: float,
+    temperatures_K: Sequence[float],
+    path: ArrayLike | None = None,
 ) -> HopKinetics:
     """Evaluate a hop.
 
@@ -112,6 +136,9 @@ def kinetics(
         (3n, 3n) dynamical matrices of initial end, saddle and final end, of the same atoms [eV/A^2/amu].
     forward_eV, reverse_eV
         Barriers [eV].
+    path
+        (3n,) direction of the path at its highest point, times the roots of the masses: what divides the two
+        sides where no mode of the saddle is imaginary; None: that is refused.
 
     Raises
     ------
@@ -119,11 +146,14 @@ def kinetics(
         See :func:`attempt_frequency`.
     """
     initial, saddle, final = (frequencies(matrix) for matrix in matrices)
+    imaginary = -float(saddle[0]) if saddle[0] <= 0.0 else None
+    if imaginary is None and path is not None:
+        saddle = np.array([0.0, *frequencies_across(matrices[1], path)])
     there, back = attempt_frequency(initial, saddle), attempt_frequency(final, saddle)
     return HopKinetics(
         attempt_frequency_THz=there,
         reverse_attempt_frequency_THz=back,
-        imaginary_frequency_THz=-float(saddle[0]),
+        imaginary_frequency_THz=imaginary,
         rates_per_s={f"{t:g}": hop_rate(there, forward_eV, t) for t in temperatures_K},
         reverse_rates_per_s={f"{t:g}": hop_rate(back, reverse_eV, t) for t in temperatures_K},
         moving_atoms=len(initial) // 3,

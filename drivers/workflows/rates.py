@@ -1,8 +1,9 @@
 """Hop rates: the Hessian of the atoms around a hop, by finite differences in LAMMPS."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -41,10 +42,22 @@ def with_rates(run: Run, model: Model, temperatures_K: Sequence[float], *, say: 
         barriers = result["forward_barrier_eV"], result["reverse_barrier_eV"]
         found, evidence = None, None
         try:
-            found = asdict(bands.kinetics(matrices, *barriers, temperatures_K))
+            path = _direction(band, result, moving)
+            found = asdict(bands.kinetics(matrices, *barriers, temperatures_K, path))
         except bands.RateError as error:
             evidence = str(error)
         return directory, directory.finish(result | {"rates": found, "rates_evidence": evidence})
+
+
+def _direction(
+    band: Sequence[Atoms], result: Mapping[str, Any], moving: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
+    """(3n,) direction of the path at the image that climbed, times roots of masses; None: not the highest."""
+    top, energies = result["climbing_image"], result["energies_eV"]
+    if not 0 < top < len(band) - 1 or energies[top] < max(energies):
+        return None
+    along = bands.displacements(band[top - 1], band[top + 1])[moving]
+    return np.asarray(along * np.sqrt(band[top].get_masses()[moving])[:, None]).ravel()
 
 
 def dynamical_matrices(

@@ -13,7 +13,15 @@ from ase.vibrations import Vibrations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopkin.drivers.bands.rates import RateError, attempt_frequency, frequencies, hop_rate, kinetics, region
+from hopkin.drivers.bands.rates import (
+    RateError,
+    attempt_frequency,
+    frequencies,
+    frequencies_across,
+    hop_rate,
+    kinetics,
+    region,
+)
 
 FREQUENCY_TOLERANCE_THZ = 1e-6
 
@@ -69,6 +77,42 @@ def test_rates_obey_detailed_balance() -> None:
     assert found.attempt_frequency_THz == pytest.approx(found.reverse_attempt_frequency_THz)
     assert found.imaginary_frequency_THz == pytest.approx(frequencies([[1.0]])[0])
     assert found.moving_atoms == 1
+
+
+def test_a_path_that_is_flat_at_its_top() -> None:
+    """The plane across it divides the sides, whatever the modes of its top are mixed of."""
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
+    well, top = np.diag([2.0, 3.0, 4.0]), turn @ np.diag([0.1, 3.0, 5.0]) @ turn.T
+    found = kinetics([well, top, well], 0.5, 0.5, [300.0], path=7.0 * turn[:, 0])
+    assert found.imaginary_frequency_THz is None
+    (expected,) = frequencies([[2.0 * 4.0 / 5.0]])
+    assert found.attempt_frequency_THz == pytest.approx(expected)
+    with pytest.raises(RateError, match="0 imaginary modes; accepted: one, or none where it is the highest"):
+        kinetics([well, top, well], 0.5, 0.5, [300.0])
+
+
+def test_a_saddle_over_which_the_path_leads_is_as_the_plane_across() -> None:
+    """Vineyard's frequency is that of the plane, where the imaginary mode is the path."""
+    turn = np.linalg.qr(np.random.default_rng(4).normal(size=(6, 6)))[0]
+    saddle = turn @ np.diag([-1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) @ turn.T
+    assert frequencies_across(saddle, -turn[:, 0]) == pytest.approx(frequencies(saddle)[1:])
+
+
+def test_the_rate_over_a_flat_top_is_the_flux_through_it() -> None:
+    """Two wells, between them a top with a dimple, and a valley that narrows: the flux by quadrature."""
+    kelvin, mass, height, dimple, wide, narrow = 600.0, 7.0, 2.0, 0.05, 3.0, 9.0
+    kT = units.kB * kelvin
+    x = np.linspace(-3.0, 0.0, 30_001)
+    energy = height * (1 - x**2) ** 2 - dimple * np.exp(-((x / 0.1) ** 2))
+    across = narrow + (wide - narrow) * np.minimum(1.0, x**2)  # stiffness of the valley [eV/A^2]
+    speed = math.sqrt(kT / (2 * math.pi * mass) * units._e / units._amu) * 1e10  # mean, to one side [A/s]
+    well = np.trapezoid(np.exp(-energy / kT) * np.sqrt(2 * math.pi * kT / across), x)
+    flux = speed * math.exp(-(height - dimple) / kT) * math.sqrt(2 * math.pi * kT / narrow) / well
+    end = np.diag([8 * height, wide]) / mass
+    top = np.diag([2 * dimple / 0.1**2 - 4 * height, narrow]) / mass
+    assert top[0, 0] > 0
+    found = kinetics([end, top, end], height - dimple, height - dimple, [kelvin], path=[1.0, 0.0])
+    assert found.rates_per_s["600"] == pytest.approx(flux, rel=0.05)
 
 
 def test_a_rate_without_a_barrier_is_the_attempt_frequency() -> None:
