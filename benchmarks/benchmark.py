@@ -9,20 +9,12 @@ writes benchmarks/results/benchmark.md from the cases that hopkin ships.
 
 import pandas as pd
 
-from benchmarks.page import write_page
+from benchmarks.page import table, write_page
 from hopkin.analysis.calibration import Calibration, quality_of, shipped_cases
 from hopkin.analysis.comparison import published_errors
 from hopkin.analysis.comparison.metrics import errors, statistic
 
 SEED = 1
-
-
-def table(rows: list[dict[str, object]] | pd.DataFrame, digits: int = 3) -> str:
-    """Markdown of rows; what is not known is empty."""
-    frame = pd.DataFrame(rows)
-    return (
-        frame.astype(object).where(frame.notna(), "").to_markdown(index=False, floatfmt=f".{digits}f") + "\n"
-    )
 
 
 def main() -> None:

@@ -10,8 +10,7 @@ import sys
 import time
 from statistics import median
 
-from benchmarks.benchmark import table
-from benchmarks.page import COMMIT, processor, write_page
+from benchmarks.page import COMMIT, processor, table, write_page
 from hopkin.drivers.crystals import load_structure
 from hopkin.drivers.models import fetch, find_model, lammps_environment, worker
 from hopkin.drivers.workflows.parity import verify

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.benchmark import table
-from benchmarks.page import write_page
+from benchmarks.page import table, write_page
 from hopkin.analysis.calibration import Belief, Calibration, Case, cases_of, shipped_cases
 from hopkin.analysis.comparison import collect
 from hopkin.drivers.bands import read_pairs

@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import pandas as pd
+
 RESULTS = Path(__file__).parent / "results"
 NOTES = "## Notes\n"
 
@@ -12,6 +14,14 @@ def write_page(name: str, title: str, made_by: str, body: str) -> None:
     file = RESULTS / f"{name}.md"
     _, _, notes = (file.read_text() if file.is_file() else "").partition(NOTES)
     file.write_text(f"# {title}\n\n{made_by}.\n\n{body.strip()}\n\n{NOTES}{notes}")
+
+
+def table(rows: list[dict[str, object]] | pd.DataFrame, digits: int = 3) -> str:
+    """Markdown of rows; what is not known is empty."""
+    frame = pd.DataFrame(rows)
+    return (
+        frame.astype(object).where(frame.notna(), "").to_markdown(index=False, floatfmt=f".{digits}f") + "\n"
+    )
 
 
 def _commit() -> str:

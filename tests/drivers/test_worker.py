@@ -27,8 +27,7 @@ class Telling(LennardJones):
         super().calculate(*args, **kwargs)
         self.results["energy"] = float(TOLD)
 
-def pid():
-    Telling.told = None
+def telling():
     return Telling()
 """
 
@@ -43,7 +42,7 @@ def model(tmp_path: Path) -> Iterator[str]:
 
 def write(path: Path, told: str) -> str:
     path.write_text(CALCULATOR.replace("TOLD", told))
-    return f"ase:{path}:pid"
+    return f"ase:{path}:telling"
 
 
 def evaluated(name: str) -> float:
