@@ -6,6 +6,7 @@ Each room has the commands that its docstring names; `options` are those that se
 import logging
 import signal
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -48,9 +49,18 @@ for command in (
 _INTERRUPTED = 130  # exit code after Ctrl-C
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hopkin {metadata.version('hopkin')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it and exit.")
+    ] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
     logging.getLogger("hopkin").setLevel(logging.INFO if verbose else logging.WARNING)

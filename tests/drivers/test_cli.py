@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,11 @@ def test_help(run: Run, words: list[str]) -> None:
     assert "--help" in said.out
     assert " . " not in said.out  # [fs] would be swallowed as a style of rich
     assert said.err == ""
+
+
+def test_version(run: Run) -> None:
+    said = run("--version")
+    assert (said.code, said.out) == (0, f"hopkin {metadata.version('hopkin')}\n")
 
 
 @pytest.mark.parametrize(
