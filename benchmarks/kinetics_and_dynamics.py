@@ -9,6 +9,8 @@ missing is computed; runs are kept in --out.
 In dynamics, hops of the vacancy are counted: arrivals of ions at the vacant site. With the displacements d
 of n of them in the time t, D = sum d^2 / 2t along an axis if they were independent, times (1 + c) / (1 - c)
 with the mean cosine c of successive ones if each remembers the last (on a lattice of equivalent sites).
+In a superionic crystal there is no vacancy to count, as some ions are always between sites. The diffusivity
+of the ions by their MSD stands beside that from hops at the same number of vacancies in both cases.
 """
 
 import argparse
@@ -76,23 +78,25 @@ def dynamics(
     positions = trajectory.positions[:, trajectory.species == ion] - drift[:, None]
     at = site_of_ions(positions, trajectory.cells, sites)
     cell = trajectory.cells.mean(axis=0)
-    jumps = vacancy_jumps(at[np.argmax((at >= 0).all(axis=1)) :], sites, cell)
     time_ps = trajectory.times_ps[-1] - trajectory.times_ps[0]
+    settled = (at >= 0).all(axis=1) & np.array([len(set(frame)) == len(frame) for frame in at])
+    jumps = vacancy_jumps(at[np.argmax(settled) :], sites, cell) if settled.any() else None
     rows = []
     for axis, vector in zip("abc", cell, strict=True):
-        along = jumps @ (vector / np.linalg.norm(vector))
-        free = (along**2).sum() / (2 * time_ps)
-        cosine = np.mean([x * y for x, y in pairwise(along)]) / np.mean(along**2) if np.any(along) else 0.0
-        rows.append(
-            {
-                "axis": axis,
-                "jumps": int((np.abs(along) > 0.1).sum()),
-                "free": free * CM2_PER_S,
-                "dynamics": free * (1 + cosine) / (1 - cosine) * CM2_PER_S,
-                "cosine": cosine,
-                "failure": result["failure"],
-            }
-        )
+        unit = vector / np.linalg.norm(vector)
+        row = {"axis": axis, "at sites": np.mean(at >= 0), "failure": result["failure"]}
+        if result["diffusivity_tensor_cm2_per_s"] is not None:
+            row["ions, dynamics"] = unit @ np.array(result["diffusivity_tensor_cm2_per_s"]) @ unit
+        if jumps is not None:
+            along = jumps @ unit
+            free = (along**2).sum() / (2 * time_ps)
+            cosine = (
+                np.mean([x * y for x, y in pairwise(along)]) / np.mean(along**2) if np.any(along) else 0.0
+            )
+            row["jumps"] = int((np.abs(along) > 0.1).sum())
+            row["dynamics"] = free * (1 + cosine) / (1 - cosine) * CM2_PER_S
+            row["cosine"] = cosine
+        rows.append(row)
     return rows
 
 
@@ -114,6 +118,8 @@ def rows_of(material: str, model: str, args: argparse.Namespace) -> list[dict[st
     crystal, temperatures = load_structure(material), [ROOM_K, *args.temperature]
     fetch(find_model(model))
     found = hops(crystal, model, temperatures, args)
+    ions = (crystal.atoms.symbols == found["ion"]).sum() * np.prod(args.repeats) - 1  # and one vacancy
+    vacancies = (1 / ions) / (found["vacant_part"] / (1 - found["vacant_part"]))
     rows = []
     for n, kelvin in enumerate(temperatures):
         counted: list[dict[str, Any]] = [{"axis": axis} for axis in "abc"]
@@ -123,6 +129,8 @@ def rows_of(material: str, model: str, args: argparse.Namespace) -> list[dict[st
             row = {"material": material, "model": model, "T [K]": kelvin, **by_dynamics}
             row["hops"] = found["vacancy_diffusivity_cm2_per_s"][n][axis]
             row["E_a [eV]"] = found["activation_energy_eV"][axis]
+            of_ions = found["ion_diffusivity_cm2_per_s"][n][axis]
+            row["ions, hops"] = None if of_ions is None else vacancies * of_ions
             for end in ("low", "high"):
                 believed = found[f"believed_{end}_cm2_per_s"]
                 row[f"believed {end}"] = believed and believed[n][axis]
@@ -135,13 +143,14 @@ def page(rows: pd.DataFrame) -> str:
     """Tables: of all temperatures where dynamics ran, and of room temperature."""
     rows = rows[(rows.hops > _LEAST_CM2_PER_S) | (rows.jumps > 0)].copy()
     rows["dynamics/hops"] = rows.dynamics / rows.hops
-    for name in ("hops", "dynamics", "believed low", "believed high"):
+    for name in ("hops", "dynamics", "believed low", "believed high", "ions, hops", "ions, dynamics"):
         rows[name] = rows[name].map("{:.1e}".format, na_action="ignore")
-    for name in ("dynamics/hops", "cosine", "E_a [eV]"):
+    for name in ("dynamics/hops", "cosine", "E_a [eV]", "at sites"):
         rows[name] = rows[name].map("{:.2f}".format, na_action="ignore")
     keys = ["material", "model", "T [K]", "axis", "hops"]
     at_room = [*keys, "believed low", "believed high", "E_a [eV]", "frequencies", "commit"]
-    beside = [*keys, "dynamics", "dynamics/hops", "jumps", "cosine", "time [ps]", "failure", "commit"]
+    beside = [*keys, "dynamics", "dynamics/hops", "jumps", "cosine", "at sites", "time [ps]"]
+    of_ions = ["material", "model", "T [K]", "axis", "ions, hops", "ions, dynamics", "failure", "commit"]
     cold = rows["T [K]"] == ROOM_K
 
     def markdown(part: pd.DataFrame) -> str:
@@ -151,11 +160,13 @@ def page(rows: pd.DataFrame) -> str:
 
     return "\n".join(
         [
-            "Diffusivities of a vacancy in cm2/s.\n",
+            "Diffusivities in cm2/s, of a vacancy where nothing else is said.\n",
             "## At room temperature\n",
             markdown(rows[cold][at_room]),
             "## Beside dynamics\n",
             markdown(rows[~cold][beside]),
+            "## Of the ions, with one vacancy in the cell of the dynamics\n",
+            markdown(rows[~cold][of_ions]),
         ]
     )
 

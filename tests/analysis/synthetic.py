@@ -16,6 +16,10 @@ R_A = np.linspace(0.05, 9.95, 100)
 RDF_AREA_A = 0.2
 """Integral of the difference that each model's number brings."""
 CHARGE_PER_KELVIN = 8.617333262e-5
+HOPS_A = (3.0, 3.6, 4.5)
+"""Of a vacancy, along the axes of the cell of one site; each barrier 0.1 eV above the one before."""
+ATTEMPTS_PER_S = 1e13
+VACANT_PART = 0.01
 
 
 def known_barrier(material: int) -> float:
@@ -43,6 +47,13 @@ def computed_diffusivity(model: int, material: int, kelvin: float) -> float:
     return float(1e-3 * np.exp(-computed_energy(model, material) / (CHARGE_PER_KELVIN * kelvin)))
 
 
+def vacancy_diffusivity(model: int, material: int, kelvin: float, axis: int) -> float:
+    """Of one hop along an axis: length squared times rate [cm^2/s]."""
+    barrier = computed_energy(model, material) + 0.1 * axis
+    rate = ATTEMPTS_PER_S * np.exp(-barrier / (CHARGE_PER_KELVIN * kelvin))
+    return float((HOPS_A[axis] * 1e-8) ** 2 * rate)
+
+
 class Synthetic:
     """A folder of results with `campaign.json`.
 
@@ -54,12 +65,21 @@ class Synthetic:
         names
     n_barriers, n_runs
         materials with a barrier of each model, and materials that are run with each at 800 and 1200 K
+    n_kinetics
+        of the latter, the first so many have a diffusivity from hops, too
     n_failed
         of the barriers of the last model, the first so many have failed, each class in turn, without a number
     """
 
     def __init__(
-        self, root: Path, models: tuple[str, ...], *, n_barriers: int = 0, n_runs: int = 0, n_failed: int = 0
+        self,
+        root: Path,
+        models: tuple[str, ...],
+        *,
+        n_barriers: int = 0,
+        n_runs: int = 0,
+        n_kinetics: int = 0,
+        n_failed: int = 0,
     ) -> None:
         self.root, self.models, self.jobs = root, models, []
         atoms = crystal(
@@ -76,6 +96,9 @@ class Synthetic:
                 self._run(None, material, kelvin)
                 for number in range(len(models)):
                     self._run(number, material, kelvin)
+        for material in range(n_kinetics):
+            for number in range(len(models)):
+                self._kinetics(number, material)
         (root / "campaign.json").write_text(json.dumps({"name": root.name, "jobs": self.jobs}))
 
     def _barrier(self, number: int, material: int, *, failed: bool) -> None:
@@ -176,6 +199,41 @@ class Synthetic:
             "reference": known,
         }
         self._job(directory, job)
+
+    def _kinetics(self, number: int, material: int) -> None:
+        name, model = f"Na{material}PS4", self.models[number]
+        kelvin = [300.0, 800.0, 1200.0]
+        vacancy = [[vacancy_diffusivity(number, material, t, axis) for axis in range(3)] for t in kelvin]
+        barriers = [computed_energy(number, material) + 0.1 * axis for axis in range(3)]
+        result: dict[str, Any] = {
+            "material": name,
+            "ion": "Na",
+            "model": model,
+            "temperatures_K": kelvin,
+            "axes": ["a", "b", "c"],
+            "vacant_part": VACANT_PART,
+            "vacancy_tensors_cm2_per_s": [np.diag(row).tolist() for row in vacancy],
+            "vacancy_diffusivity_cm2_per_s": vacancy,
+            "ion_diffusivity_cm2_per_s": (VACANT_PART * np.array(vacancy)).tolist(),
+            "believed_low_cm2_per_s": None,
+            "believed_high_cm2_per_s": None,
+            "activation_energy_eV": barriers,
+            "site_positions_A": [[0.0, 0.0, 0.0]],
+            "primitive_cell_A": np.diag(HOPS_A).tolist(),
+            "bonds": [[[0, 0, *image]] for image in np.eye(3, dtype=int).tolist()],
+            "hops": [
+                {
+                    "hop_index": n,
+                    "forward_barrier_eV": barrier,
+                    "reverse_barrier_eV": barrier,
+                    "frequency_from": "harmonic",
+                }
+                for n, barrier in enumerate(barriers)
+            ],
+            "failure": None,
+        }
+        job = {"kind": "kinetics", "material": name, "ion": "Na", "model": model, "failure": None}
+        self._job(self._put(f"{name}-{model}-kinetics", "kinetics", result), job)
 
     def _put(self, name: str, kind: str, result: dict[str, Any]) -> Path:
         directory = self.root / name

@@ -9,6 +9,7 @@ import pytest
 from synthetic import (
     RDF_AREA_A,
     SLOPE,
+    VACANT_PART,
     Synthetic,
     computed_barrier,
     computed_diffusivity,
@@ -16,6 +17,7 @@ from synthetic import (
     known_barrier,
     known_diffusivity,
     known_energy,
+    vacancy_diffusivity,
 )
 
 from hopkin.analysis.comparison import Card, collect, leaderboard_of
@@ -30,13 +32,13 @@ CARDS = {
     "orb-v2": Card(architecture="Orb", training_set="MPtrj and Alexandria"),
     "sevennet-0": Card(architecture="SevenNet", training_set="MPtrj"),
 }
-N_BARRIERS, N_RUNS, N_FAILED = 12, 4, 5
+N_BARRIERS, N_RUNS, N_KINETICS, N_FAILED = 12, 4, 2, 5
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic") / "planted"
-    Synthetic(folder, MODELS, n_barriers=N_BARRIERS, n_runs=N_RUNS, n_failed=N_FAILED)
+    Synthetic(folder, MODELS, n_barriers=N_BARRIERS, n_runs=N_RUNS, n_kinetics=N_KINETICS, n_failed=N_FAILED)
     return folder
 
 
@@ -171,6 +173,23 @@ def test_activation_energies_and_radial_distributions(figures: dict[str, Figure]
         for number, box in enumerate(panel.series):
             planted = sorted([0.0, RDF_AREA_A * (number + 1)] * N_RUNS)
             assert sorted(box.y) == pytest.approx(planted, abs=1e-6)
+
+
+def test_diffusivities_from_hops_beside_dynamics(figures: dict[str, Figure]) -> None:
+    """Lines: of charge, the mean of the axes; points: those of the dynamics of the same material."""
+    assert [panel.title for panel in figures["arrhenius"].panels] == ["Na0PS4", "Na1PS4"]
+    for material in range(N_KINETICS):
+        of = series(figures["arrhenius"], material)
+        for number, model in enumerate(MODELS):
+            line, points = of[f"{model}, hops"], of[f"{model}, dynamics"]
+            kelvin = [1000 / x for x in line.x]
+            assert kelvin == pytest.approx([300, 800, 1200])
+            means = [
+                np.mean([vacancy_diffusivity(number, material, t, axis) for axis in range(3)]) for t in kelvin
+            ]
+            assert line.y == pytest.approx([VACANT_PART / (1 - VACANT_PART) * mean for mean in means])
+            assert points.x == pytest.approx([1000 / 800, 1000 / 1200])
+            assert points.y == pytest.approx([computed_diffusivity(number, material, t) for t in (800, 1200)])
 
 
 def test_softening_and_cost(figures: dict[str, Figure]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic import Synthetic
+from synthetic import Synthetic, computed_energy
 
 from hopkin.analysis.comparison import Card
 from hopkin.analysis.report import write_report
@@ -40,7 +40,7 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    Synthetic(folder / "runs", MODELS, n_barriers=8, n_runs=2, n_failed=3)
+    Synthetic(folder / "runs", MODELS, n_barriers=8, n_runs=2, n_kinetics=1, n_failed=3)
     write_report(folder / "runs", folder / "report.html", CARDS)
     return folder / "report.html"
 
@@ -120,6 +120,17 @@ def test_a_run_opens_with_its_path_in_three_dimensions(opened: Callable[..., Any
     assert "image 2" in page.locator("dialog").inner_text()
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog:not([open])", state="attached")
+
+
+def test_kinetics_open_with_the_network_of_hops(opened: Callable[..., Any], report: Path) -> None:
+    page = opened(report)
+    page.get_by_role("tab", name="Diffusivities from hops").click()
+    page.locator("#diffusivities-from-hops .tabulator-row a >> nth=0").click()
+    page.wait_for_selector("dialog[open] .scene canvas")
+    until(page, lambda: page.locator("dialog .plot .main-svg").count() > 0)
+    barriers = [computed_energy(0, 0) + 0.1 * axis for axis in range(3)]
+    for hop, barrier in enumerate(barriers):
+        assert f"hop {hop} {barrier:.3f} eV" in page.locator("dialog").inner_text()
 
 
 def test_every_part_in_both_themes_on_a_desk_and_on_a_phone(opened: Callable[..., Any], report: Path) -> None:
