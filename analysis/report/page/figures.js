@@ -26,7 +26,7 @@ function hueOf(model) { return COLOURS[Math.max(0, models.indexOf(model)) % COLO
 
 function axis(title, type) {
   const line = colour("line");
-  return { title: { text: title }, type, gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+  return { title: { text: title }, type, gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true, exponentformat: "power" };
 }
 
 function plot(element, traces, layout) {
@@ -129,11 +129,14 @@ function curves(element, runs, name, x, columns, titles, label) {
   plot(element, traces, () => ({ title: { text: escaped(label), font: { size: 13 } }, xaxis: axis(titles[0]), yaxis: axis(titles[1]) }));
 }
 
+const STILL = 1e-20; // cm²/s: an ion that needs hours for an atom's width; what lies below is not drawn
+
 function arrhenius(element, run, label) {
   const of = run.kinetics, x = of.kelvin.map((kelvin) => 1000 / kelvin), traces = [];
   const positive = (column) => column.map((value) => (value > 0 ? value : null));
   of.axes.forEach((name, axis) => {
     const along = (table) => positive(table.map((row) => row[axis]));
+    if (!along(of.vacancy_diffusivity_cm2_per_s).some((value) => value > STILL)) return;
     const hue = COLOURS[axis % COLOURS.length];
     if (of.believed_low_cm2_per_s) {
       const edge = { x, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false, legendgroup: name };
@@ -143,6 +146,8 @@ function arrhenius(element, run, label) {
     traces.push({ x, y: along(of.ion_diffusivity_cm2_per_s), mode: "lines", name: `ion, ${name}`, legendgroup: name, line: { color: hue, width: 1.2, dash: "dot" } });
   });
   const drawn_traces = traces.filter((one) => one.y.some((value) => value !== null));
+  const logs = drawn_traces.flatMap((one) => one.y.filter((value) => value !== null).map((value) => Math.log10(value)));
+  const low = Math.max(Math.min(...logs), Math.log10(STILL)), high = Math.max(...logs), pad = 0.05 * (high - low) + 0.1;
   plot(element, () => drawn_traces, () => ({ title: { text: escaped(label), font: { size: 13 } }, xaxis: axis("1000 K / T"),
-    yaxis: { ...axis("D (cm²/s)", "log"), exponentformat: "power" } }));
+    yaxis: { ...axis("D (cm²/s)", "log"), ...(logs.length ? { range: [low - pad, high + pad] } : {}) } }));
 }
