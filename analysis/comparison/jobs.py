@@ -39,6 +39,7 @@ class _Job(BaseModel):
     hop_index: int | None = None
     temperature_K: float | None = None
     seed: int | None = None
+    cost: float = 0.0
     failure: str | None = None
     message: str | None = None
     reference: dict[str, object] | None = None

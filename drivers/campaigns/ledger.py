@@ -130,6 +130,7 @@ def _row(job: Job, of_job: str) -> Mapping[str, Any]:
         "temperature_K": run.temperature_K if run else None,
         "seed": run.seed if run else None,
         "model": job.specification.model,
+        "cost": job.cost,
         "reference": None
         if job.reference is None
         else job.reference.model_dump(mode="json", exclude_none=True),

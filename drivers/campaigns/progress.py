@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hopkin.drivers.campaigns.jobs import Job, Outcome
@@ -31,12 +31,30 @@ class Standing:
     running: Sequence[tuple[str, str, float]]
 
 
-class Progress:
-    """Takes note of what becomes of jobs; a note costs the same among ten jobs and ten thousand.
+def seconds_left(
+    left: Mapping[str, float], done: Mapping[str, float], took_s: Mapping[str, float]
+) -> float | None:
+    """Tell how long jobs will take one after the other; None where none has shown it yet.
 
-    The time left is that of each model's jobs by what its own have taken, as models differ by far; jobs that
-    evaluate none take no time, as far as this goes.
+    It is that of each model's jobs by what its own have taken, as models differ by far; jobs that evaluate
+    none take no time, as far as this goes.
+
+    Parameters
+    ----------
+    left, done
+        cost of the jobs of each model that are to come, and that have ended
+    took_s
+        what the latter took together, by model [s]
     """
+    if not sum(done.values()):
+        return None
+    of_all = sum(took_s.values()) / sum(done.values())
+    pace = {model: took_s[model] / cost for model, cost in done.items() if cost}
+    return sum(cost * pace.get(model, of_all) for model, cost in left.items())
+
+
+class Progress:
+    """Takes note of what becomes of jobs; a note costs the same among ten jobs and ten thousand."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = [(job.specification.model, job.cost) for job in jobs]
@@ -69,12 +87,13 @@ class Progress:
             ended=self._ended,
             total=len(self._jobs),
             failures=dict(self._failures),
-            left_s=self._left_s() if self._busy_s else None,
+            left_s=self._left_s(),
             running=running,
         )
 
-    def _left_s(self) -> float:
+    def _left_s(self) -> float | None:
+        left_s = seconds_left(self._left, self._done, self._took)
+        if left_s is None or not self._busy_s:
+            return None
         at_a_time = self._busy_s / (time.monotonic() - self._began)
-        of_all = sum(self._took.values()) / sum(self._done.values())
-        pace = {model: self._took[model] / cost for model, cost in self._done.items()}
-        return sum(cost * pace.get(model, of_all) for model, cost in self._left.items()) / at_a_time
+        return left_s / at_a_time

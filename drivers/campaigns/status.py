@@ -1,12 +1,11 @@
 """How far a campaign is, told from its folder alone: whoever runs it, wherever."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
-from statistics import fmean
 
 from hopkin.analysis.comparison import read_ended, read_jobs
 from hopkin.drivers.campaigns.at_work import log_name, tasks_at_work
-from hopkin.drivers.campaigns.progress import Standing
+from hopkin.drivers.campaigns.progress import Standing, seconds_left
 from hopkin.drivers.errors import RunError
 
 
@@ -24,13 +23,15 @@ def standing_of(root: Path) -> tuple[Standing, list[dict[str, str]]]:
     lines = {job: line for job, line in read_ended(root).items() if not line.get("open")}
     ended = [lines[job["id"]] for job in jobs if job["id"] in lines]
     running = tasks_at_work(root)
-    left = Counter(job["model"] for job in jobs if job["id"] not in lines)
-    walls: dict[str, list[float]] = {}
+    left, done, took_s = (defaultdict[str, float](float) for _ in range(3))
     for job in jobs:
-        if wall_s := lines.get(job["id"], {}).get("wall_s"):
-            walls.setdefault(job["model"], []).append(wall_s)
-    every = [wall_s for of_model in walls.values() for wall_s in of_model]
-    left_s = sum(n * fmean(walls.get(model, every)) for model, n in left.items()) if every else None
+        wall_s = lines.get(job["id"], {}).get("wall_s")
+        if job["id"] not in lines:
+            left[job["model"]] += job["cost"]
+        elif job["cost"] and wall_s:
+            done[job["model"]] += job["cost"]
+            took_s[job["model"]] += wall_s
+    left_s = seconds_left(left, done, took_s)
     standing = Standing(
         ended=len(ended),
         total=len(jobs),

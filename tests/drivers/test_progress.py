@@ -6,6 +6,8 @@ import pytest
 
 from hopkin.drivers.campaigns import bench, progress
 from hopkin.drivers.campaigns.jobs import Job, Outcome
+from hopkin.drivers.campaigns.ledger import Ledger
+from hopkin.drivers.campaigns.status import standing_of
 from hopkin.drivers.specification import BarrierSpecification
 
 
@@ -65,3 +67,16 @@ def test_jobs_that_evaluate_nothing_do_not_count(monkeypatch: pytest.MonkeyPatch
     assert of_campaign.standing([]).left_s is None
     of_campaign.end(1, took(10.0), read=False)
     assert of_campaign.standing([]).left_s == pytest.approx(10.0)
+
+
+def test_status_tells_the_time_left_by_the_same_rule(tmp_path: Path) -> None:
+    """From the folder alone: of one worker, as none is at work there."""
+    jobs = [job(model, n) for model in ("mace-mp-0-small", "sevennet-0", "chgnet-0.3.0") for n in (20, 10, 5)]
+    ledger = Ledger(tmp_path, "three", jobs)
+    assert standing_of(tmp_path)[0].left_s is None
+    ledger.note(0, took(200.0))
+    ledger.note(3, took(40.0))
+    ledger.note(4, Outcome(error="ModelError"))
+    standing, _ = standing_of(tmp_path)
+    assert standing.left_s == pytest.approx(15 * 10 + 5 * 2 + 35 * 6)
+    assert (standing.ended, standing.total) == (3, 9)
