@@ -13,8 +13,9 @@ from sphinx.application import Sphinx
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
+from hopkin.drivers.campaigns.campaign import Barriers, Campaign, Dynamics, Pairs, Select
 from hopkin.drivers.cli import app as hopkin
-from hopkin.drivers.specification import BarrierSpecification, MDSpecification
+from hopkin.drivers.specification import BarrierSpecification, KineticsSpecification, MDSpecification
 
 project = "hopkin"
 version = version_of("hopkin")
@@ -85,12 +86,14 @@ def page_of_commands() -> str:
 
 def page_of_settings() -> str:
     """Every field of what a user asks for."""
-    lines = ["# Settings", "", "Fields of `run.json`, and of the entries of a campaign."]
-    for kind in (BarrierSpecification, MDSpecification):
+    lines = ["# Settings", "", "Fields of a campaign and of its entries, and of `run.json`."]
+    of_campaigns = (Campaign, Barriers, Pairs, Select, Dynamics)
+    for kind in (*of_campaigns, BarrierSpecification, KineticsSpecification, MDSpecification):
         lines += ["", f"## {kind.__doc__}", "", "| field | default | what |", "|---|---|---|"]
         for name, field in kind.model_fields.items():
             default = "" if field.is_required() or field.default_factory else f"`{field.default}`"
-            lines.append(f"| `{name}` | {default} | {field.description} |")
+            what = (field.description or "").replace("|", "\\|")
+            lines.append(f"| `{name}` | {default} | {what} |")
     return "\n".join(lines) + "\n"
 
 

@@ -69,8 +69,9 @@ class Advice:
 def recommend(structure: Structure, ion: str, models: Sequence[Model], cases: Sequence[Case]) -> list[Advice]:
     """Advise on models for the barriers of a crystal, the best first.
 
-    Those that hopkin has cases of come first, by the error of their corrected barriers; of errors within
-    10 meV the faster. After them those of which only a published error is known.
+    Those whose barriers can be believed come first, by the error of their corrected barriers; of errors
+    within 10 meV the faster. After them those with too few known barriers, by their error as it is; those
+    that fail often; and those of which only a published error is known.
 
     Parameters
     ----------
@@ -95,9 +96,11 @@ def _place(advice: Advice) -> tuple[Any, ...]:
     error = advice.mae_eV if advice.believed_mae_eV is None else advice.believed_mae_eV
     if error is None:
         published = advice.published_mae_eV
-        return 2, published is None, published or 0.0, advice.model
+        return 3, published is None, published or 0.0, advice.model
     often = advice.n_failed > MOST_FAILURES * advice.n_runs
-    return int(often), round(error / _ALIKE_EV), advice.seconds or 0.0, advice.model
+    # errors as they are, over few hops, are no measure beside those of beliefs over many
+    group = 2 if often else int(advice.believed_mae_eV is None)
+    return group, round(error / _ALIKE_EV), advice.seconds or 0.0, advice.model
 
 
 def _advice(

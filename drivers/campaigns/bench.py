@@ -168,13 +168,14 @@ class _Tasks:
 
         Those that start from others are after these. Of each of the two, one of each model is first, for what
         does not work to be seen at once, and the time left; then model by model, as one that is loaded has
-        the next job sooner; of each the longest first.
+        the next job sooner; of each the longest first, and kinetics after the hops that it reads.
         """
         models = list(dict.fromkeys(job.specification.model for job in self._jobs))
 
-        def place(number: int) -> tuple[bool, int, float]:
+        def place(number: int) -> tuple[bool, int, bool, float]:
             job = self._jobs[number]
-            return job.base is not None, models.index(job.specification.model), -job.cost
+            model = models.index(job.specification.model)
+            return job.base is not None, model, job.kind == "kinetics", -job.cost
 
         order = sorted(range(len(self._jobs)), key=place)
         first = {place(number)[:2]: number for number in reversed(order)}

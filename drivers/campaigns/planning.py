@@ -30,6 +30,7 @@ from hopkin.drivers.errors import (
     SpecificationError,
     StructureError,
 )
+from hopkin.drivers.hops import Hop
 from hopkin.drivers.models import Model, find_model
 from hopkin.drivers.specification import (
     BarrierSpecification,
@@ -44,6 +45,7 @@ from hopkin.drivers.workflows import (
     Say,
     barrier_size,
     dynamics_size,
+    kinetics_size,
     run_barrier,
     run_kinetics,
     run_md,
@@ -172,7 +174,7 @@ def _hop_jobs(
         _require_few_atoms(structure, len(structure.atoms) * math.prod(asked.supercell))
     hops = select_hops(structure, ion, max_length, "all")
     if asked.kinetics:
-        yield from _kinetics_jobs(structure, asked, options, ion, max_length, models)
+        yield from _kinetics_jobs(structure, asked, options, ion, max_length, hops, models)
     if asked.hops != "all":
         if len(hops) < asked.hops:
             raise StructureError(
@@ -221,6 +223,7 @@ def _kinetics_jobs(
     options: dict[str, Any],
     ion: str,
     max_length: float,
+    hops: Sequence[Hop],
     models: Sequence[Model],
 ) -> Iterator[Job]:
     """Plan what the hops make together, after them: attempt frequencies, and the master equation."""
@@ -233,6 +236,7 @@ def _kinetics_jobs(
             repeats=asked.supercell,
             max_length_A=max_length,
         )
+        n_atoms, n_evaluations = kinetics_size(structure, hops, specification)
         yield Job(
             kind="kinetics",
             material=structure.material,
@@ -240,6 +244,8 @@ def _kinetics_jobs(
             family=asked.family,
             specification=specification,
             work=partial(run_kinetics, structure, model, specification),
+            n_atoms=n_atoms,
+            n_evaluations=n_evaluations,
         )
 
 

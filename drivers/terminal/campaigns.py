@@ -99,7 +99,7 @@ _SHOWN: Mapping[str, Mapping[str, str]] = {
         "material": "material",
         "model": "model",
         "T [K]": "temperature_K",
-        "D [cm^2/s]": "diffusivity_cm2_per_s",
+        "D paper [cm^2/s]": "diffusivity_cm2_per_s",
         "known": "reference_diffusivity_cm2_per_s",
         "MSD [A^2]": "common_msd_A2",
         "known MSD": "reference_common_msd_A2",

@@ -79,7 +79,10 @@ def show_dynamics(runs: Runs, *, as_json: bool) -> None:
         "mean": ("temperature_mean_K", 0),
         "[ps]": ("time_ps", 2),
         "MSD [A^2]": ("msd_A2_final", 2),
-        "D [cm^2/s]": ("diffusivity_cm2_per_s", 2),
+        "D paper [cm^2/s]": ("diffusivity_cm2_per_s", 2),
+        "D windowed": ("diffusivity_windowed_cm2_per_s", 2),
+        "+-": ("diffusivity_std", 2),
+        "D blocks": ("diffusivity_block_cm2_per_s", 2),
     }
     _show_runs(runs, columns, as_json=as_json)
     for _, result in () if as_json else runs:

@@ -22,6 +22,7 @@ from hopkin.drivers.workflows.groundwork import (
     band_evaluations,
     barrier_size,
     dynamics_size,
+    kinetics_size,
     prepare,
     shared_key,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "dynamics_size",
     "evaluate",
     "find_trajectories",
+    "kinetics_size",
     "list_hops",
     "percolation",
     "prepare",

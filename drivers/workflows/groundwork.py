@@ -2,21 +2,31 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from hopkin.drivers.crystals import Structure
 from hopkin.drivers.hops import Hop
 from hopkin.drivers.models import Model, fetch
-from hopkin.drivers.specification import BarrierSpecification, MDSpecification, Specification
+from hopkin.drivers.specification import (
+    BarrierSpecification,
+    KineticsSpecification,
+    MDSpecification,
+    Specification,
+)
 from hopkin.drivers.workflows.barrier import barrier_ends
 from hopkin.drivers.workflows.calculation import Say, fingerprint
 from hopkin.drivers.workflows.dynamics import schedule_of, supercell_of
+from hopkin.drivers.workflows.kinetics import of_hop
 from hopkin.drivers.workflows.parity import ensure_parity
+from hopkin.drivers.workflows.rates import hessian_evaluations
 from hopkin.drivers.workflows.relaxation import BULK_SETTINGS, relax_bulk
 
 # Of bands that converge at once, measured on cathodes (benchmarks/results/cathodes.md): of both ends
 # together, and of each image.
 _OF_ENDS, _OF_IMAGE = 60, 50
+_HESSIAN_A3 = 400.0
+"""Volume around a hop whose atoms vibrate: 18 atoms of Li3YCl6 and 55 of LiCoO2 did."""
 
 
 def _relaxes(specification: Specification) -> bool:
@@ -61,6 +71,15 @@ def barrier_size(structure: Structure, hop: Hop, specification: BarrierSpecifica
 def band_evaluations(images: int) -> int:
     """Return the evaluations of a band that converges at once, those of its ends too."""
     return _OF_ENDS + _OF_IMAGE * images
+
+
+def kinetics_size(
+    structure: Structure, hops: Sequence[Hop], specification: KineticsSpecification
+) -> tuple[int, int]:
+    """Atoms of a band, and evaluations of the Hessians of all hops, whose bands are runs of their own."""
+    n_atoms, _ = barrier_size(structure, hops[0], of_hop(specification, hops[0].index))
+    moving = min(n_atoms, round(_HESSIAN_A3 * len(structure.atoms) / structure.atoms.cell.volume))
+    return n_atoms, len(hops) * hessian_evaluations(moving)
 
 
 def dynamics_size(structure: Structure, specification: MDSpecification) -> tuple[int, int]:

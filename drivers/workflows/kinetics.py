@@ -66,7 +66,7 @@ def run_kinetics(
             f" {result.get('evidence') or 'all lead through another ion'}",
         }
     else:
-        bulk = relax_bulk(structure, model, root, _barrier(specification, hops[0].index), say=say).atoms
+        bulk = relax_bulk(structure, model, root, of_hop(specification, hops[0].index), say=say).atoms
         sites = primitive_sites(structure.atoms, specification.ion)
         outcome = diffusivities_of(structure, bulk, sites, hops, results, specification)
     with run.begun():
@@ -75,7 +75,8 @@ def run_kinetics(
         return run, run.finish({**facts, **outcome})
 
 
-def _barrier(specification: KineticsSpecification, hop: int) -> BarrierSpecification:
+def of_hop(specification: KineticsSpecification, hop: int) -> BarrierSpecification:
+    """Return what the run of a hop is asked for."""
     common = set(BarrierSpecification.model_fields) & set(KineticsSpecification.model_fields)
     return BarrierSpecification(**specification.model_dump(include=common, exclude_none=True), hop=hop)
 
@@ -97,7 +98,7 @@ def _hop(
 
     try:
         run = run_barrier(
-            structure, hop, model, _barrier(specification, hop.index), root, verify=verify, say=tell
+            structure, hop, model, of_hop(specification, hop.index), root, verify=verify, say=tell
         )
     except (LammpsError, StructureError) as error:
         return {"failure": type(error).__name__, "evidence": str(error), "barrier_eV": None}

@@ -49,6 +49,11 @@ def with_rates(run: Run, model: Model, temperatures_K: Sequence[float], *, say: 
         return directory, directory.finish(result | {"rates": found, "rates_evidence": evidence})
 
 
+def hessian_evaluations(n_moving: int) -> int:
+    """Return the evaluations of the dynamical matrices of a hop: two for each coordinate and state."""
+    return len(_STATES) * 6 * n_moving
+
+
 def _direction(
     band: Sequence[Atoms], result: Mapping[str, Any], moving: NDArray[np.int64]
 ) -> NDArray[np.float64] | None:
