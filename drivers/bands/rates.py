@@ -28,6 +28,8 @@ from hopkin.drivers.errors import HopkinError
 
 _THZ = math.sqrt(units._e / units._amu) * 1e10 / (2 * math.pi) * 1e-12
 """Frequency of 1 eV/A^2/amu: sqrt(e / amu) / A / 2 pi [THz]."""
+_ALONG = 0.5
+"""Cosine of a path and the mode over its saddle; 0.68 to 0.98 at saddles of LiCoO2, LiFePO4 and Li3YCl6."""
 
 
 class RateError(HopkinError, ValueError):
@@ -100,6 +102,13 @@ def attempt_frequency(minimum_THz: ArrayLike, saddle_THz: ArrayLike) -> float:
     return float(np.exp(np.log(minimum).sum() - np.log(saddle[saddle > 0.0]).sum()))
 
 
+def _leads_along(dynamical_matrix: ArrayLike, path: ArrayLike) -> bool:
+    """Whether the lowest mode is the one along the path, and not, say, that of an anion beside it."""
+    matrix, along = np.asarray(dynamical_matrix, dtype=np.float64), np.asarray(path, dtype=np.float64)
+    lowest = np.linalg.eigh((matrix + matrix.T) / 2)[1][:, 0]
+    return bool(abs(lowest @ along) > _ALONG * np.linalg.norm(along))
+
+
 def hop_rate(attempt_frequency_THz: float, barrier_eV: float, temperature_K: float) -> float:
     """Rate of a hop [1/s]."""
     return attempt_frequency_THz * 1e12 * math.exp(-barrier_eV / (units.kB * temperature_K))
@@ -138,7 +147,8 @@ def kinetics(
         Barriers [eV].
     path
         (3n,) direction of the path at its highest point, times the roots of the masses: what divides the two
-        sides where no mode of the saddle is imaginary; None: that is refused.
+        sides where no mode of the saddle is imaginary, or one that is not the hop's; None: the first is
+        refused, the second not noticed.
 
     Raises
     ------
@@ -147,7 +157,8 @@ def kinetics(
     """
     initial, saddle, final = (frequencies(matrix) for matrix in matrices)
     imaginary = -float(saddle[0]) if saddle[0] <= 0.0 else None
-    if imaginary is None and path is not None:
+    if path is not None and (imaginary is None or not _leads_along(matrices[1], path)):
+        imaginary = None
         saddle = np.array([0.0, *frequencies_across(matrices[1], path)])
     there, back = attempt_frequency(initial, saddle), attempt_frequency(final, saddle)
     return HopKinetics(

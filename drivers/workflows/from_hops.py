@@ -186,7 +186,7 @@ def _walk(
         n_crystals=_CRYSTALS,
         seed=specification.seed,
     )
-    of_ions = n_vacancies / (n_sites - n_vacancies)  # the walk has them for each vacancy
+    of_ions = part / (1 - part)  # the walk has them for each vacancy, of which it has a whole number
     tensors = (found.charge, found.charge_error, of_ions * found.ions, of_ions * found.ions_error)
     return told | {
         name: (kinetics.CM2_PER_A2 * kinetics.along(tensor, axes)).tolist()

@@ -1,5 +1,6 @@
 """From a crystal to a diffusivity: the barriers and rates of all its hops, and what they make together."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def run_kinetics(
 ) -> Run:
     """Diffusivity of a dilute vacancy, and of the ions, by all distinct hops up to a length.
 
-    Each hop is a run of its own (`run_barrier`), with its harmonic rate; what is there is read.
+    Each hop is a run of its own (`run_barrier`), with its harmonic rate; what is there is read. What has
+    ended before is read, too, unless other cases say now what its barriers are worth.
     """
     hops = list_hops(structure, specification.ion, specification.max_length_A)
     run = find_run(
@@ -43,7 +45,8 @@ def run_kinetics(
         },
         *("model", "hops", "verified", "evidence"),
     )
-    if (known := run.result) is not None and (known["verified"] or not verify):
+    known = run.result
+    if known is not None and (known["verified"] or not verify) and _is_of_now(known, structure, model):
         return run, known
     results = [
         {} if hop.through_ion else _hop(structure, hop, model, specification, root, verify=verify, say=say)
@@ -70,8 +73,8 @@ def run_kinetics(
         sites = primitive_sites(structure.atoms, specification.ion)
         outcome = diffusivities_of(structure, bulk, sites, hops, results, specification)
     with run.begun():
-        if any(result.get("failure") and not result.get("directory") for result in results):
-            return run, {**facts, **outcome}  # a hop that could not be run may be the next time
+        if any(result.get("lost") for result in results):
+            return run, {**facts, **outcome}  # what LAMMPS did not end may be the next time
         return run, run.finish({**facts, **outcome})
 
 
@@ -79,6 +82,19 @@ def of_hop(specification: KineticsSpecification, hop: int) -> BarrierSpecificati
     """Return what the run of a hop is asked for."""
     common = set(BarrierSpecification.model_fields) & set(KineticsSpecification.model_fields)
     return BarrierSpecification(**specification.model_dump(include=common, exclude_none=True), hop=hop)
+
+
+def _is_of_now(known: Mapping[str, Any], structure: Structure, model: Model) -> bool:
+    """Whether its hops are worth what they are by the cases that hopkin has now."""
+    for hop in known["hops"]:
+        if hop["failure"] is None and not hop["through_ion"]:
+            belief = believed_of(structure.atoms, model, known["ion"], {**hop, "converged": True})
+            if any(belief[name] != hop[name] for name in _BELIEVED):
+                return False
+    return True
+
+
+_BELIEVED = ("believed_barrier_eV", "believed_low_eV", "believed_high_eV")
 
 
 def _hop(
@@ -101,12 +117,15 @@ def _hop(
             structure, hop, model, of_hop(specification, hop.index), root, verify=verify, say=tell
         )
     except (LammpsError, StructureError) as error:
-        return {"failure": type(error).__name__, "evidence": str(error), "barrier_eV": None}
+        lost = isinstance(error, LammpsError)
+        return {"failure": type(error).__name__, "evidence": str(error), "barrier_eV": None, "lost": lost}
+    lost = False
     if specification.attempt_frequency_THz is None:
         try:
             run = with_rates(run, model, [300.0], say=tell)
         except LammpsError as error:
             run = run[0], run[1] | {"rates": None, "rates_evidence": str(error)}
+            lost = True
     # by the cases that hopkin has now: the hop may have been run by another one
     belief = believed_of(structure.atoms, model, specification.ion, run[1])
-    return {**run[1], **belief, "directory": run[0].path.name}
+    return {**run[1], **belief, "directory": run[0].path.name, "lost": lost}

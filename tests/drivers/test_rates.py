@@ -91,6 +91,14 @@ def test_a_path_that_is_flat_at_its_top() -> None:
         kinetics([well, top, well], 0.5, 0.5, [300.0])
 
 
+def test_an_imaginary_mode_that_is_not_of_the_hop() -> None:
+    """A soft ion beside a path that is flat at its top: no frequency, rather than that of another mode."""
+    turn = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
+    well, top = np.diag([2.0, 3.0, 4.0]), turn @ np.diag([-0.1, 3.0, 5.0]) @ turn.T
+    with pytest.raises(RateError, match="the saddle has 2 imaginary modes; accepted: one"):
+        kinetics([well, top, well], 0.5, 0.5, [300.0], path=turn[:, 1])
+
+
 def test_a_saddle_over_which_the_path_leads_is_as_the_plane_across() -> None:
     """Vineyard's frequency is that of the plane, where the imaginary mode is the path."""
     turn = np.linalg.qr(np.random.default_rng(4).normal(size=(6, 6)))[0]

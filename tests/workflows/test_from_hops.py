@@ -186,10 +186,28 @@ def test_a_hop_that_symmetry_reverses_is_the_same_both_ways(planted: Planted) ->
 
 
 def test_what_could_not_be_run_is_tried_again(planted: Planted) -> None:
-    broken = {"failure": "LammpsError", "evidence": "out of memory", "barrier_eV": None}
+    broken = {"failure": "LammpsError", "evidence": "out of memory", "barrier_eV": None, "lost": True}
     first = planted({0: hop(0.2), 1: broken, 2: hop(0.6)})
     assert first["hops_as_bounds"] == [1]
-    assert planted({0: hop(0.2), 1: hop(0.4), 2: hop(0.6)})["hops_as_bounds"] == []
+    without_hessian = hop(0.4, frequency=None) | {"lost": True}
+    second = planted({0: hop(0.2), 1: without_hessian, 2: hop(0.6)})
+    assert (second["hops_as_bounds"], second["hops"][1]["frequency_from"]) == ([], "typical")
+    assert planted({0: hop(0.2), 1: hop(0.4), 2: hop(0.6)})["hops"][1]["frequency_from"] == "harmonic"
+    assert planted({0: hop(0.3), 1: hop(0.4), 2: hop(0.6)})["hops"][0]["forward_barrier_eV"] == 0.2  # is read
+
+
+def test_a_hop_that_a_crystal_cannot_have_is_not_tried_again(planted: Planted) -> None:
+    refused = {"failure": "StructureError", "evidence": "too small", "barrier_eV": None, "lost": False}
+    assert planted({0: hop(0.2), 1: refused, 2: hop(0.6)})["hops_as_bounds"] == [1]
+    assert planted({0: hop(0.2), 1: hop(0.4), 2: hop(0.6)})["hops_as_bounds"] == [1]
+
+
+def test_it_is_made_anew_where_other_cases_say_what_barriers_are_worth(planted: Planted) -> None:
+    """Here all hops have beliefs that no case of hopkin's gives: they are of another table."""
+    believed = {n: hop(0.2 * (n + 1), error=0.1) for n in range(3)}
+    assert planted(believed)["believed_diffusivity_cm2_per_s"] is not None
+    again = planted({n: hop(0.2 * (n + 1)) for n in range(3)})
+    assert again["believed_diffusivity_cm2_per_s"] is None
 
 
 def test_a_walk_that_would_not_meet_what_decides_says_nothing(planted: Planted) -> None:
