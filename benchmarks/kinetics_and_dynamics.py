@@ -9,12 +9,12 @@ missing is computed; runs are kept in --out.
 In dynamics, hops of the vacancy are counted: arrivals of ions at the vacant site. With the displacements d
 of n of them in the time t, D = sum d^2 / 2t along an axis if they were independent, times (1 + c) / (1 - c)
 with the mean cosine c of successive ones if each remembers the last (on a lattice of equivalent sites).
-In a superionic crystal there is no vacancy to count, as some ions are always between sites. The diffusivity
-of the ions by their MSD stands beside that from hops at the same number of vacancies in both cases.
+In a superionic crystal there is no vacancy to count, as many ions are between sites. The diffusivity of the
+ions by their MSD stands beside that from hops at the same number of vacancies in both cases; in a chain ions
+cannot pass each other, and hops give none.
 """
 
 import argparse
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ NAME = "kinetics_and_dynamics"
 CM2_PER_S = 1e-4  # of A^2/ps
 ROOM_K = 300.0
 _LEAST_CM2_PER_S = 1e-20  # below it nothing moves
+_LEAST_AT_SITES = 0.8  # of the ions: with fewer there is no vacancy to count
+_LEAST_JUMPS = 5  # fewer say nothing of a diffusivity
 
 
 def vacancy_jumps(at: np.ndarray, sites: np.ndarray, cell: np.ndarray) -> np.ndarray:
@@ -80,24 +82,26 @@ def dynamics(
     positions = trajectory.positions[:, trajectory.species == ion] - drift[:, None]
     at = site_of_ions(positions, trajectory.cells, sites)
     cell = trajectory.cells.mean(axis=0)
-    time_ps = trajectory.times_ps[-1] - trajectory.times_ps[0]
     settled = (at >= 0).all(axis=1) & np.array([len(set(frame)) == len(frame) for frame in at])
-    jumps = vacancy_jumps(at[np.argmax(settled) :], sites, cell) if settled.any() else None
+    at_sites, first = np.mean(at >= 0), int(np.argmax(settled))
+    countable = settled.any() and at_sites > _LEAST_AT_SITES
+    jumps = vacancy_jumps(at[first:], sites, cell) if countable else None
+    time_ps = trajectory.times_ps[-1] - trajectory.times_ps[first]
     rows = []
     for axis, vector in zip("abc", cell, strict=True):
         unit = vector / np.linalg.norm(vector)
-        row = {"axis": axis, "at sites": np.mean(at >= 0), "failure": result["failure"]}
+        row: dict[str, Any] = dict.fromkeys(("ions, dynamics", "jumps", "dynamics", "cosine"))
+        row |= {"axis": axis, "at sites": at_sites, "failure": result["failure"]}
         if result["diffusivity_tensor_cm2_per_s"] is not None:
             row["ions, dynamics"] = unit @ np.array(result["diffusivity_tensor_cm2_per_s"]) @ unit
         if jumps is not None:
-            along = jumps @ unit
-            free = (along**2).sum() / (2 * time_ps)
-            cosine = (
-                np.mean([x * y for x, y in pairwise(along)]) / np.mean(along**2) if np.any(along) else 0.0
-            )
-            row["jumps"] = len(jumps)
-            row["dynamics"] = free * (1 + cosine) / (1 - cosine) * CM2_PER_S
-            row["cosine"] = cosine
+            along, row["jumps"] = jumps @ unit, len(jumps)
+            if len(jumps) >= _LEAST_JUMPS and np.any(along):
+                last, this = along[:-1], along[1:]
+                cosine = 2 * (last @ this) / (last @ last + this @ this)
+                free = (along @ along) / (2 * time_ps)
+                row["dynamics"] = free * (1 + cosine) / (1 - cosine) * CM2_PER_S
+                row["cosine"] = cosine
         rows.append(row)
     return rows
 
@@ -134,7 +138,7 @@ def rows_of(material: str, model: str, args: argparse.Namespace) -> list[dict[st
     fetch(find_model(model))
     found = hops(crystal, model, temperatures, args)
     ions = (crystal.atoms.symbols == found["ion"]).sum() * np.prod(args.repeats) - 1  # and one vacancy
-    vacancies = (1 / ions) / (found["vacant_part"] / (1 - found["vacant_part"]))
+    as_in_dynamics = (1 / ions) / (found["vacant_part"] / (1 - found["vacant_part"]))
     rows = []
     for n, kelvin in enumerate(temperatures):
         counted: list[dict[str, Any]] = [{"axis": axis} for axis in "abc"]
@@ -145,7 +149,7 @@ def rows_of(material: str, model: str, args: argparse.Namespace) -> list[dict[st
             row["hops"] = found["vacancy_diffusivity_cm2_per_s"][n][axis]
             row["E_a [eV]"] = found["activation_energy_eV"][axis]
             of_ions = found["ion_diffusivity_cm2_per_s"][n][axis]
-            row["ions, hops"] = None if of_ions is None else vacancies * of_ions
+            row["ions, hops"] = None if of_ions is None else as_in_dynamics * of_ions
             row["expected"] = args.time_ps * jumps_per_ps(found, n, kelvin)
             for end in ("low", "high"):
                 believed = found[f"believed_{end}_cm2_per_s"]
@@ -157,7 +161,8 @@ def rows_of(material: str, model: str, args: argparse.Namespace) -> list[dict[st
 
 def page(rows: pd.DataFrame) -> str:
     """Tables: of all temperatures where dynamics ran, and of room temperature."""
-    rows = rows[rows.hops > _LEAST_CM2_PER_S].copy()
+    rows = rows[(rows.hops > _LEAST_CM2_PER_S) | (rows["ions, dynamics"] > _LEAST_CM2_PER_S)].copy()
+    counted, measured = rows.jumps.notna(), rows["ions, dynamics"].notna()
     rows["dynamics/hops"] = rows.dynamics / rows.hops
     for name in ("hops", "dynamics", "believed low", "believed high", "ions, hops", "ions, dynamics"):
         rows[name] = rows[name].map("{:.1e}".format, na_action="ignore")
@@ -167,8 +172,8 @@ def page(rows: pd.DataFrame) -> str:
     rows["jumps"] = rows.jumps.map("{:.0f}".format, na_action="ignore")
     keys = ["material", "model", "T [K]", "axis", "hops"]
     at_room = [*keys, "believed low", "believed high", "E_a [eV]", "frequencies", "commit"]
-    beside = [*keys, "dynamics", "dynamics/hops", "jumps", "expected", "cosine", "at sites", "time [ps]"]
-    of_ions = ["material", "model", "T [K]", "axis", "ions, hops", "ions, dynamics", "failure", "commit"]
+    beside = [*keys, "dynamics", "dynamics/hops", "jumps", "expected", "cosine", "time [ps]", "failure"]
+    of_ions = [*keys[:-1], "ions, hops", "ions, dynamics", "at sites", "time [ps]", "failure", "commit"]
     cold = rows["T [K]"] == ROOM_K
 
     def markdown(part: pd.DataFrame) -> str:
@@ -182,9 +187,9 @@ def page(rows: pd.DataFrame) -> str:
             "## At room temperature\n",
             markdown(rows[cold][at_room]),
             "## Beside dynamics\n",
-            markdown(rows[~cold][beside]),
+            markdown(rows[~cold & counted][beside]),
             "## Of the ions, with one vacancy in the cell of the dynamics\n",
-            markdown(rows[~cold][of_ions]),
+            markdown(rows[~cold & measured][of_ions]),
         ]
     )
 
