@@ -17,7 +17,9 @@ RDF_AREA_A = 0.2
 """Integral of the difference that each model's number brings."""
 CHARGE_PER_KELVIN = 8.617333262e-5
 HOPS_A = (3.0, 3.6, 4.5)
-"""Of a vacancy, along the axes of the cell of one site; each barrier 0.1 eV above the one before."""
+"""Of a vacancy, along the axes of the cell of one site."""
+ABOVE_EV = (0.0, 0.1, 5.0)
+"""Barriers of these, above `computed_energy`: along the last one nothing moves."""
 ATTEMPTS_PER_S = 1e13
 VACANT_PART = 0.01
 
@@ -49,7 +51,7 @@ def computed_diffusivity(model: int, material: int, kelvin: float) -> float:
 
 def vacancy_diffusivity(model: int, material: int, kelvin: float, axis: int) -> float:
     """Of one hop along an axis: length squared times rate [cm^2/s]."""
-    barrier = computed_energy(model, material) + 0.1 * axis
+    barrier = computed_energy(model, material) + ABOVE_EV[axis]
     rate = ATTEMPTS_PER_S * np.exp(-barrier / (CHARGE_PER_KELVIN * kelvin))
     return float((HOPS_A[axis] * 1e-8) ** 2 * rate)
 
@@ -204,7 +206,7 @@ class Synthetic:
         name, model = f"Na{material}PS4", self.models[number]
         kelvin = [300.0, 800.0, 1200.0]
         vacancy = [[vacancy_diffusivity(number, material, t, axis) for axis in range(3)] for t in kelvin]
-        barriers = [computed_energy(number, material) + 0.1 * axis for axis in range(3)]
+        barriers = [computed_energy(number, material) + above for above in ABOVE_EV]
         result: dict[str, Any] = {
             "material": name,
             "ion": "Na",
@@ -215,8 +217,8 @@ class Synthetic:
             "vacancy_tensors_cm2_per_s": [np.diag(row).tolist() for row in vacancy],
             "vacancy_diffusivity_cm2_per_s": vacancy,
             "ion_diffusivity_cm2_per_s": (VACANT_PART * np.array(vacancy)).tolist(),
-            "believed_low_cm2_per_s": None,
-            "believed_high_cm2_per_s": None,
+            "believed_low_cm2_per_s": (np.array(vacancy) / 10).tolist(),
+            "believed_high_cm2_per_s": (np.array(vacancy) * 10).tolist(),
             "activation_energy_eV": barriers,
             "site_positions_A": [[0.0, 0.0, 0.0]],
             "primitive_cell_A": np.diag(HOPS_A).tolist(),

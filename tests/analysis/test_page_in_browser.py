@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from synthetic import Synthetic, computed_energy
+from synthetic import ABOVE_EV, VACANT_PART, Synthetic, computed_energy, vacancy_diffusivity
 
 from hopkin.analysis.comparison import Card
 from hopkin.analysis.report import write_report
@@ -128,9 +129,17 @@ def test_kinetics_open_with_the_network_of_hops(opened: Callable[..., Any], repo
     page.locator("#diffusivities-from-hops .tabulator-row a >> nth=0").click()
     page.wait_for_selector("dialog[open] .scene canvas")
     until(page, lambda: page.locator("dialog .plot .main-svg").count() > 0)
-    barriers = [computed_energy(0, 0) + 0.1 * axis for axis in range(3)]
-    for hop, barrier in enumerate(barriers):
-        assert f"hop {hop} {barrier:.3f} eV" in page.locator("dialog").inner_text()
+    for hop, above in enumerate(ABOVE_EV):
+        assert f"hop {hop} {computed_energy(0, 0) + above:.3f} eV" in page.locator("dialog").inner_text()
+    drawn = page.evaluate(
+        """() => { const { data, layout } = document.querySelector("dialog .plot");
+        const names = data.map((one) => one.name || "");
+        return { names, range: layout.yaxis.range, title: layout.title.text }; }"""
+    )
+    assert [name for name in drawn["names"] if name] == ["vacancy, a", "ion, a", "vacancy, b", "ion, b"]
+    assert drawn["title"].endswith("along c: below 1e-20 cm²/s")
+    slowest = np.log10(VACANT_PART * vacancy_diffusivity(0, 0, 300.0, 1))
+    assert drawn["range"][0] < slowest < drawn["range"][0] + 1
 
 
 def test_every_part_in_both_themes_on_a_desk_and_on_a_phone(opened: Callable[..., Any], report: Path) -> None:

@@ -132,11 +132,12 @@ function curves(element, runs, name, x, columns, titles, label) {
 const STILL = 1e-20; // cm²/s: an ion that needs hours for an atom's width; what lies below is not drawn
 
 function arrhenius(element, run, label) {
-  const of = run.kinetics, x = of.kelvin.map((kelvin) => 1000 / kelvin), traces = [];
+  const of = run.kinetics, x = of.kelvin.map((kelvin) => 1000 / kelvin), traces = [], still = [];
   const positive = (column) => column.map((value) => (value > 0 ? value : null));
   of.axes.forEach((name, axis) => {
     const along = (table) => positive(table.map((row) => row[axis]));
-    if (!along(of.vacancy_diffusivity_cm2_per_s).some((value) => value > STILL)) return;
+    const most = [of.vacancy_diffusivity_cm2_per_s, of.believed_high_cm2_per_s].filter((table) => table).flatMap(along);
+    if (!most.some((value) => value > STILL)) { still.push(name); return; }
     const hue = COLOURS[axis % COLOURS.length];
     if (of.believed_low_cm2_per_s) {
       const edge = { x, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false, legendgroup: name };
@@ -148,6 +149,7 @@ function arrhenius(element, run, label) {
   const drawn_traces = traces.filter((one) => one.y.some((value) => value !== null));
   const logs = drawn_traces.flatMap((one) => one.y.filter((value) => value !== null).map((value) => Math.log10(value)));
   const low = Math.max(Math.min(...logs), Math.log10(STILL)), high = Math.max(...logs), pad = 0.05 * (high - low) + 0.1;
-  plot(element, () => drawn_traces, () => ({ title: { text: escaped(label), font: { size: 13 } }, xaxis: axis("1000 K / T"),
+  const note = still.length ? `<br>along ${still.join(", ")}: below ${STILL} cm²/s` : "";
+  plot(element, () => drawn_traces, () => ({ title: { text: escaped(label) + note, font: { size: 13 } }, xaxis: axis("1000 K / T"),
     yaxis: { ...axis("D (cm²/s)", "log"), ...(logs.length ? { range: [low - pad, high + pad] } : {}) } }));
 }
