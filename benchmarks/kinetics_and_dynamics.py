@@ -36,6 +36,7 @@ NAME = "kinetics_and_dynamics"
 CM2_PER_S = 1e-4  # of A^2/ps
 ROOM_K = 300.0
 _LEAST_CM2_PER_S = 1e-20  # below it nothing moves
+_SEEN_CM2_PER_S = 1e-8  # 0.08 A in 30 ps
 _LEAST_AT_SITES = 0.8  # of the ions: with fewer there is no vacancy to count
 _LEAST_JUMPS = 5  # fewer say nothing of a diffusivity
 
@@ -163,6 +164,7 @@ def page(rows: pd.DataFrame) -> str:
     """Tables: of all temperatures where dynamics ran, and of room temperature."""
     rows = rows[(rows.hops > _LEAST_CM2_PER_S) | (rows["ions, dynamics"] > _LEAST_CM2_PER_S)].copy()
     counted, measured = rows.jumps.notna(), rows["ions, dynamics"].notna()
+    fast = (rows.hops > _SEEN_CM2_PER_S) | (rows["ions, dynamics"] > _SEEN_CM2_PER_S)
     rows["dynamics/hops"] = rows.dynamics / rows.hops
     for name in ("hops", "dynamics", "believed low", "believed high", "ions, hops", "ions, dynamics"):
         rows[name] = rows[name].map("{:.1e}".format, na_action="ignore")
@@ -175,6 +177,7 @@ def page(rows: pd.DataFrame) -> str:
     beside = [*keys, "dynamics", "dynamics/hops", "jumps", "expected", "cosine", "time [ps]", "failure"]
     of_ions = [*keys[:-1], "ions, hops", "ions, dynamics", "at sites", "time [ps]", "failure", "commit"]
     cold = rows["T [K]"] == ROOM_K
+    seen = ~cold & fast
 
     def markdown(part: pd.DataFrame) -> str:
         return (
@@ -187,9 +190,9 @@ def page(rows: pd.DataFrame) -> str:
             "## At room temperature\n",
             markdown(rows[cold][at_room]),
             "## Beside dynamics\n",
-            markdown(rows[~cold & counted][beside]),
+            markdown(rows[seen & counted][beside]),
             "## Of the ions, with one vacancy in the cell of the dynamics\n",
-            markdown(rows[~cold & measured][of_ions]),
+            markdown(rows[seen & measured][of_ions]),
         ]
     )
 
