@@ -91,7 +91,8 @@ def page_of_settings() -> str:
     for kind in (*of_campaigns, BarrierSpecification, KineticsSpecification, MDSpecification):
         lines += ["", f"## {kind.__doc__}", "", "| field | default | what |", "|---|---|---|"]
         for name, field in kind.model_fields.items():
-            default = "" if field.is_required() or field.default_factory else f"`{field.default}`"
+            plain = isinstance(field.default, str | int | float | None) and field.default != ""
+            default = "" if field.is_required() or not plain else f"`{field.default}`"
             what = (field.description or "").replace("|", "\\|")
             lines.append(f"| `{name}` | {default} | {what} |")
     return "\n".join(lines) + "\n"
