@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from ase.units import kB
 
-from benchmarks.page import COMMIT, RESULTS, write_page
+from benchmarks.page import COMMIT, RESULTS, read_table, write_page
 from hopkin.analysis.trajectories import read_trajectory
 from hopkin.analysis.transport.sites import site_of_ions
 from hopkin.analysis.transport.transport import framework_drift
@@ -213,7 +213,7 @@ def main() -> None:
     file = RESULTS / f"{NAME}.csv"
     rows = pd.DataFrame(rows_of(args.material, args.model, args))
     if file.is_file():
-        old = pd.read_csv(file)
+        old = read_table(file)
         rows = pd.concat([old[(old.material != args.material) | (old.model != args.model)], rows])
     rows.to_csv(file, index=False)
     write_page(NAME, "From hops and from dynamics", f"`python -m benchmarks.{NAME}`", page(rows))

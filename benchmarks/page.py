@@ -16,12 +16,17 @@ def write_page(name: str, title: str, made_by: str, body: str) -> None:
     file.write_text(f"# {title}\n\n{made_by}.\n\n{body.strip()}\n\n{NOTES}{notes}")
 
 
+def read_table(file: Path | str) -> pd.DataFrame:
+    """Read rows that were kept as CSV; a commit such as 5e82637 is no number."""
+    return pd.read_csv(file, dtype={"commit": str})
+
+
 def table(rows: list[dict[str, object]] | pd.DataFrame, digits: int = 3) -> str:
     """Markdown of rows; what is not known is empty."""
     frame = pd.DataFrame(rows)
-    return (
-        frame.astype(object).where(frame.notna(), "").to_markdown(index=False, floatfmt=f".{digits}f") + "\n"
-    )
+    words = [n for n, name in enumerate(frame) if name == "commit"]  # 5e82637 is no number
+    whole = frame.astype(object).where(frame.notna(), "")
+    return whole.to_markdown(index=False, floatfmt=f".{digits}f", disable_numparse=words) + "\n"
 
 
 def _commit() -> str:

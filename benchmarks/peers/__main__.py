@@ -25,7 +25,7 @@ from typing import Any
 import ase.io
 import pandas as pd
 
-from benchmarks.page import COMMIT, RESULTS, processor, write_page
+from benchmarks.page import COMMIT, RESULTS, processor, read_table, write_page
 from benchmarks.peers.calculators import python_of, served, timed, weights_of
 from benchmarks.peers.steps import SIZES, draw, measure
 from hopkin.drivers.crystals import load_structure
@@ -118,7 +118,7 @@ def keep(what: str, rows: list[dict[str, object]]) -> pd.DataFrame:
     table = pd.DataFrame(rows).assign(commit=COMMIT)
     if file.is_file():
         case = ["model", *({"atoms"} & set(table))]
-        before = pd.read_csv(file)
+        before = read_table(file)
         anew = before.set_index(case).index.isin(table.set_index(case).index)
         table = pd.concat([before[~anew], table])
     table = table.sort_values("model", key=lambda names: names.map((*MODELS, *names).index), kind="stable")
@@ -128,7 +128,7 @@ def keep(what: str, rows: list[dict[str, object]]) -> pd.DataFrame:
 
 def write_tables() -> None:
     """Write the page from the tables."""
-    steps, bands = (pd.read_csv(str(TABLES).format(what)) for what in ("steps", "barriers"))
+    steps, bands = (read_table(str(TABLES).format(what)) for what in ("steps", "barriers"))
     draw(steps, FIGURE)
     bands["barrier [eV]"] = bands["barrier [eV]"].map("{:.3f}".format)
     for table, column in ((steps, "ms"), (bands, "wall time [s]")):
