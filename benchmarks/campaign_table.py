@@ -206,7 +206,8 @@ def main() -> None:
     if runs:
         parts += [in_short(runs), table(runs, DYNAMICS), *filter(None, [arrhenius(runs)])]
     if statistics := tables.get("dynamics_statistics"):
-        parts.append(table(statistics, DYNAMICS_STATISTICS))
+        over_all = [row for row in statistics if row["temperature_K"] is None]
+        parts.append(table(over_all, DYNAMICS_STATISTICS))
     parts += [
         f"- {row['material']}, {row['model']}: {said}\n"
         for row in (*bands, *runs)
