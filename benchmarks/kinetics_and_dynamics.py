@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from ase.units import kB
 
-from benchmarks.page import COMMIT, RESULTS, read_table, write_page
+from benchmarks.page import COMMIT, RESULTS, read_table, table, write_page
 from hopkin.analysis.trajectories import read_trajectory
 from hopkin.analysis.transport.sites import site_of_ions
 from hopkin.analysis.transport.transport import framework_drift
@@ -179,20 +179,15 @@ def page(rows: pd.DataFrame) -> str:
     cold = rows["T [K]"] == ROOM_K
     seen = ~cold & fast
 
-    def markdown(part: pd.DataFrame) -> str:
-        return (
-            part.astype(object).where(part.notna(), "").to_markdown(index=False, disable_numparse=True) + "\n"
-        )
-
     return "\n".join(
         [
             "Diffusivities in cm2/s, of a vacancy where nothing else is said.\n",
             "## At room temperature\n",
-            markdown(rows[cold][at_room]),
+            table(rows[cold][at_room], 0),
             "## Beside dynamics\n",
-            markdown(rows[seen & counted][beside]),
+            table(rows[seen & counted][beside], 0),
             "## Of the ions, with one vacancy in the cell of the dynamics\n",
-            markdown(rows[seen & measured][of_ions]),
+            table(rows[seen & measured][of_ions], 0),
         ]
     )
 

@@ -22,9 +22,9 @@ def read_table(file: Path | str) -> pd.DataFrame:
 
 
 def table(rows: list[dict[str, object]] | pd.DataFrame, digits: int = 3) -> str:
-    """Markdown of rows; what is not known is empty."""
+    """Markdown of rows; what is not known is empty, and text stays as it is: commit 5e82637 is no number."""
     frame = pd.DataFrame(rows)
-    words = [n for n, name in enumerate(frame) if name == "commit"]  # 5e82637 is no number
+    words = [n for n, name in enumerate(frame) if frame[name].map(type).eq(str).any()]
     whole = frame.astype(object).where(frame.notna(), "")
     return whole.to_markdown(index=False, floatfmt=f".{digits}f", disable_numparse=words) + "\n"
 

@@ -227,6 +227,7 @@ def _kinetics_jobs(
     models: Sequence[Model],
 ) -> Iterator[Job]:
     """Plan what the hops make together, after them: attempt frequencies, and the master equation."""
+    n_atoms = n_evaluations = 0
     for model in models:
         specification = specify(
             KineticsSpecification,
@@ -236,7 +237,8 @@ def _kinetics_jobs(
             repeats=asked.supercell,
             max_length_A=max_length,
         )
-        n_atoms, n_evaluations = kinetics_size(structure, hops, specification)
+        if not n_atoms:  # the same for all models
+            n_atoms, n_evaluations = kinetics_size(structure, hops, specification)
         yield Job(
             kind="kinetics",
             material=structure.material,

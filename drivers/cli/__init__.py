@@ -6,7 +6,6 @@ Each room has the commands that its docstring names; `options` are those that se
 import logging
 import signal
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -50,8 +49,10 @@ _INTERRUPTED = 130  # exit code after Ctrl-C
 
 
 def _show_version(asked: bool) -> None:
+    from importlib.metadata import version
+
     if asked:
-        typer.echo(f"hopkin {metadata.version('hopkin')}")
+        typer.echo(f"hopkin {version('hopkin')}")
         raise typer.Exit
 
 

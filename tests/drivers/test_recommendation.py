@@ -69,6 +69,14 @@ def test_what_fails_too_often_comes_after_what_is_less_accurate() -> None:
     assert advice["sevennet-0"].reason == "10 of 14 runs converged; it fails too often"
 
 
+def test_an_error_over_few_crystals_comes_after_those_of_beliefs() -> None:
+    few = phosphates("chgnet-0.3.0", spread=0.01)[:5]  # too few to believe its barriers
+    advice = advised(*phosphates("sevennet-0", spread=0.2), *few)
+    assert list(advice)[:2] == ["sevennet-0", "chgnet-0.3.0"]
+    assert advice["chgnet-0.3.0"].believed_mae_eV is None
+    assert advice["chgnet-0.3.0"].mae_eV == pytest.approx(0.01)
+
+
 def test_a_model_without_the_elements_is_not_recommended() -> None:
     structure, models = load_structure("NaCoO2-layered"), [find_model(name) for name in MODELS]
     assert "grace-small-lfp" not in {one.model for one in recommend(structure, "Na", models, [])}
